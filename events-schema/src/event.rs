@@ -1,0 +1,295 @@
+//! The events as Rust values, one struct per `.avsc`. Does not know bytes or ids: see `wire`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{EventId, OrderId};
+use crate::limits;
+use crate::roomy;
+use crate::topics::Topic;
+use crate::values::{
+    Currency, CustomerId, EmailAddress, Locale, MoneyMinor, PersonName, Quantity, Sku, StockDelta,
+    Text, Timestamp,
+};
+
+macro_rules! event_types {
+    ($($name:ident => ($topic:ident, $file:literal)),+ $(,)?) => {
+        /// The type of an event: one schema each.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum EventType {
+            $(#[doc = concat!("See [`struct@", stringify!($name), "`].")] $name),+
+        }
+
+        impl EventType {
+            /// Every type.
+            pub const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$name),+];
+
+            /// The record's name without its namespace.
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name)),+ }
+            }
+
+            /// The full name of the Avro record, which is also `ce_type`.
+            pub fn full_name(self) -> &'static str {
+                match self { $(Self::$name => concat!("orderflow.", stringify!($name))),+ }
+            }
+
+            /// The topic it is written to.
+            pub fn topic(self) -> Topic {
+                match self { $(Self::$name => Topic::$topic),+ }
+            }
+
+            /// The schema it is written with: the text of its `.avsc`.
+            pub fn schema(self) -> &'static str {
+                match self { $(Self::$name => include_str!(concat!("../schemas/", $file, ".avsc"))),+ }
+            }
+
+            /// The registry's subject by TopicRecordName.
+            pub fn subject(self) -> String {
+                format!("{}-{}", self.topic().name(), self.full_name())
+            }
+
+            /// The type of that full name, if this build knows it.
+            pub fn from_full_name(name: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|event_type| event_type.full_name() == name)
+            }
+        }
+
+        /// Any event of the log.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Event {
+            $(#[doc = concat!("See [`struct@", stringify!($name), "`].")] $name($name)),+
+        }
+
+        impl Event {
+            /// Which type it is.
+            pub fn event_type(&self) -> EventType {
+                match self { $(Self::$name(_) => EventType::$name),+ }
+            }
+
+            /// Its id.
+            pub fn event_id(&self) -> EventId {
+                match self { $(Self::$name(event) => event.event_id),+ }
+            }
+        }
+
+        $(impl From<$name> for Event {
+            fn from(event: $name) -> Self {
+                Self::$name(event)
+            }
+        })+
+    };
+}
+
+event_types! {
+    OrderPlaced => (Orders, "order_placed"),
+    OrderCancelRequested => (Orders, "order_cancel_requested"),
+    OrderConfirmed => (Orders, "order_confirmed"),
+    OrderRejected => (Orders, "order_rejected"),
+    OrderCancelled => (Orders, "order_cancelled"),
+    ProductUpserted => (Products, "product_upserted"),
+    StockReceived => (Stock, "stock_received"),
+}
+
+/// A client placed an order; nothing is promised about stock yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderPlaced {
+    /// UUIDv5 of (order, type).
+    pub event_id: EventId,
+    /// The order.
+    pub order_id: OrderId,
+    /// Who ordered.
+    pub customer_id: CustomerId,
+    /// When the API took it.
+    pub placed_at: Timestamp,
+    /// Of every amount in the order.
+    pub currency: Currency,
+    /// Sum over the lines.
+    pub total_minor: MoneyMinor,
+    /// What was ordered; a SKU may stand in several lines.
+    #[serde(deserialize_with = "roomy::deserialize")]
+    pub lines: Vec<OrderLine>,
+    /// Language of the mails.
+    pub locale: Locale,
+    /// Whom to write to; `None` once it is erased.
+    #[serde(default)]
+    pub contact: Option<Contact>,
+    /// Hash of what the client asked for.
+    pub fingerprint: i64,
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// What.
+    pub sku: Sku,
+    /// How many.
+    pub quantity: Quantity,
+    /// At what price, from the catalogue at the time of the order.
+    pub unit_price_minor: MoneyMinor,
+}
+
+/// The only personal data of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Contact {
+    /// How to address the customer.
+    pub name: PersonName,
+    /// Where the mails go.
+    pub email: EmailAddress,
+}
+
+/// A client asked to cancel an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCancelRequested {
+    /// UUIDv5 of (order, type).
+    pub event_id: EventId,
+    /// The order.
+    pub order_id: OrderId,
+    /// Who asked.
+    pub customer_id: CustomerId,
+    /// When the API took it.
+    pub requested_at: Timestamp,
+    /// The client's own words.
+    #[serde(default)]
+    pub reason: Option<Text<{ limits::REASON_CHARS_MAX }>>,
+}
+
+/// Inventory reserved every line of the order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderConfirmed {
+    /// UUIDv5 of (order, type).
+    pub event_id: EventId,
+    /// The order.
+    pub order_id: OrderId,
+    /// Who ordered.
+    pub customer_id: CustomerId,
+    /// When inventory decided.
+    pub confirmed_at: Timestamp,
+    /// What left the shelf: one entry per SKU, in SKU order.
+    #[serde(deserialize_with = "roomy::deserialize")]
+    pub reserved: Vec<StockLine>,
+}
+
+/// Units of one SKU.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockLine {
+    /// What.
+    pub sku: Sku,
+    /// How many: the sum of an order's lines, so it may exceed one line's limit.
+    pub quantity: i32,
+}
+
+/// Inventory could not reserve the whole order and reserved nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRejected {
+    /// UUIDv5 of (order, type).
+    pub event_id: EventId,
+    /// The order.
+    pub order_id: OrderId,
+    /// Who ordered.
+    pub customer_id: CustomerId,
+    /// When inventory decided.
+    pub rejected_at: Timestamp,
+    /// Every SKU that was short, in SKU order.
+    pub shortages: Vec<Shortage>,
+}
+
+/// A SKU that was short.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shortage {
+    /// What.
+    pub sku: Sku,
+    /// How many were asked for.
+    pub requested: i32,
+    /// How many there were.
+    pub available: i32,
+}
+
+/// The order is cancelled; what it had reserved is back on the shelf.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderCancelled {
+    /// UUIDv5 of (order, type).
+    pub event_id: EventId,
+    /// The order.
+    pub order_id: OrderId,
+    /// Who ordered.
+    pub customer_id: CustomerId,
+    /// When inventory decided.
+    pub cancelled_at: Timestamp,
+    /// What came back to the shelf; empty where nothing was reserved.
+    #[serde(deserialize_with = "roomy::deserialize")]
+    pub released: Vec<StockLine>,
+}
+
+/// The whole truth about a product, as of `updated_at`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductUpserted {
+    /// UUIDv5 of (sku, key) or UUIDv7.
+    pub event_id: EventId,
+    /// Which product.
+    pub sku: Sku,
+    /// Its name.
+    pub name: Text<{ limits::PRODUCT_NAME_CHARS_MAX }>,
+    /// Its department.
+    pub department: Text<{ limits::DEPARTMENT_CHARS_MAX }>,
+    /// Price of one unit; 0 for a free item.
+    pub price_minor: MoneyMinor,
+    /// Of the price.
+    pub currency: Currency,
+    /// When the API took it.
+    pub updated_at: Timestamp,
+}
+
+/// Units came to the shelf, or left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StockReceived {
+    /// UUIDv5 of (sku, key) or UUIDv7.
+    pub event_id: EventId,
+    /// What.
+    pub sku: Sku,
+    /// How many.
+    pub delta: StockDelta,
+    /// When the API took it.
+    pub received_at: Timestamp,
+}
+
+impl Event {
+    /// What the event is about, which is also `ce_subject`: the order, or the SKU. Order is kept
+    /// per subject, and a poison record parks the later events of its subject.
+    pub fn subject(&self) -> String {
+        match self {
+            Self::OrderPlaced(event) => event.order_id.to_string(),
+            Self::OrderCancelRequested(event) => event.order_id.to_string(),
+            Self::OrderConfirmed(event) => event.order_id.to_string(),
+            Self::OrderRejected(event) => event.order_id.to_string(),
+            Self::OrderCancelled(event) => event.order_id.to_string(),
+            Self::ProductUpserted(event) => event.sku.to_string(),
+            Self::StockReceived(event) => event.sku.to_string(),
+        }
+    }
+
+    /// The record's key, which decides the partition: the customer, or the SKU.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::OrderPlaced(event) => event.customer_id.as_str(),
+            Self::OrderCancelRequested(event) => event.customer_id.as_str(),
+            Self::OrderConfirmed(event) => event.customer_id.as_str(),
+            Self::OrderRejected(event) => event.customer_id.as_str(),
+            Self::OrderCancelled(event) => event.customer_id.as_str(),
+            Self::ProductUpserted(event) => event.sku.as_str(),
+            Self::StockReceived(event) => event.sku.as_str(),
+        }
+    }
+
+    /// When the fact became true.
+    pub fn occurred_at(&self) -> Timestamp {
+        match self {
+            Self::OrderPlaced(event) => event.placed_at,
+            Self::OrderCancelRequested(event) => event.requested_at,
+            Self::OrderConfirmed(event) => event.confirmed_at,
+            Self::OrderRejected(event) => event.rejected_at,
+            Self::OrderCancelled(event) => event.cancelled_at,
+            Self::ProductUpserted(event) => event.updated_at,
+            Self::StockReceived(event) => event.received_at,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod envelope;
+pub mod event;
+pub mod ids;
+pub mod limits;
+pub mod registry;
+mod roomy;
+pub mod topics;
+pub mod values;
+pub mod wire;
+
+pub use event::{
+    Contact, Event, EventType, OrderCancelRequested, OrderCancelled, OrderConfirmed, OrderLine,
+    OrderPlaced, OrderRejected, ProductUpserted, Shortage, StockLine, StockReceived,
+};
+pub use ids::{EventId, IdempotencyKey, OrderId};
+pub use topics::Topic;
+pub use values::{
+    Currency, CustomerId, EmailAddress, Locale, MoneyMinor, PersonName, Quantity, Sku, StockDelta,
+    Text, Timestamp,
+};

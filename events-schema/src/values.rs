@@ -1,0 +1,353 @@
+//! Values parsed at the border: whoever holds one need not check it again. Does no I/O.
+
+use std::fmt;
+
+use chrono::{DateTime, Utc};
+use compact_str::CompactString;
+use serde::{Deserialize, Serialize};
+
+use crate::limits;
+
+/// Why a value was refused. The text is fit for a client: it never repeats the value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidValue(pub(crate) String);
+
+fn refuse<T>(why: impl Into<String>) -> Result<T, InvalidValue> {
+    Err(InvalidValue(why.into()))
+}
+
+/// Checked byte by byte, because every line of every order passes here.
+fn identifier(what: &str, text: CompactString) -> Result<CompactString, InvalidValue> {
+    let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    let max = limits::IDENTIFIER_CHARS_MAX;
+    if text.is_empty() || text.len() > max || !text.bytes().all(allowed) {
+        return refuse(format!("{what} must be 1 to {max} of A-Z a-z 0-9 . _ -"));
+    }
+    Ok(text)
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $what:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "CompactString")]
+        pub struct $name(CompactString);
+
+        impl $name {
+            /// The text as it was given.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = InvalidValue;
+            fn from_str(text: &str) -> Result<Self, InvalidValue> {
+                identifier($what, CompactString::new(text)).map(Self)
+            }
+        }
+
+        impl TryFrom<CompactString> for $name {
+            type Error = InvalidValue;
+            fn try_from(text: CompactString) -> Result<Self, InvalidValue> {
+                identifier($what, text).map(Self)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    };
+}
+
+identifier!(
+    /// Who orders: an opaque id of 1 to 64 of `A-Z a-z 0-9 . _ -`, never personal data.
+    CustomerId,
+    "customer id"
+);
+identifier!(
+    /// What is sold: 1 to 64 of `A-Z a-z 0-9 . _ -`.
+    Sku,
+    "sku"
+);
+
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident($int:ty), $check:expr, $why:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "i64", into = "i64")]
+        pub struct $name($int);
+
+        impl $name {
+            /// The bare number.
+            pub fn get(self) -> $int {
+                self.0
+            }
+        }
+
+        impl TryFrom<i64> for $name {
+            type Error = InvalidValue;
+            fn try_from(number: i64) -> Result<Self, InvalidValue> {
+                let check: fn(i64) -> bool = $check;
+                match <$int>::try_from(number) {
+                    Ok(fits) if check(number) => Ok(Self(fits)),
+                    _ => refuse($why),
+                }
+            }
+        }
+
+        impl From<$name> for i64 {
+            fn from(value: $name) -> i64 {
+                i64::from(value.0)
+            }
+        }
+    };
+}
+
+number!(
+    /// Units of one order line: 1 to 1,000,000.
+    Quantity(i32),
+    |n| (1..=limits::QUANTITY_MAX as i64).contains(&n),
+    format!("quantity must be 1 to {}", limits::QUANTITY_MAX)
+);
+number!(
+    /// Units that came to the shelf, or left it (negative); never 0, at most 100,000,000 either way.
+    StockDelta(i32),
+    |n| n != 0 && n.abs() <= limits::STOCK_DELTA_MAX as i64,
+    format!("stock delta must be within {} and not 0", limits::STOCK_DELTA_MAX)
+);
+number!(
+    /// An amount of money in minor units (cents); never negative.
+    MoneyMinor(i64),
+    |n| n >= 0,
+    "an amount of money must not be negative"
+);
+
+impl MoneyMinor {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// `self` times `quantity`, or `None` beyond the range of an `i64`.
+    pub fn times(self, quantity: Quantity) -> Option<Self> {
+        self.0.checked_mul(i64::from(quantity.0)).map(Self)
+    }
+
+    /// `self` plus `other`, or `None` beyond the range of an `i64`.
+    pub fn plus(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+}
+
+/// Text of 1 to `MAX` characters, not blank, without control characters.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Text<const MAX: usize>(String);
+
+impl<const MAX: usize> Text<MAX> {
+    /// The text as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<const MAX: usize> TryFrom<String> for Text<MAX> {
+    type Error = InvalidValue;
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
+        // Few texts have more bytes than they may have characters: only those are counted.
+        let is_short = text.len() <= MAX || text.chars().nth(MAX).is_none();
+        let fits = is_short && !text.trim().is_empty();
+        if !fits || text.chars().any(char::is_control) {
+            return refuse(format!("text must be 1 to {MAX} characters and not blank"));
+        }
+        Ok(Self(text))
+    }
+}
+
+/// A person's name. Personal data: its `Debug` form does not show it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PersonName(Text<{ limits::PERSON_NAME_CHARS_MAX }>);
+
+impl PersonName {
+    /// The name as it was given.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl TryFrom<String> for PersonName {
+    type Error = InvalidValue;
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
+        Text::try_from(text).map(Self)
+    }
+}
+
+impl fmt::Debug for PersonName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PersonName(redacted)")
+    }
+}
+
+/// An e-mail address of at most 254 ASCII characters. Personal data: its `Debug` form does not
+/// show it. Whether somebody reads it only the mail server can tell.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct EmailAddress(String);
+
+impl EmailAddress {
+    /// The address as it was given.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for EmailAddress {
+    type Error = InvalidValue;
+    fn try_from(text: String) -> Result<Self, InvalidValue> {
+        let printable = |b: u8| {
+            b.is_ascii_graphic()
+                && !matches!(
+                    b,
+                    b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'\\' | b',' | b';' | b':' | b'"'
+                )
+        };
+        let parts = text.split_once('@');
+        let sound = parts.is_some_and(|(local, domain)| {
+            !local.is_empty()
+                && local.len() <= 64
+                && !domain.contains('@')
+                && dot_atom(local)
+                && dot_atom(domain)
+        });
+        if !sound || text.len() > limits::EMAIL_CHARS_MAX || !text.bytes().all(printable) {
+            return refuse("e-mail must be an address like name@example.com");
+        }
+        Ok(Self(text))
+    }
+}
+
+/// No dot at either end and no two in a row (RFC 5322, 3.2.3).
+fn dot_atom(text: &str) -> bool {
+    text.split('.').all(|atom| !atom.is_empty())
+}
+
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EmailAddress(redacted)")
+    }
+}
+
+/// An ISO 4217 code: three capital letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "CompactString", into = "CompactString")]
+pub struct Currency([u8; 3]);
+
+impl Currency {
+    /// US dollar.
+    pub const USD: Self = Self(*b"USD");
+
+    /// The three letters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("XXX")
+    }
+}
+
+impl std::str::FromStr for Currency {
+    type Err = InvalidValue;
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match <[u8; 3]>::try_from(text.as_bytes()) {
+            Ok(letters) if letters.iter().all(u8::is_ascii_uppercase) => Ok(Self(letters)),
+            _ => refuse("currency must be an ISO 4217 code like USD"),
+        }
+    }
+}
+
+impl TryFrom<CompactString> for Currency {
+    type Error = InvalidValue;
+    fn try_from(text: CompactString) -> Result<Self, InvalidValue> {
+        text.parse()
+    }
+}
+
+impl From<Currency> for CompactString {
+    fn from(currency: Currency) -> CompactString {
+        CompactString::new(currency.as_str())
+    }
+}
+
+/// The language of a customer's mails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(from = "CompactString", into = "CompactString")]
+pub enum Locale {
+    /// English. Also what a reader makes of a language that it does not know.
+    #[default]
+    En,
+    /// Hebrew, written from right to left.
+    He,
+}
+
+impl Locale {
+    /// The BCP 47 tag.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::En => "en",
+            Self::He => "he",
+        }
+    }
+}
+
+impl std::str::FromStr for Locale {
+    type Err = InvalidValue;
+    fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        match text {
+            "en" => Ok(Self::En),
+            "he" => Ok(Self::He),
+            _ => refuse("locale must be en or he"),
+        }
+    }
+}
+
+impl From<CompactString> for Locale {
+    fn from(tag: CompactString) -> Self {
+        tag.parse().unwrap_or_default()
+    }
+}
+
+impl From<Locale> for CompactString {
+    fn from(locale: Locale) -> Self {
+        CompactString::const_new(locale.as_str())
+    }
+}
+
+/// A point in time in microseconds since 1970-01-01T00:00:00Z.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// From microseconds since 1970.
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970.
+    pub fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// As a calendar date; a time beyond chrono's range becomes 1970.
+    pub fn to_utc(self) -> DateTime<Utc> {
+        DateTime::from_timestamp_micros(self.0).unwrap_or_default()
+    }
+}
+
+impl From<DateTime<Utc>> for Timestamp {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self(time.timestamp_micros())
+    }
+}

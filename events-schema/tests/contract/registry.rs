@@ -1,0 +1,258 @@
+//! The client of the registry against a real server that answers by a script. Does not test a
+//! registry.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use events_schema::EventType;
+use events_schema::registry::{Registry, RegistryError};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+const PLACED: &str = "POST /subjects/orders-orderflow.OrderPlaced";
+
+/// What the server answers, by method and path; everything else is 404. Counts the questions.
+#[derive(Default)]
+struct Script {
+    answers: HashMap<String, (u16, String)>,
+    asked: usize,
+}
+
+struct Server {
+    url: String,
+    script: Arc<Mutex<Script>>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let script = Arc::<Mutex<Script>>::default();
+        let task = tokio::spawn(serve(listener, script.clone()));
+        Self { url, script, task }
+    }
+
+    fn answer(&self, question: &str, status: u16, body: &str) {
+        let answer = (status, body.to_owned());
+        self.script.lock().unwrap().answers.insert(question.to_owned(), answer);
+    }
+
+    fn asked(&self) -> usize {
+        self.script.lock().unwrap().asked
+    }
+
+    /// From here on its port refuses connections.
+    async fn stop(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        let _ = answer(stream, &script).await;
+    }
+}
+
+async fn answer(mut stream: TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
+    let request = read(&mut stream).await?;
+    let question = request.split(" HTTP/").next().unwrap_or_default();
+    let question = question.split('?').next().unwrap_or_default();
+    let (status, body) = {
+        let mut script = script.lock().unwrap();
+        script.asked += 1;
+        let unknown = || (404, r#"{"error_code":40401,"message":"not found"}"#.to_owned());
+        script.answers.get(question).cloned().unwrap_or_else(unknown)
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status} Scripted\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all((head + &body).as_bytes()).await
+}
+
+/// The whole request: a client that cannot send the rest would not read the answer.
+async fn read(stream: &mut TcpStream) -> std::io::Result<String> {
+    let mut bytes = vec![];
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.to_lowercase();
+            let length = length.lines().find_map(|line| line.strip_prefix("content-length: "));
+            if body.len() >= length.map_or(0, |length| length.parse().unwrap()) {
+                return Ok(text);
+            }
+        }
+        if stream.read_buf(&mut bytes).await? == 0 {
+            return Ok(text);
+        }
+    }
+}
+
+fn schema_answer(event_type: EventType) -> String {
+    serde_json::json!({ "schema": event_type.schema() }).to_string()
+}
+
+fn files(folder: &TempDir) -> Vec<std::path::PathBuf> {
+    let registries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    registries
+        .flat_map(|path| std::fs::read_dir(path).unwrap())
+        .map(|e| e.unwrap().path())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_service_starts_while_the_registry_is_away() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    server.answer(PLACED, 200, r#"{"id": 7, "version": 1}"#);
+    let url = server.url.clone();
+    let registry = Registry::new(&url, folder.path()).unwrap();
+    assert_eq!(registry.schema_id(EventType::OrderPlaced).await.unwrap(), 7);
+    server.stop().await;
+    let restarted = Registry::new(&url, folder.path()).unwrap();
+    assert_eq!(restarted.schema_id(EventType::OrderPlaced).await.unwrap(), 7);
+    assert_eq!(restarted.schema(7).await.unwrap(), EventType::OrderPlaced.schema());
+}
+
+#[tokio::test]
+async fn what_was_never_learnt_is_unavailable_while_the_registry_is_away() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    let registry = Registry::new(&server.url, folder.path()).unwrap();
+    server.stop().await;
+    let error = registry.schema_id(EventType::OrderPlaced).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unavailable { .. }), "{error}");
+    let error = registry.schema(1).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn an_unknown_id_is_not_found() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    let registry = Registry::new(&server.url, folder.path()).unwrap();
+    let error = registry.schema(404).await.unwrap_err();
+    assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
+    let error = registry.schema_id(EventType::OrderPlaced).await.unwrap_err();
+    assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
+}
+
+/// The number 404 in a text, a port or an id says nothing.
+#[tokio::test]
+async fn the_status_decides_what_an_error_is() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    let registry = Registry::new(&server.url, folder.path()).unwrap();
+    let question = "POST /subjects/orders-orderflow.OrderPlaced/versions";
+    let texts_404 = r#"{"error_code":40403,"message":"404"}"#;
+    for (status, expected) in [
+        (409, "refused"),
+        (422, "refused"),
+        (500, "away"),
+        (503, "away"),
+        (401, "away"),
+        (404, "unknown"),
+    ] {
+        server.answer(question, status, texts_404);
+        let error = registry.register(EventType::OrderPlaced).await.unwrap_err();
+        let sorted = match error {
+            RegistryError::Refused { .. } => "refused",
+            RegistryError::Unavailable { .. } => "away",
+            RegistryError::NotFound(_) => "unknown",
+        };
+        assert_eq!(sorted, expected, "status {status}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_none_of_a_registry_counts_as_away() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    let registry = Registry::new(&server.url, folder.path()).unwrap();
+    server.answer("GET /schemas/ids/1", 200, "<html>a proxy's log-in page</html>");
+    let error = registry.schema(1).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unavailable { .. }), "{error}");
+    assert!(!folder.path().read_dir().unwrap().any(|_| true), "nothing of it is kept");
+}
+
+#[tokio::test]
+async fn a_half_written_file_is_not_trusted() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    server.answer(PLACED, 200, r#"{"id": 712}"#);
+    let url = server.url.clone();
+    let registry = Registry::new(&url, folder.path()).unwrap();
+    registry.schema_id(EventType::OrderPlaced).await.unwrap();
+    server.stop().await;
+    let files = files(&folder);
+    assert_eq!(files.len(), 2, "an id and a schema: {files:?}");
+    for file in files {
+        let whole = std::fs::read(&file).unwrap();
+        std::fs::write(&file, &whole[..whole.len() - 1]).unwrap();
+    }
+    let restarted = Registry::new(&url, folder.path()).unwrap();
+    assert!(restarted.schema_id(EventType::OrderPlaced).await.is_err(), "71 is not 712");
+    assert!(restarted.schema(712).await.is_err());
+}
+
+#[tokio::test]
+async fn a_registry_that_was_wiped_and_filled_again_gives_the_ids() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    server.answer(PLACED, 200, r#"{"id": 1}"#);
+    server.answer("GET /schemas/ids/2", 200, &schema_answer(EventType::OrderRejected));
+    let registry = || Registry::new(&server.url, folder.path()).unwrap();
+    registry().schema_id(EventType::OrderPlaced).await.unwrap();
+    registry().schema(2).await.unwrap();
+    server.answer(PLACED, 200, r#"{"id": 2}"#);
+    server.answer("GET /schemas/ids/2", 200, &schema_answer(EventType::OrderPlaced));
+    assert_eq!(registry().schema_id(EventType::OrderPlaced).await.unwrap(), 2);
+    assert_eq!(registry().schema(2).await.unwrap(), EventType::OrderPlaced.schema());
+}
+
+#[tokio::test]
+async fn what_a_wiped_registry_no_longer_knows_is_forgotten() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    server.answer(PLACED, 200, r#"{"id": 1}"#);
+    let url = server.url.clone();
+    let registry = || Registry::new(&url, folder.path()).unwrap();
+    registry().schema_id(EventType::OrderPlaced).await.unwrap();
+    server.script.lock().unwrap().answers.clear();
+    let error = registry().schema_id(EventType::OrderPlaced).await.unwrap_err();
+    assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
+    assert!(matches!(registry().schema(1).await.unwrap_err(), RegistryError::NotFound(_)));
+    server.stop().await;
+    let error = registry().schema_id(EventType::OrderPlaced).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn two_registries_share_a_folder_and_no_ids() {
+    let folder = TempDir::new().unwrap();
+    let (one, other) = (Server::start().await, Server::start().await);
+    one.answer(PLACED, 200, r#"{"id": 1}"#);
+    other.answer(PLACED, 200, r#"{"id": 2}"#);
+    let urls = [one.url.clone(), other.url.clone()];
+    let registry = |n: usize| Registry::new(&urls[n], folder.path()).unwrap();
+    registry(0).schema_id(EventType::OrderPlaced).await.unwrap();
+    registry(1).schema_id(EventType::OrderPlaced).await.unwrap();
+    one.stop().await;
+    other.stop().await;
+    assert_eq!(registry(0).schema_id(EventType::OrderPlaced).await.unwrap(), 1);
+    assert_eq!(registry(1).schema_id(EventType::OrderPlaced).await.unwrap(), 2);
+}
+
+#[tokio::test]
+async fn a_registry_that_is_away_is_not_asked_for_every_schema() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    for event_type in EventType::ALL {
+        let question = format!("POST /subjects/{}", event_type.subject());
+        server.answer(&question, 200, r#"{"id": 1}"#);
+    }
+    let registry = || Registry::new(&server.url, folder.path()).unwrap();
+    registry().schema_ids(EventType::ALL).await.unwrap();
+    for event_type in EventType::ALL {
+        server.answer(&format!("POST /subjects/{}", event_type.subject()), 503, "{}");
+    }
+    let before = server.asked();
+    assert_eq!(registry().schema_ids(EventType::ALL).await.unwrap().len(), EventType::ALL.len());
+    assert_eq!(server.asked() - before, 1);
+}
