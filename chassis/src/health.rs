@@ -1,0 +1,191 @@
+//! Liveness, readiness and metrics over HTTP. Decides nothing: the parts of a process report here.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{App, HttpResponse, HttpServer};
+use serde::Serialize;
+
+use crate::process::Process;
+use crate::{problem, settings};
+
+/// What the parts of a process say of themselves. Clones share it.
+#[derive(Clone, Default)]
+pub struct Health {
+    parts: Arc<Mutex<Parts>>,
+}
+
+#[derive(Default)]
+struct Parts {
+    dependencies: BTreeMap<String, Option<String>>,
+    heartbeats: BTreeMap<String, (Instant, Duration)>,
+}
+
+/// A dependency or a named state that readiness hangs on. Down until it is first reported up.
+#[derive(Clone)]
+pub struct Dependency {
+    name: String,
+    health: Health,
+}
+
+/// Something that must happen again and again for the process to be alive.
+#[derive(Clone)]
+pub struct Heartbeat {
+    name: String,
+    within: Duration,
+    health: Health,
+}
+
+impl Health {
+    /// A dependency under this name, down ("starting") until it is reported up.
+    pub fn dependency(&self, name: impl Into<String>) -> Dependency {
+        let dependency = Dependency { name: name.into(), health: self.clone() };
+        dependency.down("starting");
+        dependency
+    }
+
+    /// A heartbeat that must be repeated within `within`; it beats once now.
+    pub fn heartbeat(&self, name: impl Into<String>, within: Duration) -> Heartbeat {
+        let heartbeat = Heartbeat { name: name.into(), within, health: self.clone() };
+        heartbeat.beat();
+        heartbeat
+    }
+
+    /// The reasons why the process is not ready, by dependency; empty when it is.
+    pub fn not_ready(&self) -> BTreeMap<String, String> {
+        let dependencies = self.with(|parts| parts.dependencies.clone());
+        dependencies.into_iter().filter_map(|(name, why)| why.map(|why| (name, why))).collect()
+    }
+
+    /// The heartbeats that are overdue; empty when the process is alive.
+    pub fn overdue(&self) -> Vec<String> {
+        self.with(|parts| {
+            let late =
+                parts.heartbeats.iter().filter(|(_, (last, within))| last.elapsed() > *within);
+            late.map(|(name, _)| name.clone()).collect()
+        })
+    }
+
+    fn with<T>(&self, f: impl FnOnce(&mut Parts) -> T) -> T {
+        f(&mut self.parts.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Dependency {
+    /// It works.
+    pub fn up(&self) {
+        self.set(None);
+    }
+
+    /// It does not, for this reason. The reason is shown to whoever asks: no secrets.
+    pub fn down(&self, reason: impl Into<String>) {
+        self.set(Some(reason.into()));
+    }
+
+    /// It is gone for good, such as a partition that another worker took.
+    pub fn forget(&self) {
+        self.health.with(|parts| parts.dependencies.remove(&self.name));
+    }
+
+    fn set(&self, reason: Option<String>) {
+        let changed = self.health.with(|parts| {
+            let before = parts.dependencies.insert(self.name.clone(), reason.clone());
+            before.as_ref().map(Option::is_some) != Some(reason.is_some())
+        });
+        match reason {
+            Some(reason) if changed && reason != "starting" => {
+                tracing::warn!(dependency = self.name, reason, "dependency down");
+            }
+            None if changed => tracing::info!(dependency = self.name, "dependency up"),
+            _ => {}
+        }
+    }
+}
+
+impl Heartbeat {
+    /// Progress was made now.
+    pub fn beat(&self) {
+        let entry = (Instant::now(), self.within);
+        self.health.with(|parts| parts.heartbeats.insert(self.name.clone(), entry));
+    }
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    status: &'a str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    dependencies: BTreeMap<String, String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    overdue: Vec<String>,
+}
+
+async fn livez(process: web::Data<Process>) -> HttpResponse {
+    let overdue = process.health.overdue();
+    let alive = overdue.is_empty();
+    let status = if alive { "alive" } else { "stuck" };
+    answer(alive, &Report { status, dependencies: BTreeMap::new(), overdue })
+}
+
+async fn readyz(process: web::Data<Process>) -> HttpResponse {
+    if process.shutdown.is_cancelled() {
+        let report =
+            Report { status: "stopping", dependencies: BTreeMap::new(), overdue: Vec::new() };
+        return answer(false, &report);
+    }
+    let dependencies = process.health.with(|parts| parts.dependencies.clone());
+    let ready = dependencies.values().all(Option::is_none);
+    let word = |why: Option<String>| why.map_or("up".to_owned(), |why| format!("down: {why}"));
+    let dependencies = dependencies.into_iter().map(|(name, why)| (name, word(why))).collect();
+    let status = if ready { "ready" } else { "not ready" };
+    answer(ready, &Report { status, dependencies, overdue: Vec::new() })
+}
+
+fn answer(fine: bool, report: &Report<'_>) -> HttpResponse {
+    let mut response = if fine { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.insert_header(("Cache-Control", "no-store")).json(report)
+}
+
+async fn metrics(process: web::Data<Process>) -> HttpResponse {
+    let text = process.metrics.render();
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text)
+}
+
+/// Adds the three endpoints to an application that holds `web::Data<Process>`.
+pub fn configure(config: &mut ServiceConfig) {
+    config
+        .route("/livez", web::get().to(livez))
+        .route("/readyz", web::get().to(readyz))
+        .route("/metrics", web::get().to(metrics));
+}
+
+/// Binds `HEALTH_ADDR` (default `127.0.0.1:0`, any free port) and answers the three endpoints there
+/// until shutdown: what a process without an API of its own runs beside its work.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn serve(process: Process) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send> {
+    let any: SocketAddr = ([127, 0, 0, 1], 0).into();
+    let address = settings::parsed("HEALTH_ADDR", any, "an address like 0.0.0.0:9100")?;
+    let data = web::Data::new(process.clone());
+    let app = move || {
+        let app = App::new().app_data(data.clone()).configure(configure);
+        app.default_service(web::to(problem::not_found))
+    };
+    let server = HttpServer::new(app).workers(1).disable_signals().bind(address)?;
+    for bound in server.addrs() {
+        tracing::info!(address = %bound, "health endpoints");
+    }
+    let server = server.run();
+    Ok(async move {
+        let handle = server.handle();
+        let stop = async {
+            process.shutdown.cancelled().await;
+            handle.stop(false).await;
+        };
+        let (served, ()) = tokio::join!(server, stop);
+        Ok(served?)
+    })
+}

@@ -1,0 +1,14 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod clock;
+pub mod health;
+pub mod kafka;
+pub mod postgres;
+pub mod problem;
+pub mod process;
+pub mod settings;
+pub mod telemetry;
+pub mod topic_ids;
+
+pub use process::{Process, launch};

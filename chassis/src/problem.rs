@@ -1,0 +1,120 @@
+//! Errors over HTTP as RFC 9457 problem details. Says nothing of what went wrong inside.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use serde::Serialize;
+
+/// An answer that is no success.
+#[derive(Debug, Clone, Serialize)]
+pub struct Problem {
+    /// `urn:orderflow:problem:` and a word that clients may compare; it never changes.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The kind in a few words.
+    pub title: &'static str,
+    /// The HTTP status.
+    pub status: u16,
+    /// What is wrong with this request, and what would be right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Box<str>>,
+    /// JSON pointers (RFC 6901) to what is wrong in the body, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<Fault>,
+    /// Seconds after which a retry makes sense.
+    #[serde(skip)]
+    pub retry_after_s: Option<u32>,
+    /// More headers of the answer.
+    #[serde(skip)]
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// One fault of a request's body.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Where: a JSON pointer, empty for the whole body.
+    pub pointer: String,
+    /// Why.
+    pub detail: String,
+}
+
+impl Problem {
+    /// A problem of this kind (the last word of its `type`).
+    pub fn new(status: StatusCode, kind: &str, title: &'static str) -> Self {
+        Self {
+            kind: format!("urn:orderflow:problem:{kind}"),
+            title,
+            status: status.as_u16(),
+            detail: None,
+            errors: Vec::new(),
+            retry_after_s: None,
+            headers: Vec::new(),
+        }
+    }
+
+    /// With the particulars.
+    #[must_use]
+    pub fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = Some(detail.into().into_boxed_str());
+        self
+    }
+
+    /// With one more fault of the body.
+    #[must_use]
+    pub fn fault(mut self, pointer: impl Into<String>, detail: impl Into<String>) -> Self {
+        self.errors.push(Fault { pointer: pointer.into(), detail: detail.into() });
+        self
+    }
+
+    /// With `Retry-After`.
+    #[must_use]
+    pub fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// With one more header.
+    #[must_use]
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} ({})", self.title, self.kind)
+    }
+}
+
+impl ResponseError for Problem {
+    fn status_code(&self) -> StatusCode {
+        StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        if let Some(seconds) = self.retry_after_s {
+            response.insert_header((RETRY_AFTER, seconds));
+        }
+        for header in &self.headers {
+            response.insert_header(header.clone());
+        }
+        let body = serde_json::to_vec(self).unwrap_or_default();
+        response.content_type("application/problem+json").body(body)
+    }
+}
+
+/// The answer of a path that does not exist.
+pub async fn not_found(request: HttpRequest) -> HttpResponse {
+    Problem::new(StatusCode::NOT_FOUND, "no-such-resource", "No such resource")
+        .detail(format!("there is nothing at {}", request.path()))
+        .error_response()
+}
+
+/// The answer of a path that does not know the method.
+pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
+        .detail(format!("{} is not possible here", request.method()))
+        .error_response()
+}
