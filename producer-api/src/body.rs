@@ -1,0 +1,153 @@
+//! From bytes on the wire to a JSON value of a known shape, or a problem that points at what is
+//! wrong. Does not know what the values mean.
+
+use std::fmt;
+use std::time::Duration;
+
+use actix_web::HttpRequest;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::web::{Bytes, Payload};
+use chassis::problem::{Fault, Problem};
+use futures::StreamExt;
+use serde::Deserialize;
+use serde_json::error::Category;
+use serde_path_to_error::{Path, Segment};
+
+use crate::problems;
+
+/// Most bytes of a body: the largest order with room to spare.
+pub(crate) const BYTES_MAX: usize = 256 * 1024;
+/// How long a body may take.
+const SECONDS_MAX: u64 = 15;
+/// Most faults that one answer tells.
+const FAULTS_MAX: usize = 50;
+
+/// Reads the body whole, within the limits of size and time.
+pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+    check_head(request)?;
+    let within = Duration::from_secs(SECONDS_MAX);
+    match tokio::time::timeout(within, collect(payload)).await {
+        Ok(body) => body,
+        Err(_) => Err(problems::too_slow(SECONDS_MAX)),
+    }
+}
+
+fn check_head(request: &HttpRequest) -> Result<(), Problem> {
+    let text = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let essence = text(CONTENT_TYPE).and_then(|value| value.split(';').next());
+    if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json")) {
+        return Err(problems::unsupported_media_type("the Content-Type must be application/json"));
+    }
+    if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+        return Err(problems::unsupported_media_type("the body must not be compressed"));
+    }
+    let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
+    match length {
+        Some(length) if length > BYTES_MAX => Err(problems::too_large(BYTES_MAX)),
+        _ => Ok(()),
+    }
+}
+
+/// Nearly every body is one chunk, which is not copied.
+async fn collect(mut payload: Payload) -> Result<Bytes, Problem> {
+    let mut whole = Bytes::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|error| {
+            tracing::debug!(%error, "a body could not be read");
+            problems::unreadable_body()
+        })?;
+        if whole.len() + chunk.len() > BYTES_MAX {
+            return Err(problems::too_large(BYTES_MAX));
+        }
+        whole = if whole.is_empty() { chunk } else { joined(whole, &chunk) };
+    }
+    Ok(whole)
+}
+
+fn joined(whole: Bytes, chunk: &[u8]) -> Bytes {
+    let mut buffer = actix_web::web::BytesMut::from(whole);
+    buffer.extend_from_slice(chunk);
+    buffer.freeze()
+}
+
+/// Reads JSON of the shape `T`. A fault is looked for a second time, with its place: this costs
+/// nothing where there is none.
+pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|error| explain::<T>(body, &error))
+}
+
+fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: &serde_json::Error) -> Problem {
+    let mut deserializer = serde_json::Deserializer::from_slice(body);
+    let place = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
+        Ok(_) => String::new(),
+        Err(found) => pointer(found.path()),
+    };
+    match error.classify() {
+        Category::Data => problems::invalid_body().fault(place, error.to_string()),
+        Category::Io | Category::Syntax | Category::Eof => {
+            problems::malformed_json(place, error.to_string())
+        }
+    }
+}
+
+/// As a JSON pointer (RFC 6901).
+fn pointer(path: &Path) -> String {
+    let mut pointer = String::new();
+    for segment in path {
+        match segment {
+            Segment::Seq { index } => pointer.push_str(&format!("/{index}")),
+            Segment::Map { key } => {
+                pointer.push('/');
+                pointer.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            }
+            Segment::Enum { .. } | Segment::Unknown => {}
+        }
+    }
+    pointer
+}
+
+/// The faults of a body, collected so that a client hears of all of them at once.
+#[derive(Default)]
+pub(crate) struct Faults(Vec<Fault>);
+
+impl Faults {
+    /// Something else is wrong.
+    pub(crate) fn add(&mut self, pointer: fmt::Arguments<'_>, detail: impl Into<String>) {
+        if self.0.len() < FAULTS_MAX {
+            self.0.push(Fault { pointer: pointer.to_string(), detail: detail.into() });
+        }
+    }
+
+    /// The value, or its fault.
+    pub(crate) fn check<T, E: fmt::Display>(
+        &mut self,
+        pointer: fmt::Arguments<'_>,
+        parsed: Result<T, E>,
+    ) -> Option<T> {
+        parsed.map_err(|error| self.add(pointer, error.to_string())).ok()
+    }
+
+    /// The value of a member that must be there, or its fault.
+    pub(crate) fn required<V, T, E: fmt::Display>(
+        &mut self,
+        pointer: fmt::Arguments<'_>,
+        given: Option<V>,
+        parse: impl FnOnce(V) -> Result<T, E>,
+    ) -> Option<T> {
+        match given {
+            Some(value) => self.check(pointer, parse(value)),
+            None => {
+                self.add(pointer, "is required");
+                None
+            }
+        }
+    }
+
+    /// The whole, unless there was a fault. Every part that is missing has left its fault.
+    pub(crate) fn or<T>(self, whole: Option<T>) -> Result<T, Problem> {
+        match whole {
+            Some(whole) if self.0.is_empty() => Ok(whole),
+            _ => Err(Problem { errors: self.0, ..problems::invalid_body() }),
+        }
+    }
+}

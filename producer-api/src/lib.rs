@@ -1,0 +1,32 @@
+#![doc = include_str!("../README.md")]
+
+pub mod accept_order;
+mod body;
+mod catalogue;
+mod connection;
+mod faults;
+mod fingerprint;
+mod metrics;
+pub mod openapi;
+mod order_request;
+mod problems;
+mod product_request;
+mod publisher;
+mod routes;
+mod schemas;
+mod server;
+pub mod settings;
+mod trace;
+
+use chassis::Process;
+
+pub use server::Server;
+pub use settings::Settings;
+
+/// Serves until shutdown.
+///
+/// # Errors
+/// When a setting is wrong, the address is taken, or a record was left undelivered at the end.
+pub async fn run(process: Process) -> anyhow::Result<()> {
+    Server::start(process, Settings::from_env()?)?.finish().await
+}

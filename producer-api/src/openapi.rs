@@ -1,0 +1,139 @@
+//! The OpenAPI document: what the annotations of the routes do not say. Serves nothing.
+
+use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
+
+use crate::routes;
+
+/// The document of this build.
+pub fn document() -> utoipa::openapi::OpenApi {
+    Api::openapi()
+}
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Orderflow producer API",
+        description = "Takes orders, products and stock into the log. `202` means that the event is \
+            replicated in Kafka; what becomes of it is decided by the consumers, and read at the \
+            query API. The API has no store: the same Idempotency-Key is the same order through \
+            any number of instances, because the order's id is made of the customer and the key.\n\n\
+            Every error is a problem (RFC 9457) whose `type` never changes. Besides what is listed \
+            at the operations, a path that does not exist answers `404` \
+            (`urn:orderflow:problem:no-such-resource`) and a method that a path does not know `405` \
+            (`urn:orderflow:problem:method-not-allowed`, with `Allow`).",
+        license(name = "Apache-2.0", identifier = "Apache-2.0"),
+        contact(name = "Orderflow"),
+    ),
+    paths(
+        routes::orders::place,
+        routes::orders::cancel,
+        routes::products::put,
+        routes::products::receive_stock,
+    ),
+    components(schemas(ProblemBody, FaultBody)),
+    tags(
+        (name = "orders", description = "Placing and cancelling orders."),
+        (name = "products", description = "The catalogue and the stock."),
+    ),
+)]
+struct Api;
+
+/// Headers that requests may have.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only the document names them")]
+pub(crate) struct RequestHeaders {
+    /// Makes a retry the same request: 1 to 128 visible ASCII characters.
+    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
+    idempotency_key: Option<String>,
+    /// W3C trace context, passed on to the record; a new trace begins where it is missing.
+    traceparent: Option<String>,
+}
+
+/// A header that requests may have.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Header)]
+#[expect(dead_code, reason = "only the document names it")]
+pub(crate) struct TraceHeader {
+    /// W3C trace context, passed on to the record; a new trace begins where it is missing.
+    traceparent: Option<String>,
+}
+
+/// An answer that is no success (RFC 9457).
+#[derive(ToSchema)]
+#[schema(as = Problem)]
+#[expect(dead_code, reason = "chassis::problem::Problem, as the document shows it")]
+pub(crate) struct ProblemBody {
+    /// `urn:orderflow:problem:` and a word that never changes.
+    #[schema(rename = "type", example = "urn:orderflow:problem:invalid-body")]
+    kind: String,
+    /// The kind in a few words.
+    #[schema(example = "The body is not what is asked for")]
+    title: String,
+    /// The HTTP status.
+    #[schema(example = 422)]
+    status: u16,
+    /// What is wrong with this request, and what would be right.
+    detail: Option<String>,
+    /// What is wrong in the body.
+    errors: Option<Vec<FaultBody>>,
+}
+
+/// One fault of a request's body.
+#[derive(ToSchema)]
+#[schema(as = Fault)]
+#[expect(dead_code, reason = "chassis::problem::Fault, as the document shows it")]
+pub(crate) struct FaultBody {
+    /// Where: a JSON pointer (RFC 6901), empty for the whole body.
+    #[schema(example = "/lines/0/quantity")]
+    pointer: String,
+    /// Why.
+    #[schema(example = "quantity must be 1 to 1000000")]
+    detail: String,
+}
+
+/// What every operation may answer.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only the document names them")]
+pub(crate) enum RequestProblems {
+    /// `malformed-json`: the body is no JSON. `unreadable-body`: the body broke off.
+    /// `invalid-header`: the Idempotency-Key cannot be read. `invalid-path`: the id in the path
+    /// cannot be read.
+    #[response(status = 400, content_type = "application/problem+json")]
+    Malformed(#[to_schema] ProblemBody),
+    /// `request-timeout`: the body did not come in time.
+    #[response(status = 408, content_type = "application/problem+json")]
+    TooSlow(#[to_schema] ProblemBody),
+    /// `body-too-large`: the body has more than 262144 bytes.
+    #[response(status = 413, content_type = "application/problem+json")]
+    TooLarge(#[to_schema] ProblemBody),
+    /// `unsupported-media-type`: the Content-Type is not application/json, or the body is
+    /// compressed.
+    #[response(status = 415, content_type = "application/problem+json")]
+    NotJson(#[to_schema] ProblemBody),
+    /// `invalid-body`: the errors point at each value that is missing, unknown or beyond a limit.
+    /// `mixed-currencies` (orders only): the errors point at the lines that are not sold in the
+    /// currency of the first.
+    #[response(status = 422, content_type = "application/problem+json")]
+    Invalid(#[to_schema] ProblemBody),
+    /// `defect`: a defect of the service; nothing was accepted.
+    #[response(status = 500, content_type = "application/problem+json")]
+    Defect(#[to_schema] ProblemBody),
+    /// `not-ready`, `queue-full`, `kafka-unavailable`: nothing was accepted. `outcome-unknown`: it
+    /// may have been accepted; retry with the same Idempotency-Key. Each with Retry-After.
+    #[response(
+        status = 503,
+        content_type = "application/problem+json",
+        headers(("Retry-After" = u32, description = "Seconds after which a retry makes sense.")),
+    )]
+    Unavailable(#[to_schema] ProblemBody),
+}
+
+/// What only the placing of an order may answer.
+#[derive(IntoResponses)]
+#[expect(dead_code, reason = "only the document names it")]
+pub(crate) enum OrderProblems {
+    /// `unknown-sku`: the errors point at each line whose SKU the catalogue does not have.
+    #[response(status = 404, content_type = "application/problem+json")]
+    UnknownSku(#[to_schema] ProblemBody),
+}

@@ -1,0 +1,110 @@
+//! The kinds of problem that this API answers with: one function each, so that a kind has one
+//! title and one status. Decides nothing.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONNECTION, HeaderValue};
+use chassis::problem::Problem;
+
+use crate::publisher::PublishError;
+
+/// The API cannot work yet.
+pub(crate) fn not_ready(what: &str) -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "The service is not ready")
+        .detail(format!("{what} is not known yet; nothing was accepted"))
+        .retry_after(1)
+}
+
+/// The record has no position. `retry` is what to do where the outcome is unknown.
+pub(crate) fn unpublished(error: &PublishError, retry: &str) -> Problem {
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    match error {
+        PublishError::QueueFull => Problem::new(unavailable, "queue-full", "Too much at once")
+            .detail("more requests are waiting for Kafka than fit; this one was not accepted")
+            .retry_after(1),
+        PublishError::Unavailable => {
+            Problem::new(unavailable, "kafka-unavailable", "Kafka is not available")
+                .detail("no broker takes the request at the moment; it was not accepted")
+                .retry_after(2)
+        }
+        PublishError::Unknown => Problem::new(unavailable, "outcome-unknown", "Outcome unknown")
+            .detail(format!("Kafka did not confirm the request in time; {retry}"))
+            .retry_after(2),
+        PublishError::Defect(error) => {
+            tracing::error!(%error, "an event could not be encoded");
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "defect", "A defect of this service")
+        }
+    }
+}
+
+/// The body is no JSON.
+pub(crate) fn malformed_json(pointer: String, detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "malformed-json", "The body is not JSON")
+        .fault(pointer, detail)
+}
+
+/// The body is JSON, but not what is asked for.
+pub(crate) fn invalid_body() -> Problem {
+    Problem::new(
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "invalid-body",
+        "The body is not what is asked for",
+    )
+}
+
+/// SKUs that are not in the catalogue.
+pub(crate) fn unknown_sku() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "unknown-sku", "Unknown SKU")
+        .detail("the catalogue does not have what the errors point at")
+}
+
+/// Prices in several currencies.
+pub(crate) fn mixed_currencies() -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "mixed-currencies", "Several currencies")
+        .detail("all lines of an order must be sold in the same currency")
+}
+
+/// The connection broke, or the transfer encoding is wrong.
+pub(crate) fn unreadable_body() -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "unreadable-body", "The body could not be read")
+}
+
+/// The body did not come in time.
+pub(crate) fn too_slow(seconds: u64) -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long")
+        .detail(format!("the body must arrive within {seconds} s"))
+        .header(CONNECTION, HeaderValue::from_static("close"))
+}
+
+/// The body has too many bytes.
+pub(crate) fn too_large(bytes_max: usize) -> Problem {
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", "The body is too large")
+        .detail(format!("the body may have at most {bytes_max} bytes"))
+}
+
+/// The body is not declared as plain JSON.
+pub(crate) fn unsupported_media_type(detail: &str) -> Problem {
+    Problem::new(
+        StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        "unsupported-media-type",
+        "Unsupported media type",
+    )
+    .detail(detail)
+}
+
+/// The path's id cannot be read.
+pub(crate) fn invalid_path(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-path", "The path cannot be read").detail(detail)
+}
+
+/// A header cannot be read.
+pub(crate) fn invalid_header(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-header", "A header cannot be read")
+        .detail(detail)
+}
+
+/// The path exists, the method does not.
+pub(crate) fn method_not_allowed(method: &str, allowed: &'static str) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
+        .detail(format!("{method} is not possible here, {allowed} is"))
+        .header(ALLOW, HeaderValue::from_static(allowed))
+}

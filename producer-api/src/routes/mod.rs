@@ -1,0 +1,131 @@
+//! HTTP only: which path and method leads where, and what every answer has in common. Decides
+//! nothing about orders or products.
+
+pub(crate) mod orders;
+pub(crate) mod products;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::http::header::{HeaderName, LOCATION};
+use actix_web::web::{self, ServiceConfig};
+use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use chassis::problem::Problem;
+use events_schema::IdempotencyKey;
+use events_schema::wire::Encoder;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::catalogue::Catalogue;
+use crate::metrics::{self, Route};
+use crate::problems;
+use crate::publisher::{Position, Publisher};
+use crate::schemas::Schemas;
+
+/// Where an accepted event is in the log.
+const ORDER_POSITION: HeaderName = HeaderName::from_static("order-position");
+/// What makes a retry the same request.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What every request is served with. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) publisher: Arc<Publisher>,
+    pub(crate) catalogue: Catalogue,
+    pub(crate) schemas: Schemas,
+}
+
+impl Api {
+    fn encoder(&self) -> Result<&Encoder, Problem> {
+        self.schemas.encoder().ok_or_else(|| problems::not_ready("the schemas' registration"))
+    }
+}
+
+/// Every path with the one method it knows.
+pub(crate) fn configure(config: &mut ServiceConfig) {
+    resource(config, "/v1/orders", "POST", web::post().to(orders::place));
+    resource(config, "/v1/orders/{order_id}/cancel", "POST", web::post().to(orders::cancel));
+    resource(config, "/v1/products/{sku}", "PUT", web::put().to(products::put));
+    resource(config, "/v1/products/{sku}/stock", "POST", web::post().to(products::receive_stock));
+}
+
+fn resource(config: &mut ServiceConfig, path: &str, method: &'static str, route: actix_web::Route) {
+    let other = move |request: HttpRequest| async move {
+        let problem = problems::method_not_allowed(request.method().as_str(), method);
+        observed(Route::Unmatched, async { Err(problem) }).await
+    };
+    config.service(web::resource(path).route(route).default_service(web::to(other)));
+}
+
+/// The answer of a path that does not exist.
+pub(crate) async fn not_found(request: HttpRequest) -> impl Responder {
+    let answer = async { Ok(chassis::problem::not_found(request).await) };
+    observed(Route::Unmatched, answer).await
+}
+
+/// Counts and times an answer; a problem becomes one.
+async fn observed(
+    route: Route,
+    answer: impl Future<Output = Result<HttpResponse, Problem>>,
+) -> HttpResponse {
+    let started = Instant::now();
+    let response = answer.await.unwrap_or_else(|problem| problem.error_response());
+    let (status, took) = (response.status().as_u16(), started.elapsed());
+    metrics::answered(route, status, took);
+    tracing::debug!(?route, status, micros = took.as_micros() as u64, "answered");
+    response
+}
+
+/// What is answered once the event is replicated.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Accepted {
+    /// The order, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    order_id: Option<String>,
+    /// The SKU, where it is about a product.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = json!(null))]
+    sku: Option<String>,
+    /// Always `accepted`: what becomes of it is decided later.
+    #[schema(example = "accepted")]
+    status: &'static str,
+    /// `topic:partition@offset`; a read with this `Order-Min-Position` sees its effect.
+    #[schema(example = "orders:3@42")]
+    position: String,
+}
+
+fn accepted(answer: Accepted, location: Option<String>) -> HttpResponse {
+    let mut response = HttpResponse::Accepted();
+    response.insert_header((ORDER_POSITION, answer.position.as_str()));
+    if let Some(location) = location {
+        response.insert_header((LOCATION, location));
+    }
+    response.json(answer)
+}
+
+fn accepted_order(order_id: String, position: Position) -> Accepted {
+    let position = position.to_string();
+    Accepted { order_id: Some(order_id), sku: None, status: "accepted", position }
+}
+
+fn accepted_product(sku: &str, position: Position) -> Accepted {
+    let position = position.to_string();
+    Accepted { order_id: None, sku: Some(sku.to_owned()), status: "accepted", position }
+}
+
+/// The request's key, where it has one.
+fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
+    let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default();
+    let key = text.parse().map_err(|e| problems::invalid_header(format!("Idempotency-Key: {e}")));
+    key.map(Some)
+}
+
+/// A part of the path.
+fn path<T: std::str::FromStr<Err: std::fmt::Display>>(
+    request: &HttpRequest,
+    name: &str,
+) -> Result<T, Problem> {
+    let text = request.match_info().query(name);
+    text.parse().map_err(|e: T::Err| problems::invalid_path(format!("{name}: {e}")))
+}

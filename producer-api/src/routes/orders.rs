@@ -1,0 +1,130 @@
+//! The requests about orders over HTTP. What an order is, `accept_order` decides.
+
+use actix_web::http::header::{HeaderValue, LOCATION};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use chassis::problem::Problem;
+use events_schema::{Event, EventId, EventType, OrderCancelRequested, OrderId, OrderPlaced};
+
+use super::{Accepted, Api, accepted, accepted_order, idempotency_key, observed, path};
+use crate::accept_order::{accept, order_id};
+use crate::metrics::Route;
+use crate::openapi::{OrderProblems, RequestProblems};
+use crate::order_request::{CancelBody, CancelRequest, OrderBody, OrderRequest};
+use crate::publisher::PublishError;
+use crate::{body, problems, trace};
+
+/// Place an order.
+///
+/// Answers once the order is replicated in Kafka; whether there is enough stock is decided after
+/// that, and shown at the Location.
+#[utoipa::path(
+    post,
+    path = "/v1/orders",
+    tag = "orders",
+    operation_id = "placeOrder",
+    params(crate::openapi::RequestHeaders),
+    request_body = OrderBody,
+    responses(
+        (status = 202, description = "The order is in the log.", body = Accepted, headers(
+            ("Location" = String, description = "Where the order can be read."),
+            ("Order-Position" = String, description = "The position, for `Order-Min-Position`."),
+        )),
+        OrderProblems,
+        RequestProblems,
+    ),
+)]
+pub(crate) async fn place(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
+    observed(Route::PlaceOrder, placed(&request, payload, &api)).await
+}
+
+async fn placed(
+    request: &HttpRequest,
+    payload: Payload,
+    api: &Api,
+) -> Result<HttpResponse, Problem> {
+    let encoder = api.encoder()?;
+    let key = idempotency_key(request)?;
+    let asked = OrderRequest::parse(&body::read(request, payload).await?)?;
+    let order_id = order_id(&asked, key.as_ref());
+    let order = priced(api, asked, order_id)?;
+    let location = location(order_id);
+    let trace = trace::of(request);
+    let position = match api.publisher.publish(encoder, &order.into(), &trace).await {
+        Ok(position) => position,
+        Err(error) => return Err(unplaced(&error, key.is_some(), &location)),
+    };
+    Ok(accepted(accepted_order(order_id.to_string(), position), Some(location)))
+}
+
+fn priced(api: &Api, asked: OrderRequest, order_id: OrderId) -> Result<OrderPlaced, Problem> {
+    let now = chassis::clock::now().into();
+    let order = api.catalogue.look_up(|prices| accept(asked, order_id, prices, now));
+    order.ok_or_else(|| problems::not_ready("the catalogue"))?
+}
+
+/// An order that may or may not have been placed can be looked for.
+fn unplaced(error: &PublishError, has_key: bool, location: &str) -> Problem {
+    let retry = match has_key {
+        true => "retry with the same Idempotency-Key: it is the same order",
+        false => "the request had no Idempotency-Key: look at the Location before you repeat it",
+    };
+    let problem = problems::unpublished(error, retry);
+    match (error, HeaderValue::from_str(location)) {
+        (PublishError::Unknown, Ok(location)) => problem.header(LOCATION, location),
+        _ => problem,
+    }
+}
+
+/// Ask for the cancellation of an order.
+///
+/// This API has no store: it takes every well-formed request, and the customer, which decides the
+/// order's partition, must be in it. A cancellation of an order that does not exist, belongs to
+/// another customer or is cancelled already has no effect. It may be repeated at will.
+#[utoipa::path(
+    post,
+    path = "/v1/orders/{order_id}/cancel",
+    tag = "orders",
+    operation_id = "cancelOrder",
+    params(
+        ("order_id" = uuid::Uuid, Path, description = "The order."),
+        crate::openapi::TraceHeader,
+    ),
+    request_body = CancelBody,
+    responses(
+        (status = 202, description = "The request is in the log.", body = Accepted, headers(
+            ("Location" = String, description = "Where the order can be read."),
+            ("Order-Position" = String, description = "The position, for `Order-Min-Position`."),
+        )),
+        RequestProblems,
+    ),
+)]
+pub(crate) async fn cancel(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
+    observed(Route::CancelOrder, cancelled(&request, payload, &api)).await
+}
+
+async fn cancelled(
+    request: &HttpRequest,
+    payload: Payload,
+    api: &Api,
+) -> Result<HttpResponse, Problem> {
+    let encoder = api.encoder()?;
+    let order_id: OrderId = path(request, "order_id")?;
+    let asked = CancelRequest::parse(&body::read(request, payload).await?)?;
+    let event = Event::from(OrderCancelRequested {
+        event_id: EventId::of_order(order_id, EventType::OrderCancelRequested),
+        order_id,
+        customer_id: asked.customer_id,
+        requested_at: chassis::clock::now().into(),
+        reason: asked.reason,
+    });
+    let published = api.publisher.publish(encoder, &event, &trace::of(request)).await;
+    let position = published
+        .map_err(|error| problems::unpublished(&error, "repeat it: it is the same cancellation"))?;
+    let answer = accepted_order(order_id.to_string(), position);
+    Ok(accepted(answer, Some(location(order_id))))
+}
+
+fn location(order_id: OrderId) -> String {
+    format!("/v1/orders/{order_id}")
+}

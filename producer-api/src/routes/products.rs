@@ -1,0 +1,122 @@
+//! The requests about products and their stock over HTTP. Looks nothing up in the catalogue: stock
+//! may come before the product is described.
+
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use chassis::problem::Problem;
+use events_schema::{
+    Event, EventId, EventType, IdempotencyKey, ProductUpserted, Sku, StockReceived,
+};
+
+use super::{Accepted, Api, accepted, accepted_product, idempotency_key, observed, path};
+use crate::metrics::Route;
+use crate::openapi::RequestProblems;
+use crate::product_request::{self, ProductBody, ProductRequest, StockBody};
+use crate::{body, problems, trace};
+
+/// Describe a product.
+///
+/// The description replaces the one before. Orders see the price once it has come through the
+/// products topic, usually within milliseconds.
+#[utoipa::path(
+    put,
+    path = "/v1/products/{sku}",
+    tag = "products",
+    operation_id = "putProduct",
+    params(("sku" = String, Path, description = "The SKU."), crate::openapi::RequestHeaders),
+    request_body = ProductBody,
+    responses(
+        (status = 202, description = "The description is in the log.", body = Accepted, headers(
+            ("Order-Position" = String, description = "The position, for `Order-Min-Position`."),
+        )),
+        RequestProblems,
+    ),
+)]
+pub(crate) async fn put(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
+    observed(Route::PutProduct, described(&request, payload, &api)).await
+}
+
+async fn described(
+    request: &HttpRequest,
+    payload: Payload,
+    api: &Api,
+) -> Result<HttpResponse, Problem> {
+    let key = idempotency_key(request)?;
+    let sku: Sku = path(request, "sku")?;
+    let asked = ProductRequest::parse(&body::read(request, payload).await?)?;
+    let event = ProductUpserted {
+        event_id: event_id(&sku, EventType::ProductUpserted, key.as_ref()),
+        sku,
+        name: asked.name,
+        department: asked.department,
+        price_minor: asked.price_minor,
+        currency: asked.currency,
+        updated_at: chassis::clock::now().into(),
+    };
+    publish(request, api, event.into(), "repeat it: the description is the same").await
+}
+
+/// Book stock that came, or left.
+///
+/// A delta counts once per Idempotency-Key, and once per request where there is none.
+#[utoipa::path(
+    post,
+    path = "/v1/products/{sku}/stock",
+    tag = "products",
+    operation_id = "receiveStock",
+    params(("sku" = String, Path, description = "The SKU."), crate::openapi::RequestHeaders),
+    request_body = StockBody,
+    responses(
+        (status = 202, description = "The delta is in the log.", body = Accepted, headers(
+            ("Order-Position" = String, description = "The position, for `Order-Min-Position`."),
+        )),
+        RequestProblems,
+    ),
+)]
+pub(crate) async fn receive_stock(
+    request: HttpRequest,
+    payload: Payload,
+    api: Data<Api>,
+) -> HttpResponse {
+    observed(Route::ReceiveStock, received(&request, payload, &api)).await
+}
+
+async fn received(
+    request: &HttpRequest,
+    payload: Payload,
+    api: &Api,
+) -> Result<HttpResponse, Problem> {
+    let key = idempotency_key(request)?;
+    let sku: Sku = path(request, "sku")?;
+    let delta = product_request::parse_stock(&body::read(request, payload).await?)?;
+    let event = StockReceived {
+        event_id: event_id(&sku, EventType::StockReceived, key.as_ref()),
+        sku,
+        delta,
+        received_at: chassis::clock::now().into(),
+    };
+    let retry = match key {
+        Some(_) => "retry with the same Idempotency-Key: it counts once",
+        None => "the request had no Idempotency-Key: repeated, it may count twice",
+    };
+    publish(request, api, event.into(), retry).await
+}
+
+async fn publish(
+    request: &HttpRequest,
+    api: &Api,
+    event: Event,
+    retry: &str,
+) -> Result<HttpResponse, Problem> {
+    let published = api.publisher.publish(api.encoder()?, &event, &trace::of(request)).await;
+    let position = published.map_err(|error| problems::unpublished(&error, retry))?;
+    Ok(accepted(accepted_product(event.key(), position), None))
+}
+
+/// With a key the same event each time.
+fn event_id(sku: &Sku, event_type: EventType, key: Option<&IdempotencyKey>) -> EventId {
+    match key {
+        Some(key) => EventId::of_sku(sku, event_type, key),
+        None => EventId::time_ordered(),
+    }
+}

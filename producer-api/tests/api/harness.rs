@@ -1,0 +1,278 @@
+//! A service to send requests to, and the servers that it needs. Asserts nothing about answers.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use chassis::Process;
+use chassis::kafka::KafkaSettings;
+use events_schema::wire::{Decoder, Encoder};
+use events_schema::{Event, EventId, EventType, ProductUpserted, Timestamp, Topic};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use producer_api::Server;
+use producer_api::settings::{HttpSettings, PublishSettings, SchemaSettings, Settings};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Headers, OwnedMessage};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{DefaultProducerContext, FutureProducer, FutureRecord};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+/// The servers, and the settings of services that use them.
+pub(crate) struct World {
+    pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
+    pub(crate) settings: Settings,
+    pub(crate) registry: Registry,
+    _cache: TempDir,
+}
+
+/// A stand-in for the schema registry: ids are 1, 2, 3 … in the order of `EventType::ALL`.
+pub(crate) struct Registry {
+    handle: actix_web::dev::ServerHandle,
+}
+
+impl Registry {
+    fn start() -> (Self, SocketAddr) {
+        let app = || {
+            App::new()
+                .route("/subjects/{subject}", web::post().to(look_up))
+                .route("/schemas/ids/{id}", web::get().to(schema))
+        };
+        let server = HttpServer::new(app).workers(1).disable_signals();
+        let server = server.bind("127.0.0.1:0").unwrap();
+        let address = server.addrs()[0];
+        let server = server.run();
+        let handle = server.handle();
+        tokio::spawn(server);
+        (Self { handle }, address)
+    }
+
+    pub(crate) async fn stop(&self) {
+        self.handle.stop(false).await;
+    }
+}
+
+async fn look_up(subject: web::Path<String>) -> HttpResponse {
+    let index = EventType::ALL.iter().position(|of| of.subject() == *subject).unwrap();
+    HttpResponse::Ok().json(json!({ "id": index + 1 }))
+}
+
+async fn schema(id: web::Path<usize>) -> HttpResponse {
+    match EventType::ALL.get(id.into_inner() - 1) {
+        Some(of) => HttpResponse::Ok().json(json!({ "schema": of.schema() })),
+        None => HttpResponse::NotFound().json(json!({ "error_code": 40403, "message": "no" })),
+    }
+}
+
+impl World {
+    /// A cluster of one broker with our topics, and a registry that knows our schemas.
+    pub(crate) fn new() -> Self {
+        let cluster = MockCluster::new(1).unwrap();
+        for topic in Topic::ALL {
+            cluster.create_topic(topic.name(), topic.partitions(), 1).unwrap();
+        }
+        let cache = TempDir::new().unwrap();
+        let (registry, address) = Registry::start();
+        let settings = Settings {
+            kafka: KafkaSettings::at(cluster.bootstrap_servers(), ""),
+            schemas: SchemaSettings {
+                registry_url: format!("http://{address}"),
+                cache_dir: cache.path().to_owned(),
+            },
+            http: HttpSettings {
+                address: ([127, 0, 0, 1], 0).into(),
+                workers: 1,
+                connections_max: 256,
+                shutdown: Duration::from_secs(10),
+            },
+            publish: PublishSettings { in_flight_max: 1000, ack_timeout: Duration::from_secs(10) },
+        };
+        Self { cluster, settings, registry, _cache: cache }
+    }
+
+    /// A service that is being started.
+    pub(crate) fn start(&self) -> Service {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let process = Process {
+            name: "producer-api",
+            shutdown: CancellationToken::new(),
+            health: chassis::health::Health::default(),
+            metrics: recorder.handle(),
+        };
+        // Of its own, because the tests of this binary run side by side.
+        let start = || Server::start(process.clone(), self.settings.clone()).unwrap();
+        let server = metrics::with_local_recorder(&recorder, start);
+        let url = format!("http://{}", server.addresses[0]);
+        let finished = tokio::spawn(server.finish());
+        Service { url, http: reqwest::Client::new(), process, finished }
+    }
+
+    /// A service that is ready.
+    pub(crate) async fn ready(&self) -> Service {
+        let service = self.start();
+        service.until_ready().await;
+        service
+    }
+
+    /// Puts a product into the log.
+    pub(crate) async fn sell(&self, sku: &str, price_minor: i64, currency: &str) {
+        let event = ProductUpserted {
+            event_id: EventId::time_ordered(),
+            sku: sku.parse().unwrap(),
+            name: "Bananas".to_owned().try_into().unwrap(),
+            department: "Produce".to_owned().try_into().unwrap(),
+            price_minor: price_minor.try_into().unwrap(),
+            currency: compact_str::CompactString::new(currency).try_into().unwrap(),
+            updated_at: Timestamp::from_micros(1),
+        };
+        let value = encoder().encode(&event.into(), Vec::new()).unwrap();
+        self.write(Topic::Products, sku, Some(&value)).await;
+    }
+
+    /// Puts any bytes into the log.
+    pub(crate) async fn write(&self, topic: Topic, key: &str, value: Option<&[u8]>) {
+        let config = self.settings.kafka.producer("test", Some(Duration::from_secs(10)));
+        let producer: FutureProducer = config.create().unwrap();
+        let record = FutureRecord { payload: value, ..FutureRecord::to(topic.name()).key(key) };
+        let delivered = producer.send_result(record).map_err(|(error, _)| error).unwrap();
+        delivered.await.unwrap().unwrap();
+    }
+
+    /// Every record of a topic.
+    pub(crate) fn read(&self, topic: Topic) -> Vec<OwnedMessage> {
+        let mut config: ClientConfig = self.settings.kafka.reader("test");
+        let consumer: BaseConsumer = config.set("fetch.wait.max.ms", "50").create().unwrap();
+        let mut assignment = TopicPartitionList::new();
+        for partition in 0..topic.partitions() {
+            let (name, from) = (topic.name(), Offset::Offset(0));
+            assignment.add_partition_offset(name, partition, from).unwrap();
+        }
+        consumer.assign(&assignment).unwrap();
+        let (mut records, mut ends) = (Vec::new(), 0);
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while ends < topic.partitions() {
+            assert!(Instant::now() < deadline, "the end of {} was not reached", topic.name());
+            match consumer.poll(Duration::from_millis(100)) {
+                Some(Ok(record)) => records.push(record.detach()),
+                Some(Err(_)) => ends += 1,
+                None => {}
+            }
+        }
+        records
+    }
+
+    /// Every event of a topic.
+    pub(crate) fn events(&self, topic: Topic) -> Vec<Event> {
+        let mut decoder = Decoder::default();
+        for (id, event_type) in (1..).zip(EventType::ALL) {
+            decoder.learn(id, event_type.schema());
+        }
+        let records = self.read(topic);
+        records.iter().map(|record| decoder.decode(record.payload().unwrap()).unwrap()).collect()
+    }
+}
+
+fn encoder() -> Encoder {
+    Encoder::new(EventType::ALL.into_iter().zip(1..)).unwrap()
+}
+
+/// A record's headers.
+pub(crate) fn headers(record: &OwnedMessage) -> HashMap<String, String> {
+    let text = |value: Option<&[u8]>| String::from_utf8(value.unwrap().to_vec()).unwrap();
+    let headers = record.headers().unwrap().iter();
+    headers.map(|header| (header.key.to_owned(), text(header.value))).collect()
+}
+
+/// A running service.
+pub(crate) struct Service {
+    pub(crate) url: String,
+    pub(crate) http: reqwest::Client,
+    pub(crate) process: Process,
+    pub(crate) finished: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+/// What a service answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    pub(crate) async fn of(request: reqwest::RequestBuilder) -> Self {
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = serde_json::from_slice(&response.bytes().await.unwrap()).unwrap_or_default();
+        Self { status, headers, body }
+    }
+
+    /// The last word of the problem's type; empty where it is none.
+    pub(crate) fn kind(&self) -> &str {
+        let kind = self.body["type"].as_str().unwrap_or_default();
+        kind.strip_prefix("urn:orderflow:problem:").unwrap_or_default()
+    }
+
+    /// What the problem points at.
+    pub(crate) fn pointers(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().map(|error| error["pointer"].as_str().unwrap()).collect()
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl Service {
+    pub(crate) fn post(&self, path: &str, body: &Value) -> reqwest::RequestBuilder {
+        self.http.post(format!("{}{path}", self.url)).json(body)
+    }
+
+    pub(crate) async fn place(&self, body: &Value) -> Answer {
+        Answer::of(self.post("/v1/orders", body)).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        Answer::of(self.http.get(format!("{}{path}", self.url))).await
+    }
+
+    pub(crate) async fn until_ready(&self) {
+        eventually("the service is ready", async || self.get("/readyz").await.status == 200).await;
+    }
+
+    /// Waits until so many records are on their way.
+    pub(crate) async fn until_in_flight(&self, count: usize) {
+        let wanted = format!("orderflow_publish_in_flight {count}\n");
+        eventually("records are on their way", async || {
+            self.process.metrics.render().contains(&wanted)
+        })
+        .await;
+    }
+
+    pub(crate) async fn stop(self) -> anyhow::Result<()> {
+        self.process.shutdown.cancel();
+        self.finished.await.unwrap()
+    }
+}
+
+/// An order for units of one SKU.
+pub(crate) fn order(customer: &str, sku: &str) -> Value {
+    json!({
+        "customer_id": customer,
+        "lines": [{"sku": sku, "quantity": 2}],
+        "contact": {"name": "Dana Levi", "email": "dana@example.com"},
+    })
+}
+
+/// Waits until `probe` says yes.
+pub(crate) async fn eventually(what: &str, probe: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !probe().await {
+        assert!(Instant::now() < deadline, "it never happened: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}

@@ -1,0 +1,151 @@
+//! What happens to requests while something is away, and when the process is stopped.
+
+use std::time::{Duration, Instant};
+
+use events_schema::Topic;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use crate::document;
+use crate::harness::{Answer, World, eventually, order};
+
+async fn shop(change: impl FnOnce(&mut World)) -> World {
+    let mut world = World::new();
+    change(&mut world);
+    world.sell("apple", 59, "USD").await;
+    world
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_the_brokers_away_an_order_is_refused_at_once() {
+    let world = shop(|_| {}).await;
+    let service = world.ready().await;
+    world.cluster.broker_down(1).unwrap();
+    eventually("not ready", async || service.get("/readyz").await.status == 503).await;
+
+    let started = Instant::now();
+    let answer = service.place(&order("c1", "apple")).await;
+
+    assert!(started.elapsed() < Duration::from_secs(1), "after {:?}", started.elapsed());
+    assert_eq!((answer.status, answer.kind()), (503, "kafka-unavailable"), "{answer:?}");
+    assert_ne!(answer.header("retry-after"), "");
+    document::assert_documented("post", "/v1/orders", 503, answer.kind());
+    world.cluster.broker_up(1).unwrap();
+    service.until_ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_order_too_many_is_refused_at_once() {
+    let world = shop(|world| world.settings.publish.in_flight_max = 1).await;
+    let service = world.ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+    world.cluster.broker_round_trip_time(1, Duration::from_secs(3)).unwrap();
+    let body = order("c1", "apple");
+    let waiting = tokio::spawn(Answer::of(service.post("/v1/orders", &body)));
+    service.until_in_flight(1).await;
+
+    let started = Instant::now();
+    let answer = service.place(&body).await;
+
+    assert!(started.elapsed() < Duration::from_secs(1), "after {:?}", started.elapsed());
+    assert_eq!((answer.status, answer.kind()), (503, "queue-full"), "{answer:?}");
+    assert_ne!(answer.header("retry-after"), "");
+    document::assert_documented("post", "/v1/orders", 503, answer.kind());
+    assert_eq!(waiting.await.unwrap().status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_report_in_time_the_outcome_is_unknown() {
+    let world =
+        shop(|world| world.settings.publish.ack_timeout = Duration::from_millis(1500)).await;
+    let service = world.ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+    world.cluster.broker_round_trip_time(1, Duration::from_secs(6)).unwrap();
+
+    let request = service.post("/v1/orders", &order("c1", "apple"));
+    let answer = Answer::of(request.header("Idempotency-Key", "k1")).await;
+
+    assert_eq!((answer.status, answer.kind()), (503, "outcome-unknown"), "{answer:?}");
+    assert_ne!(answer.header("retry-after"), "");
+    assert!(answer.header("location").starts_with("/v1/orders/"), "{answer:?}");
+    document::assert_documented("post", "/v1/orders", 503, answer.kind());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_producer_is_replaced() {
+    chassis::telemetry::start_logs();
+    let world = shop(|_| {}).await;
+    let service = world.ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+    let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    world.cluster.request_errors(RDKafkaApiKey::Produce, &[fenced]);
+
+    let answer = service.place(&order("c1", "apple")).await;
+
+    assert_eq!(answer.status, 503, "{answer:?}");
+    eventually("orders are taken again", async || {
+        service.place(&order("c1", "apple")).await.status == 202
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_answers_every_request_that_is_under_way() {
+    let world = shop(|_| {}).await;
+    let service = world.ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+    world.cluster.broker_round_trip_time(1, Duration::from_secs(2)).unwrap();
+    let requests = (0..20).map(|n| {
+        let body = order(&format!("c{n}"), "apple");
+        tokio::spawn(Answer::of(service.post("/v1/orders", &body)))
+    });
+    let requests: Vec<_> = requests.collect();
+    let (url, process) = (service.url.clone(), service.process.clone());
+    service.until_in_flight(20).await;
+
+    let started = Instant::now();
+    let stopped = service.stop().await;
+
+    assert!(stopped.is_ok(), "{stopped:?}");
+    assert!(started.elapsed() < Duration::from_secs(8), "it took {:?}", started.elapsed());
+    assert!(process.shutdown.is_cancelled());
+    for request in requests {
+        assert_eq!(request.await.unwrap().status, 202);
+    }
+    assert!(reqwest::get(format!("{url}/livez")).await.is_err(), "it still listens");
+    world.cluster.broker_round_trip_time(1, Duration::ZERO).unwrap();
+    assert_eq!(world.events(Topic::Orders).len(), 21);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_leaves_a_record_undelivered_is_an_error() {
+    let world = shop(|world| world.settings.http.shutdown = Duration::from_secs(1)).await;
+    let service = world.ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+    world.cluster.broker_round_trip_time(1, Duration::from_secs(20)).unwrap();
+    let request = service.post("/v1/orders", &order("c1", "apple"));
+    let given_up = request.timeout(Duration::from_millis(500)).send().await;
+    assert!(given_up.is_err());
+    assert!(service.stop().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_needs_the_registry_only_once() {
+    let world = shop(|_| {}).await;
+    world.ready().await.stop().await.unwrap();
+    world.registry.stop().await;
+    let service = world.ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_schemas_nothing_is_accepted() {
+    let world = shop(|_| {}).await;
+    world.registry.stop().await;
+    let service = world.start();
+    let answer = service.place(&order("c1", "apple")).await;
+    assert_eq!((answer.status, answer.kind()), (503, "not-ready"), "{answer:?}");
+    let ready = service.get("/readyz").await;
+    assert_eq!(ready.status, 503);
+    document::assert_documented("post", "/v1/orders", 503, answer.kind());
+}

@@ -1,0 +1,189 @@
+//! What is refused because of the request itself, and how the answer says so.
+
+use events_schema::{Event, Topic};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::document;
+use crate::harness::{Answer, Service, World, order};
+
+/// A body that is refused, with the kind and the pointers of the problem.
+type Refused = (Value, u16, &'static str, &'static [&'static str]);
+
+fn with(change: impl FnOnce(&mut Value)) -> Value {
+    let mut body = order("c1", "apple");
+    change(&mut body);
+    body
+}
+
+fn invalid(body: Value, pointers: &'static [&'static str]) -> Refused {
+    (body, 422, "invalid-body", pointers)
+}
+
+fn refused_orders() -> Vec<Refused> {
+    vec![
+        invalid(json!({}), &["/customer_id", "/lines", "/contact"]),
+        invalid(json!([]), &[""]),
+        invalid(with(|b| b["total"] = json!(1)), &["/total"]),
+        invalid(with(|b| b["lines"][0]["price"] = json!(1)), &["/lines/0/price"]),
+        invalid(with(|b| b["lines"] = json!([])), &["/lines"]),
+        invalid(
+            with(|b| b["lines"] = json!(vec![json!({"sku": "apple", "quantity": 1}); 501])),
+            &["/lines"],
+        ),
+        invalid(with(|b| b["lines"][0]["quantity"] = json!("2")), &["/lines/0/quantity"]),
+        invalid(with(|b| b["lines"][0]["quantity"] = json!(1.5)), &["/lines/0/quantity"]),
+        invalid(
+            json!({
+                "customer_id": "not an id",
+                "lines": [{"sku": "apple", "quantity": 0}, {"quantity": 1_000_001}],
+                "contact": {"name": " ", "email": "nobody"},
+                "locale": "fr",
+            }),
+            &[
+                "/customer_id",
+                "/lines/0/quantity",
+                "/lines/1/sku",
+                "/lines/1/quantity",
+                "/contact/name",
+                "/contact/email",
+                "/locale",
+            ],
+        ),
+        (
+            with(|b| {
+                b["lines"] = json!([
+                    {"sku": "apple", "quantity": 1},
+                    {"sku": "no-such", "quantity": 1},
+                    {"sku": "neither", "quantity": 1},
+                ]);
+            }),
+            404,
+            "unknown-sku",
+            &["/lines/1/sku", "/lines/2/sku"],
+        ),
+        (
+            with(|b| {
+                b["lines"] =
+                    json!([{"sku": "apple", "quantity": 1}, {"sku": "euro", "quantity": 1}]);
+            }),
+            422,
+            "mixed-currencies",
+            &["/lines/1/sku"],
+        ),
+    ]
+}
+
+async fn shop() -> (World, Service) {
+    let world = World::new();
+    world.sell("apple", 59, "USD").await;
+    world.sell("euro", 59, "EUR").await;
+    let service = world.ready().await;
+    (world, service)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_fault_of_an_order_is_pointed_at_and_nothing_is_published() {
+    let (world, service) = shop().await;
+    for (body, status, kind, pointers) in refused_orders() {
+        let answer = service.place(&body).await;
+        let seen = (answer.status, answer.kind(), answer.pointers());
+        assert_eq!(seen, (status, kind, pointers.to_vec()), "{body}");
+        assert_eq!(answer.header("content-type"), "application/problem+json");
+        document::assert_documented("post", "/v1/orders", status, kind);
+    }
+    assert!(world.events(Topic::Orders).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_json_is_told_apart_from_what_is_the_wrong_json() {
+    let (_world, service) = shop().await;
+    let post = |content_type: &str, body: &str| {
+        let request = service.http.post(format!("{}/v1/orders", service.url));
+        request.header("content-type", content_type).body(body.to_owned())
+    };
+    let json = "application/json; charset=utf-8";
+    let twice = r#"{"customer_id":"a","customer_id":"b"}"#;
+    let table = [
+        (post(json, ""), 400, "malformed-json"),
+        (post(json, r#"{"customer_id": "c1""#), 400, "malformed-json"),
+        (post(json, "{} {}"), 400, "malformed-json"),
+        (post(json, twice), 422, "invalid-body"),
+        (post("text/plain", "{}"), 415, "unsupported-media-type"),
+        (post(json, "{}").header("content-encoding", "gzip"), 415, "unsupported-media-type"),
+        (post(json, &" ".repeat(256 * 1024 + 1)), 413, "body-too-large"),
+        (post(json, "{}").header("Idempotency-Key", "a b"), 400, "invalid-header"),
+    ];
+    for (request, status, kind) in table {
+        let answer = Answer::of(request).await;
+        assert_eq!((answer.status, answer.kind()), (status, kind), "{answer:?}");
+        document::assert_documented("post", "/v1/orders", status, kind);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_of_unknown_length_is_refused_at_the_limit() {
+    let (_world, service) = shop().await;
+    let address = service.url.trim_start_matches("http://");
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let head = "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Transfer-Encoding: chunked\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
+    for _ in 0..5 {
+        connection.write_all(chunk.as_bytes()).await.unwrap();
+    }
+    let mut answer = [0; 12];
+    connection.read_exact(&mut answer).await.unwrap();
+    assert_eq!(String::from_utf8_lossy(&answer), "HTTP/1.1 413");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_and_methods_that_do_not_exist_are_problems_too() {
+    let (_world, service) = shop().await;
+    let answer = service.get("/v1/nothing").await;
+    assert_eq!((answer.status, answer.kind()), (404, "no-such-resource"));
+    for (path, allowed) in
+        [("/v1/orders", "POST"), ("/v1/products/x", "PUT"), ("/v1/products/x/stock", "POST")]
+    {
+        let answer = service.get(path).await;
+        assert_eq!((answer.status, answer.kind()), (405, "method-not-allowed"), "{path}");
+        assert_eq!(answer.header("allow"), allowed, "{path}");
+    }
+    let body = json!({"customer_id": "c1"});
+    let answer = Answer::of(service.post("/v1/orders/7/cancel", &body)).await;
+    assert_eq!((answer.status, answer.kind()), (400, "invalid-path"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_product_and_its_stock_are_published_or_refused() {
+    let (world, service) = shop().await;
+    let put =
+        |path: &str, body: &Value| service.http.put(format!("{}{path}", service.url)).json(body);
+    let pear =
+        json!({"name": "Pears", "department": "Produce", "price_minor": 0, "currency": "USD"});
+    let mut dear = pear.clone();
+    dear["price_minor"] = json!(1_000_000_001);
+    dear["currency"] = json!("usd");
+
+    let answer = Answer::of(put("/v1/products/pear", &pear)).await;
+    assert_eq!((answer.status, answer.body["sku"].as_str()), (202, Some("pear")), "{answer:?}");
+    assert!(answer.header("order-position").starts_with("products:"), "{answer:?}");
+    let answer = Answer::of(put("/v1/products/pear", &dear)).await;
+    assert_eq!((answer.status, answer.pointers()), (422, vec!["/price_minor", "/currency"]));
+    let answer = Answer::of(put("/v1/products/a%20b", &pear)).await;
+    assert_eq!((answer.status, answer.kind()), (400, "invalid-path"));
+
+    for delta in [5, 0] {
+        let request = service.post("/v1/products/pear/stock", &json!({"delta": delta}));
+        let answer = Answer::of(request.header("Idempotency-Key", "k1")).await;
+        match delta {
+            0 => assert_eq!((answer.status, answer.pointers()), (422, vec!["/delta"])),
+            _ => assert!(answer.header("order-position").starts_with("stock:"), "{answer:?}"),
+        }
+    }
+    let stock = world.events(Topic::Stock);
+    let [Event::StockReceived(received)] = stock.as_slice() else { panic!("{stock:?}") };
+    assert_eq!((received.sku.as_str(), received.delta.get()), ("pear", 5));
+}
