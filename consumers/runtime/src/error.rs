@@ -1,0 +1,107 @@
+//! What a failed statement means for the batch: the one place that knows Postgres' error codes.
+
+/// Why a batch could not be written.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Nothing is wrong with the records: pause, then the same batch again.
+    #[error("the database is not available")]
+    Retry(#[source] sqlx::Error),
+    /// The database refuses what a record asks it to store: find the record, park it.
+    #[error("the database refuses a record")]
+    Refused(#[source] sqlx::Error),
+    /// Another worker owns the partition: drop the batch, write nothing.
+    #[error("another worker owns the partition")]
+    Fenced,
+    /// A defect of ours, such as a missing table: stop, park nothing.
+    #[error("the database and this build do not fit together")]
+    Halt(#[source] sqlx::Error),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let code = error.as_database_error().and_then(|e| e.code()).map(|code| code.into_owned());
+        match code {
+            None => without_code(error),
+            Some(code) => match class_of(&code) {
+                Class::Retry => Self::Retry(error),
+                Class::Refused => Self::Refused(error),
+                Class::Halt => Self::Halt(error),
+            },
+        }
+    }
+}
+
+/// What the client itself reports: a broken connection is an outage, a value that cannot be read
+/// or a wrong statement is a defect of ours.
+fn without_code(error: sqlx::Error) -> StoreError {
+    use sqlx::Error::{ColumnDecode, ColumnNotFound, Configuration, Decode, Encode, TypeNotFound};
+    match error {
+        ColumnDecode { .. }
+        | ColumnNotFound(_)
+        | Configuration(_)
+        | Decode(_)
+        | Encode(_)
+        | TypeNotFound { .. } => StoreError::Halt(error),
+        _ => StoreError::Retry(error),
+    }
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Class {
+    Retry,
+    Refused,
+    Halt,
+}
+
+/// By SQLSTATE (PostgreSQL documentation, appendix A).
+fn class_of(code: &str) -> Class {
+    match code {
+        // A schema or table that does not exist yet, or a role without the right: somebody has to
+        // run the migrations or grant it.
+        "42P01" | "42703" | "42501" | "3F000" | "42883" => Class::Halt,
+        _ => match code.get(..2).unwrap_or_default() {
+            // Data exceptions and broken constraints: it is what a record asks for.
+            "22" | "23" => Class::Refused,
+            // Syntax, features, internal assumptions of the statement.
+            "42" | "0A" | "26" | "34" => Class::Halt,
+            // Connections, resources, operator intervention, system errors, conflicts between
+            // transactions, time-outs, read-only after a failover, and whatever is new.
+            _ => Class::Retry,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outage_is_retried_a_bad_record_refused_a_wrong_build_halted() {
+        let table = [
+            ("08006", Class::Retry),   // connection failure
+            ("40001", Class::Retry),   // serialization failure
+            ("40P01", Class::Retry),   // deadlock
+            ("53300", Class::Retry),   // too many connections
+            ("53100", Class::Retry),   // disk full
+            ("57P01", Class::Retry),   // shutdown by an administrator
+            ("57P03", Class::Retry),   // still starting
+            ("57014", Class::Retry),   // statement time-out
+            ("25P03", Class::Retry),   // idle in transaction
+            ("25006", Class::Retry),   // read-only
+            ("55P03", Class::Retry),   // lock not available
+            ("58030", Class::Retry),   // I/O error
+            ("XX000", Class::Retry),   // internal error
+            ("22001", Class::Refused), // value too long
+            ("22003", Class::Refused), // out of range
+            ("22021", Class::Refused), // a character the encoding does not have
+            ("23505", Class::Refused), // unique
+            ("23514", Class::Refused), // check
+            ("42P01", Class::Halt),    // no such table
+            ("42501", Class::Halt),    // not permitted
+            ("42601", Class::Halt),    // syntax
+        ];
+        for (code, expected) in table {
+            assert_eq!(class_of(code), expected, "{code}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! Defects put in on purpose, behind the test-only feature `faults`: the tests show that each is
+//! noticed. Without the feature every one of them is off, whatever the environment says.
+
+/// The position is committed before the rows.
+pub(crate) fn position_first() -> bool {
+    active("position-first")
+}
+
+/// A worker that lost its partitions is not kept out, and does not hear that it lost them.
+pub(crate) fn no_fence() -> bool {
+    active("no-fence")
+}
+
+#[cfg(feature = "faults")]
+fn active(fault: &str) -> bool {
+    use std::sync::LazyLock;
+    static FAULT: LazyLock<Option<String>> =
+        LazyLock::new(|| chassis::settings::optional("ORDERFLOW_FAULT"));
+    FAULT.as_deref() == Some(fault)
+}
+
+#[cfg(not(feature = "faults"))]
+fn active(_fault: &str) -> bool {
+    false
+}

@@ -1,0 +1,33 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod apply_batch;
+mod claim;
+mod error;
+mod faults;
+mod gap;
+mod group;
+mod lanes;
+mod metrics;
+mod migrate;
+mod outbox;
+mod parking;
+mod poll;
+mod positions;
+mod projection;
+mod publish;
+mod record;
+mod serve;
+mod settings;
+mod shared;
+mod supervise;
+pub mod testing;
+mod topic_names;
+mod worker;
+
+pub use error::StoreError;
+pub use migrate::migrate;
+pub use projection::{
+    Batch, Decision, Delivered, FollowUp, Offset, Partition, Projection, Rejection, Source,
+};
+pub use serve::{Beside, main, main_with};

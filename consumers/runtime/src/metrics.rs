@@ -1,0 +1,78 @@
+//! The names of the runtime's metrics, and the handles that the hot path keeps.
+
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+
+use crate::apply_batch::Outcomes;
+
+const RECORDS: &str = "orderflow_records_total";
+const BATCH_SECONDS: &str = "orderflow_batch_seconds";
+const BATCH_RECORDS: &str = "orderflow_batch_records";
+const FENCED: &str = "orderflow_fenced_batches_total";
+const RETRIES: &str = "orderflow_batch_retries_total";
+const PUBLISHED: &str = "orderflow_outbox_published_total";
+const EVENT_AGE: &str = "orderflow_event_age_seconds";
+const LANES: &str = "orderflow_lanes";
+const LAG: &str = "orderflow_lag_records";
+const HALTED: &str = "orderflow_halted_lanes";
+
+/// The handles of one projection.
+pub(crate) struct Metrics {
+    applied: Counter,
+    duplicate: Counter,
+    rejected: Counter,
+    pub batch_seconds: Histogram,
+    pub batch_records: Histogram,
+    pub fenced: Counter,
+    pub retries: Counter,
+    pub published: Counter,
+    /// Age of the last record that was applied, when it was.
+    pub event_age_seconds: Gauge,
+    name: &'static str,
+}
+
+impl Metrics {
+    pub(crate) fn new(name: &'static str) -> Self {
+        let outcome =
+            |outcome: &'static str| counter!(RECORDS, "projection" => name, "outcome" => outcome);
+        Self {
+            applied: outcome("applied"),
+            duplicate: outcome("duplicate"),
+            rejected: outcome("rejected"),
+            batch_seconds: histogram!(BATCH_SECONDS, "projection" => name),
+            batch_records: histogram!(BATCH_RECORDS, "projection" => name),
+            fenced: counter!(FENCED, "projection" => name),
+            retries: counter!(RETRIES, "projection" => name),
+            published: counter!(PUBLISHED, "projection" => name),
+            event_age_seconds: gauge!(EVENT_AGE, "projection" => name),
+            name,
+        }
+    }
+
+    pub(crate) fn count(&self, outcomes: Outcomes) {
+        self.applied.increment(outcomes.applied as u64);
+        self.duplicate.increment(outcomes.duplicate as u64);
+        self.rejected.increment(outcomes.rejected as u64);
+    }
+
+    /// The partitions that this worker holds.
+    pub(crate) fn lanes(&self, worker: usize, held: usize) {
+        let worker = worker.to_string();
+        gauge!(LANES, "projection" => self.name, "worker" => worker).set(held as f64);
+    }
+
+    /// Records of a partition that are in the log and not yet applied.
+    pub(crate) fn lag(&self, topic: &str, partition: i32, records: i64) {
+        let (topic, partition) = (topic.to_owned(), partition.to_string());
+        let labels =
+            gauge!(LAG, "projection" => self.name, "topic" => topic, "partition" => partition);
+        labels.set(records as f64);
+    }
+
+    /// A partition stands still under this name, or does no longer.
+    pub(crate) fn halted(&self, topic: &str, partition: i32, state: &'static str, halted: bool) {
+        let (topic, partition) = (topic.to_owned(), partition.to_string());
+        let gauge = gauge!(HALTED, "projection" => self.name, "topic" => topic,
+            "partition" => partition, "state" => state);
+        gauge.set(f64::from(u8::from(halted)));
+    }
+}

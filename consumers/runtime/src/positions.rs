@@ -1,0 +1,119 @@
+//! The positions in Postgres: taken with a new epoch, moved by compare-and-set. Decides nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use events_schema::Topic;
+use sqlx::{PgConnection, PgPool};
+
+use crate::error::StoreError;
+use crate::lanes::{LaneKey, Span};
+use crate::topic_names::TopicNames;
+
+/// A position as it was taken.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub key: LaneKey,
+    /// The topic's id when the position was first made.
+    pub topic_id: String,
+    pub epoch: i64,
+    pub next: i64,
+}
+
+/// Whether the database is there and has the runtime's tables: a worker joins its group only then.
+pub(crate) async fn probe(pool: &PgPool) -> Result<(), StoreError> {
+    sqlx::query("SELECT 1 FROM positions LIMIT 1").execute(pool).await?;
+    Ok(())
+}
+
+/// Takes positions: whoever held them before can move them no more. A position that does not exist
+/// yet is made at offset 0. Waits for a transaction of the last owner that is under way.
+pub(crate) async fn take(
+    pool: &PgPool,
+    names: &TopicNames,
+    topic_ids: &HashMap<String, String>,
+    keys: &[LaneKey],
+) -> Result<Vec<Taken>, StoreError> {
+    // In key order, so that two workers that take overlapping sets cannot deadlock.
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    let topics: Vec<&str> = keys.iter().map(|key| names.name(key.0)).collect();
+    let partitions: Vec<i32> = keys.iter().map(|key| key.1).collect();
+    let ids: Vec<&str> = topics.iter().map(|topic| id_of(topic_ids, topic)).collect();
+    let rows: Vec<(String, i32, String, i64, i64)> = sqlx::query_as(
+        "INSERT INTO positions (topic, partition, topic_id, epoch, next_offset)
+         SELECT topic, partition, topic_id, 1, 0
+         FROM unnest($1::text[], $2::int[], $3::text[]) AS new (topic, partition, topic_id)
+         ON CONFLICT (topic, partition) DO UPDATE
+             SET epoch = positions.epoch + 1, updated_at = clock_timestamp()
+         RETURNING topic, partition, topic_id, epoch, next_offset",
+    )
+    .bind(&topics)
+    .bind(&partitions)
+    .bind(&ids)
+    .fetch_all(pool)
+    .await?;
+    let taken = rows.into_iter().filter_map(|(topic, partition, topic_id, epoch, next)| {
+        let topic = names.topic(&topic)?;
+        Some(Taken { key: (topic, partition), topic_id, epoch, next })
+    });
+    Ok(taken.collect())
+}
+
+fn id_of<'a>(ids: &'a HashMap<String, String>, topic: &str) -> &'a str {
+    ids.get(topic).map_or("", String::as_str)
+}
+
+/// Moves positions inside the batch's transaction.
+///
+/// # Errors
+/// [`StoreError::Fenced`] when a position is not where this worker left it.
+pub(crate) async fn advance(
+    conn: &mut PgConnection,
+    names: &TopicNames,
+    spans: &[Span],
+) -> Result<(), StoreError> {
+    let topics: Vec<&str> = spans.iter().map(|span| names.name(span.key.0)).collect();
+    let partitions: Vec<i32> = spans.iter().map(|span| span.key.1).collect();
+    let epochs: Vec<i64> = spans.iter().map(|span| span.epoch).collect();
+    let froms: Vec<i64> = spans.iter().map(|span| span.from).collect();
+    let tos: Vec<i64> = spans.iter().map(|span| span.to).collect();
+    let moved = sqlx::query(
+        "UPDATE positions AS p SET next_offset = s.next, updated_at = clock_timestamp()
+         FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+             AS s (topic, partition, epoch, before, next)
+         WHERE p.topic = s.topic AND p.partition = s.partition
+           AND ((p.epoch = s.epoch AND p.next_offset = s.before) OR $6)",
+    )
+    .bind(&topics)
+    .bind(&partitions)
+    .bind(&epochs)
+    .bind(&froms)
+    .bind(&tos)
+    .bind(crate::faults::no_fence())
+    .execute(conn)
+    .await?
+    .rows_affected();
+    if moved == spans.len() as u64 { Ok(()) } else { Err(StoreError::Fenced) }
+}
+
+/// Where these positions stand now, for those whose epoch is still the span's: after a commit whose
+/// answer was lost, they have moved without this worker's knowledge.
+pub(crate) async fn still_held(
+    pool: &PgPool,
+    names: &TopicNames,
+    spans: &[Span],
+) -> Result<HashMap<LaneKey, i64>, StoreError> {
+    let topics: HashSet<Topic> = spans.iter().map(|span| span.key.0).collect();
+    let topics: Vec<&str> = topics.into_iter().map(|topic| names.name(topic)).collect();
+    let rows: Vec<(String, i32, i64, i64)> = sqlx::query_as(
+        "SELECT topic, partition, epoch, next_offset FROM positions WHERE topic = ANY($1)",
+    )
+    .bind(&topics)
+    .fetch_all(pool)
+    .await?;
+    let held = rows.into_iter().filter_map(|(topic, partition, epoch, next)| {
+        let key = (names.topic(&topic)?, partition);
+        spans.iter().any(|span| span.key == key && span.epoch == epoch).then_some((key, next))
+    });
+    Ok(held.collect())
+}

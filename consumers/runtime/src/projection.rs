@@ -1,0 +1,132 @@
+//! The boundary: what a consumer is, and what the runtime hands it. Runs nothing.
+
+use events_schema::{Event, EventId, EventType, Timestamp, Topic};
+use sqlx::PgConnection;
+
+use crate::error::StoreError;
+
+/// A consumer: three functions. The runtime takes care of polling, batching, decoding, positions,
+/// the transaction, parking, publishing, rebalances, retries, health, metrics and shutdown.
+pub trait Projection: Send + Sync + 'static {
+    /// Consumer group, Postgres schema, metric label and log field.
+    const NAME: &'static str;
+    /// What it reads.
+    const TOPICS: &'static [Topic];
+    /// The event types that change it. The others count as applied without being decoded.
+    const EVENTS: &'static [EventType];
+    /// The event types that follow from its decisions.
+    const PUBLISHES: &'static [EventType] = &[];
+    /// What `decide` needs to know of what the projection already holds.
+    type State: Send;
+    /// What is to be written.
+    type Change: Send + Sync;
+
+    /// Reads, with one statement per table, what the batch needs; locks what will be written, in
+    /// key order. The connection is inside the runtime's transaction.
+    ///
+    /// # Errors
+    /// What the database answered.
+    fn load(
+        conn: &mut PgConnection,
+        batch: &Batch,
+    ) -> impl Future<Output = Result<Self::State, StoreError>> + Send;
+
+    /// Decides every record of the batch, in order. Pure: no clock, no ids, no logger; a bad record
+    /// is a rejection of its own and cannot fail its neighbours.
+    fn decide(state: Self::State, batch: &Batch) -> Decision<Self::Change>;
+
+    /// Writes the changes, with one statement per table.
+    ///
+    /// # Errors
+    /// What the database answered.
+    fn save(
+        conn: &mut PgConnection,
+        changes: &[Self::Change],
+    ) -> impl Future<Output = Result<(), StoreError>> + Send;
+}
+
+/// Records to be decided together.
+#[derive(Debug, Clone)]
+pub struct Batch {
+    /// When the runtime took the batch up: the time of what is decided in it.
+    pub decided_at: Timestamp,
+    /// In the order of the log, per partition.
+    pub records: Vec<Delivered>,
+}
+
+/// One record, decoded.
+#[derive(Debug, Clone)]
+pub struct Delivered {
+    /// Where it stands in the log.
+    pub source: Source,
+    /// When it was recorded in the log.
+    pub recorded_at: Timestamp,
+    /// What happened.
+    pub event: Event,
+}
+
+/// Where a record stands in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Source {
+    /// Which topic.
+    pub topic: Topic,
+    /// Which partition of it.
+    pub partition: Partition,
+    /// Where in the partition.
+    pub offset: Offset,
+}
+
+/// The number of a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition(pub i32);
+
+/// A place in a partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Offset(pub i64);
+
+/// What `decide` made of a batch.
+#[derive(Debug)]
+pub struct Decision<C> {
+    /// What is to be written, in order.
+    pub changes: Vec<C>,
+    /// Events to be published after the commit, in order.
+    pub follow_ups: Vec<FollowUp>,
+    /// Records that say what is known already.
+    pub duplicates: Vec<Source>,
+    /// Records that break an invariant: they park.
+    pub rejections: Vec<Rejection>,
+}
+
+/// An event that follows from a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FollowUp {
+    /// The record that caused it: it is published to the same partition, so that it stands behind
+    /// its cause in the log.
+    pub cause: Source,
+    /// What happened.
+    pub event: Event,
+}
+
+/// A record that breaks an invariant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Which record.
+    pub source: Source,
+    /// Which invariant, in a word that an operator can group by.
+    pub cause: &'static str,
+    /// The particulars; no personal data.
+    pub detail: String,
+}
+
+impl<C> Default for Decision<C> {
+    fn default() -> Self {
+        Self { changes: vec![], follow_ups: vec![], duplicates: vec![], rejections: vec![] }
+    }
+}
+
+impl Batch {
+    /// The ids of the batch's events, in order.
+    pub fn event_ids(&self) -> Vec<EventId> {
+        self.records.iter().map(|record| record.event.event_id()).collect()
+    }
+}

@@ -1,0 +1,97 @@
+//! A consumer's process: the workers, the outbox, the health endpoints, and what runs beside them.
+//! Decides nothing.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Context;
+use chassis::Process;
+use sqlx::PgPool;
+use sqlx::migrate::Migrator;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+
+use crate::settings::RuntimeSettings;
+use crate::shared::Shared;
+use crate::{Projection, migrate, publish, supervise};
+
+/// What a part that runs beside the workers is handed.
+#[derive(Clone)]
+pub struct Beside {
+    /// The process: stop when its shutdown is cancelled, report your dependencies to its health.
+    pub process: Process,
+    /// The projection's own schema.
+    pub pool: PgPool,
+    /// Notified after every commit of a batch: there may be new rows.
+    pub committed: Arc<Notify>,
+}
+
+/// The whole `main` of a consumer. Without arguments it serves; with `migrate` it brings the schema
+/// up to date and ends.
+pub fn main<P: Projection>(migrations: &'static Migrator) -> ExitCode {
+    main_with::<P, _, _>(migrations, |beside| async move {
+        beside.process.shutdown.cancelled().await;
+        Ok(())
+    })
+}
+
+/// As [`main`], with something of the consumer's own running beside the workers, such as a courier.
+pub fn main_with<P, F, R>(migrations: &'static Migrator, beside: F) -> ExitCode
+where
+    P: Projection,
+    F: FnOnce(Beside) -> R,
+    R: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let command = std::env::args().nth(1);
+    chassis::launch(P::NAME, |process| async move {
+        let pool = chassis::postgres::PostgresSettings::from_env(P::NAME)?.pool()?;
+        match command.as_deref() {
+            Some("migrate") => Ok(migrate(&pool, migrations).await?),
+            Some(other) => anyhow::bail!("unknown command {other}; there is only `migrate`"),
+            None => {
+                let own = Beside { process: process.clone(), pool, committed: Arc::default() };
+                serve::<P>(own.clone(), beside(own)).await
+            }
+        }
+    })
+}
+
+/// Runs every part until shutdown; one that ends in an error ends the process.
+async fn serve<P: Projection>(
+    own: Beside,
+    beside: impl Future<Output = anyhow::Result<()>> + Send + 'static,
+) -> anyhow::Result<()> {
+    let shutdown = own.process.shutdown.clone();
+    let mut parts = JoinSet::new();
+    parts.spawn(chassis::health::serve(own.process.clone())?);
+    parts.spawn(beside);
+    parts.spawn(async move {
+        let Some(shared) = Shared::<P>::start(own, RuntimeSettings::from_env()?).await? else {
+            return Ok(());
+        };
+        work(Arc::new(shared)).await
+    });
+    let mut first = Ok(());
+    while let Some(ended) = parts.join_next().await {
+        let ended = ended.context("a part of the process panicked").and_then(|ended| ended);
+        if ended.is_err() {
+            shutdown.cancel();
+            first = first.and(ended);
+        }
+    }
+    first
+}
+
+async fn work<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
+    let mut workers = JoinSet::new();
+    for index in 0..shared.settings.workers {
+        workers.spawn(supervise::keep_working(Arc::clone(&shared), index));
+    }
+    if !P::PUBLISHES.is_empty() {
+        workers.spawn(publish::keep_publishing(Arc::clone(&shared)));
+    }
+    while let Some(ended) = workers.join_next().await {
+        ended.context("a worker panicked")??;
+    }
+    Ok(())
+}

@@ -1,0 +1,141 @@
+//! What the workers of one process share. Every part of it is safe to use from any of them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use chassis::Process;
+use chassis::health::Dependency;
+use events_schema::registry::{Registry, RegistryError};
+use events_schema::wire::{Decoder, Encoder, SchemaId};
+use sqlx::PgPool;
+use tokio::sync::Notify;
+
+use crate::apply_batch::{Bench, Outcomes};
+use crate::gap::Gap;
+use crate::lanes::LaneKey;
+use crate::metrics::Metrics;
+use crate::projection::Projection;
+use crate::settings::RuntimeSettings;
+use crate::topic_names::TopicNames;
+
+pub(crate) struct Shared<P: Projection> {
+    pub process: Process,
+    pub settings: RuntimeSettings,
+    pub pool: PgPool,
+    pub names: TopicNames,
+    pub registry: Registry,
+    pub decoder: Arc<RwLock<Decoder>>,
+    pub encoder: Encoder,
+    pub source: String,
+    pub metrics: Arc<Metrics>,
+    pub postgres: Dependency,
+    pub kafka: Dependency,
+    /// For what runs beside the workers.
+    pub committed: Arc<Notify>,
+    /// For the outbox.
+    pub follow_ups: Notify,
+    pub held: Mutex<BTreeMap<usize, Vec<LaneKey>>>,
+    pub halted: Mutex<BTreeMap<LaneKey, (Dependency, &'static str)>>,
+    pub projection: std::marker::PhantomData<fn() -> P>,
+}
+
+impl<P: Projection> Shared<P> {
+    pub(crate) fn bench(&self) -> Bench<'_> {
+        let (pool, names, encoder) = (&self.pool, &self.names, &self.encoder);
+        Bench { pool, names, encoder, source: &self.source }
+    }
+
+    /// Asks the registry what a schema id means and tells the decoder.
+    pub(crate) async fn learn(&self, id: SchemaId) -> Result<(), RegistryError> {
+        let schema = self.registry.schema(id).await?;
+        self.decoder.write().unwrap_or_else(PoisonError::into_inner).learn(id, &schema);
+        Ok(())
+    }
+
+    /// A batch was committed: count it and wake whoever waits for new rows.
+    pub(crate) fn committed(&self, outcomes: Outcomes) {
+        self.metrics.count(outcomes);
+        self.committed.notify_waiters();
+        self.committed.notify_one();
+        if outcomes.follow_ups > 0 {
+            self.follow_ups.notify_one();
+        }
+    }
+
+    /// Notes which partitions a worker holds: their outbox rows are this process's to publish.
+    pub(crate) fn hold(&self, worker: usize, keys: Vec<LaneKey>) {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(worker, keys);
+        self.follow_ups.notify_one();
+    }
+
+    pub(crate) fn held_keys(&self) -> Vec<LaneKey> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.values().flatten().copied().collect()
+    }
+
+    /// A partition stands still until an operator decides.
+    pub(crate) fn halt(&self, key: LaneKey, gap: &Gap) {
+        let topic = self.names.name(key.0);
+        tracing::error!(topic, partition = key.1, state = gap.state(), %gap, "partition stopped");
+        self.metrics.halted(topic, key.1, gap.state(), true);
+        let dependency = self.process.health.dependency(format!("{topic}/{}", key.1));
+        dependency.down(gap.to_string());
+        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
+        halted.insert(key, (dependency, gap.state()));
+    }
+
+    /// A partition does not stand still here, or no longer.
+    pub(crate) fn resume(&self, key: LaneKey) {
+        let halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        if let Some((dependency, state)) = halted {
+            dependency.forget();
+            self.metrics.halted(self.names.name(key.0), key.1, state, false);
+        }
+    }
+}
+
+/// How often a start that the registry is missing for asks again.
+const ASK_AGAIN: std::time::Duration = std::time::Duration::from_secs(1);
+
+impl<P: Projection> Shared<P> {
+    /// Gathers what the workers share. Waits for the schema ids of what the projection publishes,
+    /// from the disk or the registry; `None` when the process is stopped before they came.
+    pub(crate) async fn start(
+        own: crate::Beside,
+        settings: RuntimeSettings,
+    ) -> anyhow::Result<Option<Self>> {
+        let registry = Registry::new(&settings.registry_url, &settings.schema_cache)?;
+        let health = &own.process.health;
+        let (postgres, kafka) = (health.dependency("postgres"), health.dependency("kafka"));
+        let schemas = health.dependency("schemas");
+        let ids = loop {
+            match registry.schema_ids(P::PUBLISHES.iter().copied()).await {
+                Ok(ids) => break ids,
+                Err(error) => schemas.down(error.to_string()),
+            }
+            tokio::select! {
+                () = own.process.shutdown.cancelled() => return Ok(None),
+                () = tokio::time::sleep(ASK_AGAIN) => {}
+            }
+        };
+        schemas.up();
+        Ok(Some(Self {
+            names: TopicNames::new(&settings.kafka),
+            pool: own.pool,
+            registry,
+            decoder: Arc::default(),
+            encoder: Encoder::new(ids)?,
+            source: format!("/{}", P::NAME),
+            metrics: Arc::new(Metrics::new(P::NAME)),
+            postgres,
+            kafka,
+            committed: own.committed,
+            follow_ups: Notify::new(),
+            held: Mutex::default(),
+            halted: Mutex::default(),
+            projection: std::marker::PhantomData,
+            process: own.process,
+            settings,
+        }))
+    }
+}

@@ -1,0 +1,148 @@
+//! Keeps a worker working: builds its client, and builds it anew when it is beyond repair or was
+//! fenced. Stops with the process.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::group::{BrokerWatch, GroupContext};
+use crate::lanes::Lanes;
+use crate::poll::Poller;
+use crate::positions;
+use crate::projection::Projection;
+use crate::shared::Shared;
+use crate::worker::{Worker, WorkerError};
+
+/// A poll thread or worker that is silent for this long is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+/// Pause before a client is built anew after an error.
+const REBUILD: Duration = Duration::from_secs(1);
+
+/// Runs worker number `index` until shutdown.
+pub(crate) async fn keep_working<P: Projection>(
+    shared: Arc<Shared<P>>,
+    index: usize,
+) -> anyhow::Result<()> {
+    let shutdown = shared.process.shutdown.clone();
+    while !shutdown.is_cancelled() {
+        if let Err(error) = positions::probe(&shared.pool).await {
+            shared.postgres.down(error.to_string());
+            pause(&shutdown).await;
+            continue;
+        }
+        shared.postgres.up();
+        let ended = work_once(&shared, index, shutdown.child_token()).await;
+        shared.hold(index, Vec::new());
+        match ended {
+            Ok(()) => continue,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(worker = index, error, "worker starts anew");
+            }
+        }
+        pause(&shutdown).await;
+    }
+    Ok(())
+}
+
+async fn pause(shutdown: &CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = tokio::time::sleep(REBUILD) => {}
+    }
+}
+
+/// One life of a client: from joining the group to leaving it.
+async fn work_once<P: Projection>(
+    shared: &Arc<Shared<P>>,
+    index: usize,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let consumer = Arc::new(join_group(shared, index)?);
+    // Room for one batch beside the one that is being applied.
+    let (record_sender, records) = mpsc::channel(shared.settings.batch_records_max);
+    let (control_sender, control) = mpsc::unbounded_channel();
+    let health = &shared.process.health;
+    let poller = Poller {
+        consumer: Arc::clone(&consumer),
+        names: shared.names.clone(),
+        decoder: Arc::clone(&shared.decoder),
+        wanted: P::EVENTS,
+        records: record_sender,
+        control: control_sender,
+        progress: Arc::default(),
+        heartbeat: health.heartbeat(format!("poll {index}"), STUCK),
+        stop: stop.clone(),
+        epochs: HashMap::new(),
+        carry: VecDeque::new(),
+        is_paused: false,
+        claim: None,
+        applied: HashMap::new(),
+        metrics: Arc::clone(&shared.metrics),
+        told_at: Instant::now(),
+    };
+    let mut worker = Worker {
+        shared: Arc::clone(shared),
+        index,
+        consumer: Arc::clone(&consumer),
+        records,
+        control,
+        progress: Arc::clone(&poller.progress),
+        heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
+        lanes: Lanes::default(),
+        pending: Vec::new(),
+        claims: VecDeque::new(),
+        pause: None,
+    };
+    let thread = std::thread::Builder::new()
+        .name(format!("poll {index}"))
+        .spawn(move || poller.run())
+        .context("could not start the poll thread")?;
+    let worked = worker.run().await;
+    stop.cancel();
+    drop(worker);
+    let polled = tokio::task::spawn_blocking(move || {
+        let polled = thread.join();
+        // Leaves the group: only now, when no batch of it is under way.
+        drop(consumer);
+        polled
+    });
+    let polled = polled.await?.map_err(|_| anyhow::anyhow!("the poll thread panicked"))?;
+    report(shared, worked)?;
+    polled.map_err(explain)
+}
+
+fn report<P: Projection>(
+    shared: &Shared<P>,
+    worked: Result<(), WorkerError>,
+) -> Result<(), WorkerError> {
+    if let Err(WorkerError::Halt(_)) = &worked {
+        shared.postgres.down("the schema does not fit this build; run `migrate`");
+    }
+    worked
+}
+
+fn explain(error: KafkaError) -> anyhow::Error {
+    anyhow::Error::new(error).context("the kafka client is beyond repair")
+}
+
+fn join_group<P: Projection>(
+    shared: &Shared<P>,
+    index: usize,
+) -> anyhow::Result<BaseConsumer<GroupContext>> {
+    let settings = &shared.settings;
+    let instance = settings.worker_id.as_ref().map(|id| format!("{}-{id}-{index}", P::NAME));
+    let config = settings.kafka.group_member(P::NAME, instance.as_deref());
+    let context = GroupContext::new(BrokerWatch { kafka: shared.kafka.clone() });
+    let consumer: BaseConsumer<GroupContext> =
+        config.create_with_context(context).context("could not create the consumer")?;
+    let topics: Vec<&str> = P::TOPICS.iter().map(|topic| shared.names.name(*topic)).collect();
+    consumer.subscribe(&topics).context("could not subscribe")?;
+    Ok(consumer)
+}
