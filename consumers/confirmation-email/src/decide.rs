@@ -1,0 +1,180 @@
+//! What a batch of events means for the mails. Pure: reads no table, sends nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use events_schema::{
+    Contact, Currency, Event, EventId, Locale, MoneyMinor, OrderId, OrderLine, OrderPlaced,
+    Shortage, Sku, Timestamp,
+};
+use runtime::{Batch, Decision, Delivered};
+
+/// What the projection already holds of a batch's orders and mails.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Orders on record, and whether there is somebody to write to.
+    pub orders: HashMap<OrderId, Addressee>,
+    /// Outcomes that have their mail.
+    pub mails: HashSet<EventId>,
+}
+
+/// Whether an order names somebody to write to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Addressee {
+    Known,
+    Erased,
+}
+
+/// What is to be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    RecordOrder(OrderRecord),
+    QueueMail(MailRecord),
+    NameProduct { sku: Sku, name: String },
+}
+
+/// What the mails of an order say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRecord {
+    pub order_id: OrderId,
+    pub locale: Locale,
+    pub contact: Option<Contact>,
+    pub currency: Currency,
+    pub total: MoneyMinor,
+    pub lines: Vec<OrderLine>,
+    pub placed_at: Timestamp,
+}
+
+/// One row of the ledger.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailRecord {
+    pub event_id: EventId,
+    pub order_id: OrderId,
+    pub kind: MailKind,
+    pub state: FirstState,
+    pub shortages: Vec<Shortage>,
+    pub occurred_at: Timestamp,
+}
+
+/// Which outcome a mail tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MailKind {
+    Confirmed,
+    Rejected,
+    Cancelled,
+}
+
+impl MailKind {
+    /// The word in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Confirmed => "confirmed",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The kind by its word in the ledger.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Confirmed, Self::Rejected, Self::Cancelled].into_iter().find(|k| k.as_str() == word)
+    }
+}
+
+/// How a mail enters the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstState {
+    Queued,
+    /// There is nobody to write to.
+    Withheld,
+}
+
+impl FirstState {
+    /// The word in the ledger.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Withheld => "withheld",
+        }
+    }
+}
+
+/// Decides every record of the batch, in order.
+pub(crate) fn decide(mut known: Known, batch: &Batch) -> Decision<Change> {
+    let mut decision = Decision::default();
+    for record in &batch.records {
+        match apply(&mut known, record) {
+            Applied::Changed(change) => decision.changes.push(change),
+            Applied::Unchanged => {}
+            Applied::Duplicate => decision.duplicates.push(record.source),
+        }
+    }
+    decision
+}
+
+enum Applied {
+    Changed(Change),
+    Unchanged,
+    Duplicate,
+}
+
+fn apply(known: &mut Known, record: &Delivered) -> Applied {
+    match &record.event {
+        Event::OrderPlaced(placed) => record_order(known, placed),
+        Event::OrderConfirmed(e) => queue_mail(known, record, e.order_id, MailKind::Confirmed, &[]),
+        Event::OrderRejected(e) => {
+            queue_mail(known, record, e.order_id, MailKind::Rejected, &e.shortages)
+        }
+        Event::OrderCancelled(e) => queue_mail(known, record, e.order_id, MailKind::Cancelled, &[]),
+        Event::ProductUpserted(product) => Applied::Changed(Change::NameProduct {
+            sku: product.sku.clone(),
+            name: product.name.as_str().to_owned(),
+        }),
+        Event::OrderCancelRequested(_) | Event::StockReceived(_) => Applied::Unchanged,
+    }
+}
+
+fn record_order(known: &mut Known, placed: &OrderPlaced) -> Applied {
+    // The first one wins, as it does in inventory: the outcome is of that one.
+    if known.orders.contains_key(&placed.order_id) {
+        return Applied::Duplicate;
+    }
+    let addressee = placed.contact.as_ref().map_or(Addressee::Erased, |_| Addressee::Known);
+    known.orders.insert(placed.order_id, addressee);
+    Applied::Changed(Change::RecordOrder(OrderRecord {
+        order_id: placed.order_id,
+        locale: placed.locale,
+        contact: placed.contact.clone(),
+        currency: placed.currency,
+        total: placed.total_minor,
+        lines: placed.lines.clone(),
+        placed_at: placed.placed_at,
+    }))
+}
+
+fn queue_mail(
+    known: &mut Known,
+    record: &Delivered,
+    order_id: OrderId,
+    kind: MailKind,
+    shortages: &[Shortage],
+) -> Applied {
+    let event_id = record.event.event_id();
+    if !known.mails.insert(event_id) {
+        return Applied::Duplicate;
+    }
+    let state = match known.orders.get(&order_id) {
+        Some(Addressee::Known) => FirstState::Queued,
+        Some(Addressee::Erased) | None => FirstState::Withheld,
+    };
+    Applied::Changed(Change::QueueMail(MailRecord {
+        event_id,
+        order_id,
+        kind,
+        state,
+        shortages: shortages.to_vec(),
+        occurred_at: record.event.occurred_at(),
+    }))
+}
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -1,0 +1,10 @@
+//! The process of the confirmation e-mails: the projection, and the couriers beside it. Decides
+//! nothing.
+
+use std::process::ExitCode;
+
+use confirmation_email::{ConfirmationEmail, MIGRATIONS, courier};
+
+fn main() -> ExitCode {
+    runtime::main_with::<ConfirmationEmail, _, _>(&MIGRATIONS, courier::run)
+}

@@ -1,0 +1,94 @@
+//! What the couriers of a process share: the ledger, the templates, and what is known of the mail
+//! server. Sends nothing.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use chassis::health::{Dependency, Health};
+use lettre::transport::smtp::extension::ClientId;
+use sqlx::PgPool;
+
+use crate::breaker::Breaker;
+use crate::mailer::{ConnectError, Connection};
+use crate::metrics;
+use crate::settings::MailSettings;
+use crate::template::Templates;
+
+/// Shared by the couriers of a process.
+pub struct Post {
+    pub(crate) pool: PgPool,
+    pub(crate) settings: MailSettings,
+    pub(crate) templates: Templates,
+    hello: ClientId,
+    breaker: Mutex<Breaker>,
+    smtp: Dependency,
+}
+
+impl Post {
+    /// Reports the mail server's state to `health` as `smtp`.
+    ///
+    /// # Errors
+    /// When a template of this build cannot be parsed.
+    pub fn new(pool: PgPool, settings: MailSettings, health: &Health) -> anyhow::Result<Self> {
+        Ok(Self {
+            pool,
+            templates: Templates::new()?,
+            hello: ClientId::Domain(settings.from.email.domain().to_owned()),
+            settings,
+            breaker: Mutex::new(Breaker::unproven(Instant::now())),
+            smtp: health.dependency("smtp"),
+        })
+    }
+
+    /// Whether the mail server is taken to be there.
+    pub fn is_open(&self) -> bool {
+        self.breaker(|breaker| breaker.is_closed())
+    }
+
+    /// A connection, unless the server is away and it is not time for a probe.
+    pub(crate) async fn connect(&self) -> Option<Connection> {
+        let probe_max = self.settings.connect_max();
+        if !self.breaker(|breaker| breaker.permits(Instant::now(), probe_max)) {
+            return None;
+        }
+        match Connection::open(&self.settings.server, &self.hello, probe_max).await {
+            Ok(connection) => {
+                self.breaker(Breaker::connected);
+                self.smtp.up();
+                metrics::connected();
+                metrics::away(false);
+                Some(connection)
+            }
+            Err(error) => {
+                self.away(&describe(&error));
+                None
+            }
+        }
+    }
+
+    /// The server is good for no mail now.
+    pub(crate) fn away(&self, reason: &str) {
+        self.breaker(|breaker| breaker.failed(Instant::now()));
+        self.smtp.down(reason);
+        metrics::away(true);
+    }
+
+    /// The server dealt with a mail.
+    pub(crate) fn dealt_with(&self) {
+        self.breaker(Breaker::dealt_with);
+    }
+
+    fn breaker<T>(&self, f: impl FnOnce(&mut Breaker) -> T) -> T {
+        f(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// The error with its cause, which tells its own; a mail server's words may stand in it, but no
+/// recipient has been named yet.
+fn describe(error: &ConnectError) -> String {
+    let text = match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    crate::reply::scrub(&text, "")
+}

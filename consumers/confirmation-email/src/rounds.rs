@@ -1,0 +1,134 @@
+//! The couriers' working day: when they try, and when they stop. Sends nothing itself.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use chassis::health::{Dependency, Heartbeat};
+use runtime::{Beside, StoreError};
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+use crate::claim;
+use crate::courier::{Courier, Progress};
+use crate::metrics;
+use crate::post::Post;
+use crate::settings::MailSettings;
+
+/// For what no commit announces: retries that have come due, and probes.
+const TICK: Duration = Duration::from_secs(1);
+/// Between two looks at the whole ledger.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Runs the couriers until shutdown.
+///
+/// # Errors
+/// When a setting is missing or wrong, or a courier died.
+pub async fn run(beside: Beside) -> anyhow::Result<()> {
+    let settings = MailSettings::from_env()?;
+    let stuck_after = settings.lease() * 2;
+    let count = settings.connections;
+    let health = &beside.process.health;
+    let post = Arc::new(Post::new(beside.pool.clone(), settings, health)?);
+    let shutdown = beside.process.shutdown.clone();
+    let wake = Arc::new(Notify::new());
+    let ledger = health.dependency("ledger");
+    let mut couriers = JoinSet::new();
+    for number in 0..count {
+        let round = Round {
+            courier: Courier::new(post.clone(), shutdown.clone()),
+            wake: wake.clone(),
+            ledger: ledger.clone(),
+            heartbeat: health.heartbeat(format!("courier-{number}"), stuck_after),
+            shutdown: shutdown.clone(),
+        };
+        couriers.spawn(round.walk());
+    }
+    let upkeep = upkeep(&post, &beside.committed, &wake, &shutdown);
+    tokio::select! {
+        () = upkeep => {}
+        Some(done) = couriers.join_next() => done.context("a courier died")?,
+    }
+    while let Some(done) = couriers.join_next().await {
+        done.context("a courier died")?;
+    }
+    Ok(())
+}
+
+/// Wakes the couriers, and looks after the ledger.
+async fn upkeep(post: &Post, committed: &Notify, wake: &Notify, shutdown: &CancellationToken) {
+    let mut tick = interval(TICK);
+    let mut sweeps = interval(SWEEP);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = committed.notified() => wake.notify_waiters(),
+            _ = tick.tick() => wake.notify_waiters(),
+            // An outage of the database shows in the couriers; the next sweep comes anyway.
+            _ = sweeps.tick() => drop(sweep(post).await),
+        }
+    }
+}
+
+/// Calls unknown what couriers left behind that are gone, and counts what waits.
+///
+/// # Errors
+/// When the ledger cannot be read or written.
+pub async fn sweep(post: &Post) -> Result<(), StoreError> {
+    let count = claim::expire(&post.pool).await?;
+    if count > 0 {
+        metrics::expired(count);
+        tracing::warn!(count, "mails whose courier is gone: what became of them is unknown");
+    }
+    let (count, oldest_seconds) = claim::backlog(&post.pool).await?;
+    metrics::backlog(count, oldest_seconds);
+    Ok(())
+}
+
+struct Round {
+    courier: Courier,
+    wake: Arc<Notify>,
+    ledger: Dependency,
+    heartbeat: Heartbeat,
+    shutdown: CancellationToken,
+}
+
+impl Round {
+    async fn walk(mut self) {
+        while !self.shutdown.is_cancelled() {
+            self.heartbeat.beat();
+            // Listening before looking, so that no call is missed in between.
+            let wake = self.wake.clone();
+            let mut woken = pin!(wake.notified());
+            woken.as_mut().enable();
+            if self.try_send_next().await == Some(Progress::Sent) {
+                continue;
+            }
+            tokio::select! {
+                () = woken => {}
+                () = self.shutdown.cancelled() => {}
+            }
+        }
+        if let Err(error) = self.courier.finish().await {
+            tracing::error!(%error, "mails were sent and it could not be written down");
+        }
+    }
+
+    async fn try_send_next(&mut self) -> Option<Progress> {
+        match self.courier.try_send_next().await {
+            Ok(progress) => {
+                self.ledger.up();
+                Some(progress)
+            }
+            Err(error) => {
+                self.ledger.down(error.to_string());
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,237 @@
+//! How this service reaches the mail server and how patient it is. Connects to nothing.
+
+use std::time::Duration;
+
+use chassis::settings::{self, SettingsError};
+use lettre::message::Mailbox;
+use percent_encoding::percent_decode_str;
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use crate::backoff::Backoff;
+
+/// What the couriers need to know.
+#[derive(Debug, Clone)]
+pub struct MailSettings {
+    /// `SMTP_URL`: `smtp://host:25`, `smtp://user:password@host:587?tls=required` (STARTTLS) or
+    /// `smtps://user:password@host:465`.
+    pub server: SmtpServer,
+    /// `MAIL_FROM`: `Shop <orders@shop.example>`.
+    pub from: Mailbox,
+    /// `MAIL_CONNECTIONS` (default 4): connections to the mail server per process.
+    pub connections: usize,
+    /// `MAIL_BATCH` (default 8): mails that a courier claims at once, and at most as many whose
+    /// fate a crash leaves unknown.
+    pub batch: i64,
+    /// `MAIL_REPLY_SECONDS_MAX` (default 30): how long the server may take to answer; twice as
+    /// long once it has the content.
+    pub reply_within: Duration,
+    /// `MAIL_RETRY_SECONDS` (default 30): until the second attempt, then doubled up to an hour;
+    /// `MAIL_ATTEMPTS_MAX` (default 100, about four days): then the mail has bounced.
+    pub backoff: Backoff,
+}
+
+/// A mail server.
+#[derive(Debug, Clone)]
+pub struct SmtpServer {
+    /// Name or address.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is kept from being read.
+    pub tls: Tls,
+    /// Whom to log in as.
+    pub login: Option<Login>,
+}
+
+/// How a connection is kept from being read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tls {
+    /// It is not: for a relay on the same machine, or a sink.
+    None,
+    /// From the first byte (`smtps://`).
+    Implicit,
+    /// By STARTTLS, or there is no connection (`?tls=required`).
+    Required,
+}
+
+/// User and password.
+#[derive(Debug, Clone)]
+pub struct Login {
+    /// The user.
+    pub user: String,
+    /// The password.
+    pub password: SecretString,
+}
+
+const BATCH_MAX: i64 = 100;
+const CONNECTIONS_MAX: usize = 64;
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const URL_EXPECTED: SettingsError = SettingsError::Invalid(
+    "SMTP_URL",
+    "smtp://host:port, smtp://user:password@host:port?tls=required or smtps://user:password@host:port",
+);
+
+impl MailSettings {
+    /// Reads them from the environment.
+    ///
+    /// # Errors
+    /// When the server or the sender is not named, or something cannot be read.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        let mailbox = SettingsError::Invalid("MAIL_FROM", "like Shop <orders@shop.example>");
+        let connections = settings::parsed("MAIL_CONNECTIONS", 4, "1 to 64")?;
+        let batch = settings::parsed("MAIL_BATCH", 8, "1 to 100")?;
+        Ok(Self {
+            server: SmtpServer::parse(&settings::secret("SMTP_URL")?)?,
+            from: settings::required("MAIL_FROM")?.parse().map_err(|_| mailbox)?,
+            connections: within(connections, 1, CONNECTIONS_MAX, ("MAIL_CONNECTIONS", "1 to 64"))?,
+            batch: within(batch, 1, BATCH_MAX, ("MAIL_BATCH", "1 to 100"))?,
+            reply_within: seconds("MAIL_REPLY_SECONDS_MAX", 30)?,
+            backoff: Backoff {
+                first: seconds("MAIL_RETRY_SECONDS", 30)?,
+                longest: LONGEST_WAIT,
+                attempts_max: settings::parsed("MAIL_ATTEMPTS_MAX", 100, "a whole number")?,
+            },
+        })
+    }
+
+    /// The longest that one connection can take to be made.
+    pub fn connect_max(&self) -> Duration {
+        self.reply_within
+    }
+
+    /// The longest that one mail can take: a connection that turns out to be stale, a new one, four
+    /// replies, and the one to the content, which may take twice as long.
+    pub fn mail_max(&self) -> Duration {
+        self.reply_within * 8
+    }
+
+    /// How long a claim is good for. A mail is begun only while [`Self::mail_max`] is left of it,
+    /// so that a row whose lease has run out belongs to a courier that is gone.
+    pub fn lease(&self) -> Duration {
+        self.reply_within * 10
+    }
+}
+
+fn within<T: PartialOrd>(
+    number: T,
+    least: T,
+    most: T,
+    (name, expected): (&'static str, &'static str),
+) -> Result<T, SettingsError> {
+    if number < least || number > most {
+        return Err(SettingsError::Invalid(name, expected));
+    }
+    Ok(number)
+}
+
+fn seconds(name: &'static str, default: u64) -> Result<Duration, SettingsError> {
+    let expected = "1 to 600 seconds";
+    let number = settings::parsed(name, default, expected)?;
+    within(number, 1, 600, (name, expected)).map(Duration::from_secs)
+}
+
+impl SmtpServer {
+    /// Reads an `SMTP_URL`.
+    ///
+    /// # Errors
+    /// When it is none, or would send a password over a connection that can be read.
+    pub fn parse(url: &SecretString) -> Result<Self, SettingsError> {
+        let url = Url::parse(url.expose_secret()).map_err(|_| URL_EXPECTED)?;
+        let tls = tls(&url)?;
+        let login = login(&url)?;
+        if login.is_some() && tls == Tls::None {
+            return Err(SettingsError::Invalid(
+                "SMTP_URL",
+                "smtps:// or have ?tls=required where it names a password",
+            ));
+        }
+        let default_port = if tls == Tls::Implicit { 465 } else { 25 };
+        Ok(Self { host: host(&url)?, port: url.port().unwrap_or(default_port), tls, login })
+    }
+}
+
+/// The host without the brackets of an IPv6 address.
+fn host(url: &Url) -> Result<String, SettingsError> {
+    let host = url.host_str().filter(|host| !host.is_empty()).ok_or(URL_EXPECTED)?;
+    Ok(host.trim_matches(['[', ']']).to_owned())
+}
+
+fn tls(url: &Url) -> Result<Tls, SettingsError> {
+    let wanted = url.query_pairs().find(|(name, _)| name == "tls").map(|(_, value)| value);
+    match (url.scheme(), wanted.as_deref()) {
+        ("smtps", None) => Ok(Tls::Implicit),
+        ("smtp", None) => Ok(Tls::None),
+        ("smtp", Some("required")) => Ok(Tls::Required),
+        _ => Err(URL_EXPECTED),
+    }
+}
+
+fn login(url: &Url) -> Result<Option<Login>, SettingsError> {
+    if url.username().is_empty() {
+        return Ok(None);
+    }
+    let plain = |text: &str| {
+        let decoded = percent_decode_str(text).decode_utf8().map_err(|_| URL_EXPECTED)?;
+        Ok(decoded.into_owned())
+    };
+    let password = plain(url.password().unwrap_or_default())?;
+    Ok(Some(Login { user: plain(url.username())?, password: SecretString::from(password) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(url: &str) -> Result<SmtpServer, SettingsError> {
+        SmtpServer::parse(&SecretString::from(url))
+    }
+
+    #[test]
+    fn an_smtp_url_names_host_port_tls_and_login() {
+        let table = [
+            ("smtp://127.0.0.1:2525", "127.0.0.1", 2525, Tls::None),
+            ("smtp://mail.example", "mail.example", 25, Tls::None),
+            ("smtp://[::1]:2525", "::1", 2525, Tls::None),
+            ("smtp://u:p@mail.example:587?tls=required", "mail.example", 587, Tls::Required),
+            ("smtps://u:p@mail.example", "mail.example", 465, Tls::Implicit),
+        ];
+        for (url, host, port, tls) in table {
+            let server = parse(url).unwrap();
+            assert_eq!((server.host.as_str(), server.port, server.tls), (host, port, tls), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_login_may_hold_escaped_characters() {
+        let login =
+            parse("smtps://shop%40example.com:a%2Fb%25@mail.example").unwrap().login.unwrap();
+        assert_eq!(
+            (login.user.as_str(), login.password.expose_secret()),
+            ("shop@example.com", "a/b%")
+        );
+    }
+
+    #[test]
+    fn a_password_over_a_readable_connection_and_what_is_no_url_are_refused() {
+        for url in ["smtp://u:p@mail.example", "mail.example:25", "http://x", "smtp://x?tls=maybe"]
+        {
+            assert!(parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_claim_outlasts_the_mail_that_is_begun_under_it() {
+        let settings = MailSettings {
+            server: parse("smtp://x").unwrap(),
+            from: "Shop <orders@shop.example>".parse().unwrap(),
+            connections: 1,
+            batch: 8,
+            reply_within: Duration::from_secs(3),
+            backoff: Backoff { first: Duration::ZERO, longest: Duration::ZERO, attempts_max: 1 },
+        };
+        assert!(
+            settings.lease() > settings.mail_max() && settings.mail_max() > settings.connect_max()
+        );
+    }
+}

@@ -1,0 +1,150 @@
+//! The projection's SQL: one statement per table and batch. Decides nothing, commits nothing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use events_schema::{Event, EventId, OrderId};
+use runtime::{Batch, StoreError};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::decide::{Addressee, Change, Known, MailRecord, OrderRecord};
+
+/// Reads what is known of the batch's orders and outcomes.
+pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<Known, StoreError> {
+    let (orders, mails) = ids(batch);
+    Ok(Known { orders: known_orders(conn, orders).await?, mails: known_mails(conn, mails).await? })
+}
+
+/// Ids of the batch's orders, and of the events that would become a mail.
+fn ids(batch: &Batch) -> (Vec<Uuid>, Vec<Uuid>) {
+    let mut orders = HashSet::new();
+    let mut mails = Vec::new();
+    for record in &batch.records {
+        let (order_id, event_id) = match &record.event {
+            Event::OrderPlaced(e) => (e.order_id, None),
+            Event::OrderConfirmed(e) => (e.order_id, Some(e.event_id)),
+            Event::OrderRejected(e) => (e.order_id, Some(e.event_id)),
+            Event::OrderCancelled(e) => (e.order_id, Some(e.event_id)),
+            Event::OrderCancelRequested(_)
+            | Event::ProductUpserted(_)
+            | Event::StockReceived(_) => continue,
+        };
+        orders.insert(order_id.uuid());
+        mails.extend(event_id.map(EventId::uuid));
+    }
+    (orders.into_iter().collect(), mails)
+}
+
+async fn known_orders(
+    conn: &mut PgConnection,
+    ids: Vec<Uuid>,
+) -> Result<HashMap<OrderId, Addressee>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(Uuid, bool)> =
+        sqlx::query_as("SELECT order_id, email IS NOT NULL FROM orders WHERE order_id = ANY($1)")
+            .bind(ids)
+            .fetch_all(conn)
+            .await?;
+    let addressee = |known| if known { Addressee::Known } else { Addressee::Erased };
+    Ok(rows.into_iter().map(|(id, known)| (OrderId::from(id), addressee(known))).collect())
+}
+
+async fn known_mails(
+    conn: &mut PgConnection,
+    ids: Vec<Uuid>,
+) -> Result<HashSet<EventId>, StoreError> {
+    if ids.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let rows: Vec<Uuid> = sqlx::query_scalar("SELECT event_id FROM mails WHERE event_id = ANY($1)")
+        .bind(ids)
+        .fetch_all(conn)
+        .await?;
+    Ok(rows.into_iter().map(EventId::from).collect())
+}
+
+/// Writes the changes.
+pub(crate) async fn save(conn: &mut PgConnection, changes: &[Change]) -> Result<(), StoreError> {
+    let (mut orders, mut mails, mut products) = (Vec::new(), Vec::new(), BTreeMap::new());
+    for change in changes {
+        match change {
+            Change::RecordOrder(order) => orders.push(order),
+            Change::QueueMail(mail) => mails.push(mail),
+            // The last name of the batch wins; rows are written in the order of their keys, so
+            // that two workers cannot wait for each other.
+            Change::NameProduct { sku, name } => drop(products.insert(sku.as_str(), name.as_str())),
+        }
+    }
+    save_orders(conn, &orders).await?;
+    save_mails(conn, &mails).await?;
+    save_products(conn, &products).await
+}
+
+async fn save_orders(conn: &mut PgConnection, orders: &[&OrderRecord]) -> Result<(), StoreError> {
+    if orders.is_empty() {
+        return Ok(());
+    }
+    let contacts = || orders.iter().map(|order| order.contact.as_ref());
+    sqlx::query(
+        "INSERT INTO orders (order_id, locale, name, email, currency, total_minor, lines, placed_at)
+         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[],
+                              $6::bigint[], $7::jsonb[], $8::timestamptz[])
+         ON CONFLICT (order_id) DO NOTHING",
+    )
+    .bind(orders.iter().map(|order| order.order_id.uuid()).collect::<Vec<_>>())
+    .bind(orders.iter().map(|order| order.locale.as_str()).collect::<Vec<_>>())
+    .bind(contacts().map(|contact| contact.map(|c| c.name.as_str())).collect::<Vec<_>>())
+    .bind(contacts().map(|contact| contact.map(|c| c.email.as_str())).collect::<Vec<_>>())
+    .bind(orders.iter().map(|order| order.currency.as_str()).collect::<Vec<_>>())
+    .bind(orders.iter().map(|order| order.total.get()).collect::<Vec<_>>())
+    .bind(orders.iter().map(|order| Json(&order.lines)).collect::<Vec<_>>())
+    .bind(orders.iter().map(|order| order.placed_at.to_utc()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn save_mails(conn: &mut PgConnection, mails: &[&MailRecord]) -> Result<(), StoreError> {
+    if mails.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO mails (event_id, order_id, kind, state, details, occurred_at, finished_at)
+         SELECT event_id, order_id, kind, state, details, occurred_at,
+                CASE state WHEN 'withheld' THEN now() END
+         FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
+              AS mail (event_id, order_id, kind, state, details, occurred_at)
+         ON CONFLICT (event_id) DO NOTHING",
+    )
+    .bind(mails.iter().map(|mail| mail.event_id.uuid()).collect::<Vec<_>>())
+    .bind(mails.iter().map(|mail| mail.order_id.uuid()).collect::<Vec<_>>())
+    .bind(mails.iter().map(|mail| mail.kind.as_str()).collect::<Vec<_>>())
+    .bind(mails.iter().map(|mail| mail.state.as_str()).collect::<Vec<_>>())
+    .bind(mails.iter().map(|mail| Json(&mail.shortages)).collect::<Vec<_>>())
+    .bind(mails.iter().map(|mail| mail.occurred_at.to_utc()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn save_products(
+    conn: &mut PgConnection,
+    names: &BTreeMap<&str, &str>,
+) -> Result<(), StoreError> {
+    if names.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO products (sku, name) SELECT * FROM UNNEST($1::text[], $2::text[])
+         ON CONFLICT (sku) DO UPDATE SET name = excluded.name
+         WHERE products.name IS DISTINCT FROM excluded.name",
+    )
+    .bind(names.keys().copied().collect::<Vec<_>>())
+    .bind(names.values().copied().collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! What is promised of the mails, against a real Postgres and a real SMTP conversation. Tests no
+//! pure function: those have their tests beside them.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod courier;
+mod ledger;
+mod rate;
+mod smtp_server;
+mod world;
