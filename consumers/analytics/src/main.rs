@@ -1,0 +1,7 @@
+//! The process. Holds nothing of the domain.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runtime::main::<analytics::Analytics>(&analytics::MIGRATIONS)
+}

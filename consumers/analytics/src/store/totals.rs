@@ -1,0 +1,136 @@
+//! The SQL of the totals: additive, so that workers need not know of one another. Reads nothing.
+
+use runtime::StoreError;
+use sqlx::PgConnection;
+
+use crate::totals::{CustomerTotals, Funnel, Sales, Totals};
+
+/// Adds a batch's share. The funnel's row of this hour is the one that every worker wants: last.
+///
+/// # Errors
+/// What the database answered; a sum beyond a `bigint` is refused.
+pub(super) async fn save(conn: &mut PgConnection, totals: &Totals) -> Result<(), StoreError> {
+    add_customers(conn, totals).await?;
+    add_sales(conn, totals).await?;
+    remove_empty_sales(conn, totals).await?;
+    add_funnel(conn, totals).await
+}
+
+fn bigint(amount: i128) -> Result<i64, StoreError> {
+    let beyond = |e: std::num::TryFromIntError| sqlx::Error::Encode(e.into());
+    amount.try_into().map_err(|e| StoreError::Refused(beyond(e)))
+}
+
+async fn add_customers(conn: &mut PgConnection, totals: &Totals) -> Result<(), StoreError> {
+    let rows = &totals.customers;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let column = |of: fn(&CustomerTotals) -> i64| rows.values().map(of).collect::<Vec<_>>();
+    let revenue: Result<Vec<_>, _> = rows.values().map(|r| bigint(r.revenue_minor)).collect();
+    sqlx::query(
+        "INSERT INTO customers AS old
+             (customer_id, currency, orders, confirmed, rejected, cancelled, revenue_minor,
+              first_order_at, last_order_at)
+         SELECT * FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[],
+             $6::bigint[], $7::bigint[], $8::timestamptz[], $9::timestamptz[])
+         ON CONFLICT (customer_id, currency) DO UPDATE SET
+             orders = old.orders + excluded.orders,
+             confirmed = old.confirmed + excluded.confirmed,
+             rejected = old.rejected + excluded.rejected,
+             cancelled = old.cancelled + excluded.cancelled,
+             revenue_minor = old.revenue_minor + excluded.revenue_minor,
+             first_order_at = least(old.first_order_at, excluded.first_order_at),
+             last_order_at = greatest(old.last_order_at, excluded.last_order_at)",
+    )
+    .bind(rows.keys().map(|(customer, _)| customer.as_str()).collect::<Vec<_>>())
+    .bind(rows.keys().map(|(_, currency)| currency.as_str()).collect::<Vec<_>>())
+    .bind(column(|row| row.orders))
+    .bind(column(|row| row.confirmed))
+    .bind(column(|row| row.rejected))
+    .bind(column(|row| row.cancelled))
+    .bind(revenue?)
+    .bind(rows.values().map(|row| row.first_order_at.to_utc()).collect::<Vec<_>>())
+    .bind(rows.values().map(|row| row.last_order_at.to_utc()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn add_sales(conn: &mut PgConnection, totals: &Totals) -> Result<(), StoreError> {
+    let rows = &totals.sales;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let column = |of: fn(&Sales) -> i64| rows.values().map(of).collect::<Vec<_>>();
+    let revenue: Result<Vec<_>, _> = rows.values().map(|r| bigint(r.revenue_minor)).collect();
+    sqlx::query(
+        "INSERT INTO hourly_sales AS old (hour, sku, currency, orders, units, revenue_minor)
+         SELECT * FROM UNNEST($1::timestamptz[], $2::text[], $3::text[], $4::bigint[],
+             $5::bigint[], $6::bigint[])
+         ON CONFLICT (hour, sku, currency) DO UPDATE SET
+             orders = old.orders + excluded.orders,
+             units = old.units + excluded.units,
+             revenue_minor = old.revenue_minor + excluded.revenue_minor",
+    )
+    .bind(rows.keys().map(|(hour, _, _)| hour.to_utc()).collect::<Vec<_>>())
+    .bind(rows.keys().map(|(_, sku, _)| sku.as_str()).collect::<Vec<_>>())
+    .bind(rows.keys().map(|(_, _, currency)| currency.as_str()).collect::<Vec<_>>())
+    .bind(column(|row| row.orders))
+    .bind(column(|row| row.units))
+    .bind(revenue?)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// What a cancellation took back altogether: the same rows remain, whether the sale was booked in
+/// the same batch or long before.
+async fn remove_empty_sales(conn: &mut PgConnection, totals: &Totals) -> Result<(), StoreError> {
+    let taken_back = totals.sales.iter().filter(|(_, sales)| sales.orders < 0);
+    let keys: Vec<_> = taken_back.map(|(key, _)| key).collect();
+    if keys.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "DELETE FROM hourly_sales
+         USING UNNEST($1::timestamptz[], $2::text[], $3::text[]) AS key (hour, sku, currency)
+         WHERE hourly_sales.hour = key.hour AND hourly_sales.sku = key.sku
+           AND hourly_sales.currency = key.currency AND hourly_sales.orders = 0",
+    )
+    .bind(keys.iter().map(|(hour, _, _)| hour.to_utc()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, sku, _)| sku.as_str()).collect::<Vec<_>>())
+    .bind(keys.iter().map(|(_, _, currency)| currency.as_str()).collect::<Vec<_>>())
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+async fn add_funnel(conn: &mut PgConnection, totals: &Totals) -> Result<(), StoreError> {
+    let rows = &totals.funnel;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let column = |of: fn(&Funnel) -> i64| rows.values().map(of).collect::<Vec<_>>();
+    sqlx::query(
+        "INSERT INTO hourly_funnel AS old
+             (hour, placed, confirmed, rejected, cancel_requested, cancelled)
+         SELECT * FROM UNNEST($1::timestamptz[], $2::bigint[], $3::bigint[], $4::bigint[],
+             $5::bigint[], $6::bigint[])
+         ON CONFLICT (hour) DO UPDATE SET
+             placed = old.placed + excluded.placed,
+             confirmed = old.confirmed + excluded.confirmed,
+             rejected = old.rejected + excluded.rejected,
+             cancel_requested = old.cancel_requested + excluded.cancel_requested,
+             cancelled = old.cancelled + excluded.cancelled",
+    )
+    .bind(rows.keys().map(|hour| hour.to_utc()).collect::<Vec<_>>())
+    .bind(column(|row| row.placed))
+    .bind(column(|row| row.confirmed))
+    .bind(column(|row| row.rejected))
+    .bind(column(|row| row.cancel_requested))
+    .bind(column(|row| row.cancelled))
+    .execute(conn)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,199 @@
+//! The same on a real Postgres. Needs DATABASE_URL.
+
+use analytics::{Analytics, MIGRATIONS};
+use events_schema::Event;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use runtime::testing::{self, apply, batch};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use crate::given::*;
+use crate::laws::{cut, log};
+
+const TABLES: [&str; 6] =
+    ["products", "orders", "order_lines", "hourly_sales", "hourly_funnel", "customers"];
+
+async fn database(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
+    testing::database::<Analytics>(pool, options, &MIGRATIONS).await
+}
+
+async fn deliver(pool: &PgPool, batches: impl IntoIterator<Item = Vec<Event>>) {
+    for events in batches {
+        apply::<Analytics>(pool, &batch(0, events)).await.unwrap();
+    }
+}
+
+/// Every row of a table or query, as text, sorted.
+async fn rows(pool: &PgPool, source: &str) -> Vec<String> {
+    let all = format!("SELECT r::text FROM ({source}) AS r ORDER BY 1");
+    sqlx::query_scalar(sqlx::AssertSqlSafe(all)).fetch_all(pool).await.unwrap()
+}
+
+async fn all_rows(pool: &PgPool) -> Vec<Vec<String>> {
+    let mut tables = vec![];
+    for table in TABLES {
+        tables.push(rows(pool, &format!("SELECT * FROM {table}")).await);
+    }
+    tables
+}
+
+async fn empty(pool: &PgPool) {
+    let all = format!("TRUNCATE {}", TABLES.join(", "));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(all)).execute(pool).await.unwrap();
+}
+
+fn story() -> Vec<Event> {
+    vec![
+        product("apple", "Apple", "PRODUCE"),
+        placed(0, 0, &[line("apple", 2, 100), line("apple", 1, 150)]).into(),
+        confirmed(0, 1),
+        placed(1, HOUR, &[line("pear", 3, 10)]).into(),
+        rejected(1, HOUR + 1),
+        placed(2, HOUR, &[line("apple", 1, 99)]).into(),
+        confirmed(2, HOUR + 2),
+        cancel_requested(2, HOUR + 3),
+        cancelled(2, HOUR + 4),
+        cancelled(4, HOUR + 5),
+    ]
+}
+
+#[sqlx::test]
+async fn a_story_leaves_the_rows_that_it_tells(pool: PgPoolOptions, options: PgConnectOptions) {
+    let pool = database(pool, options).await;
+    deliver(&pool, [story()]).await;
+    assert_eq!(
+        rows(&pool, "SELECT * FROM hourly_sales").await,
+        [r#"("2026-01-01 00:00:00+00",apple,USD,1,3,350)"#]
+    );
+    assert_eq!(
+        rows(&pool, "SELECT * FROM hourly_funnel").await,
+        [r#"("2026-01-01 00:00:00+00",1,1,0,0,0)"#, r#"("2026-01-01 01:00:00+00",2,1,1,1,1)"#]
+    );
+    assert_eq!(
+        rows(&pool, "SELECT * FROM hourly_sales_by_department").await,
+        [r#"("2026-01-01 00:00:00+00",PRODUCE,USD,3,350)"#]
+    );
+    assert_eq!(
+        rows(&pool, "SELECT customer_id, orders, confirmed, rejected, cancelled, revenue_minor FROM customers").await,
+        ["(customer-0,1,1,0,0,350)", "(customer-1,1,0,1,0,0)", "(customer-2,1,1,0,1,0)"]
+    );
+    assert_eq!(
+        rows(&pool, "SELECT line, sku, quantity FROM order_lines WHERE sku = 'apple'").await,
+        ["(0,apple,1)", "(0,apple,2)", "(1,apple,1)"]
+    );
+}
+
+#[sqlx::test]
+async fn batches_of_one_leave_the_same_rows_as_one_batch(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = database(pool, options).await;
+    deliver(&pool, [story()]).await;
+    let whole = all_rows(&pool).await;
+    empty(&pool).await;
+    deliver(&pool, story().into_iter().map(|event| vec![event])).await;
+    assert_eq!(all_rows(&pool).await, whole);
+}
+
+/// A dozen logs from a fixed seed, cut anywhere: the memory of `laws` may forgive what SQL does not.
+#[sqlx::test]
+async fn any_log_cut_anywhere_leaves_the_same_rows(pool: PgPoolOptions, options: PgConnectOptions) {
+    let pool = database(pool, options).await;
+    let mut seed = TestRunner::deterministic();
+    let cuts = proptest::collection::vec(proptest::arbitrary::any::<proptest::sample::Index>(), 9);
+    for _ in 0..12 {
+        let (log, at) = (&log(), &cuts).new_tree(&mut seed).unwrap().current();
+        empty(&pool).await;
+        deliver(&pool, [log.clone()]).await;
+        let whole = all_rows(&pool).await;
+        empty(&pool).await;
+        deliver(&pool, cut(log, &at)).await;
+        assert_eq!(all_rows(&pool).await, whole);
+        assert_totals_are_what_the_orders_say(&pool).await;
+    }
+}
+
+async fn assert_totals_are_what_the_orders_say(pool: &PgPool) {
+    let hour = "date_trunc('hour', placed_at)";
+    let sales = format!(
+        "SELECT {hour} AS hour, sku, currency, count(DISTINCT order_id) AS orders,
+                sum(quantity)::bigint AS units,
+                sum(quantity * unit_price_minor)::bigint AS revenue_minor
+         FROM orders JOIN order_lines USING (order_id)
+         WHERE placed_at IS NOT NULL AND confirmed_at IS NOT NULL AND cancelled_at IS NULL
+         GROUP BY 1, 2, 3"
+    );
+    assert_eq!(rows(pool, "SELECT * FROM hourly_sales").await, rows(pool, &sales).await);
+    let funnel = format!(
+        "SELECT {hour} AS hour, count(*), count(confirmed_at), count(rejected_at),
+                count(cancel_requested_at), count(cancelled_at)
+         FROM orders WHERE placed_at IS NOT NULL GROUP BY 1"
+    );
+    assert_eq!(rows(pool, "SELECT * FROM hourly_funnel").await, rows(pool, &funnel).await);
+    let customers = "SELECT customer_id, currency, count(*), count(confirmed_at),
+                count(rejected_at), count(cancelled_at),
+                coalesce(sum(total_minor) FILTER (
+                    WHERE confirmed_at IS NOT NULL AND cancelled_at IS NULL), 0)::bigint,
+                min(placed_at), max(placed_at)
+         FROM orders WHERE placed_at IS NOT NULL GROUP BY 1, 2";
+    assert_eq!(rows(pool, "SELECT * FROM customers").await, rows(pool, customers).await);
+}
+
+#[sqlx::test]
+async fn what_is_delivered_again_leaves_the_rows_alone(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = database(pool, options).await;
+    deliver(&pool, [story()]).await;
+    let before = all_rows(&pool).await;
+    let decision = apply::<Analytics>(&pool, &batch(0, story())).await.unwrap();
+    assert_eq!(decision.duplicates.len(), story().len() - 1, "all but the product are known");
+    assert_eq!(all_rows(&pool).await, before);
+}
+
+#[sqlx::test]
+async fn two_workers_on_the_same_hours_and_skus_do_not_lose_a_sale(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = database(pool, options).await;
+    let sold = |order: u128| {
+        let lines = [line("pear", 1, 1), line("apple", 1, 1), line("plum", 1, 1)];
+        [placed(order, (order as i64 % 4) * HOUR, &lines).into(), confirmed(order, 5 * HOUR)]
+    };
+    let worker = |first: u128| {
+        let pool = pool.clone();
+        async move {
+            for start in 0..20 {
+                let orders = (0..10).map(|n| first + 2 * (10 * start + n));
+                deliver(&pool, [orders.flat_map(sold).collect()]).await;
+            }
+        }
+    };
+    tokio::join!(worker(0), worker(1));
+    assert_eq!(rows(&pool, "SELECT sum(units) FROM hourly_sales").await, ["(1200)"]);
+    assert_totals_are_what_the_orders_say(&pool).await;
+}
+
+#[sqlx::test]
+async fn a_sum_that_does_not_fit_is_refused_and_leaves_no_trace(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = database(pool, options).await;
+    let huge = |order: u128| {
+        let lines = [line("gold", 1_000_000, 9_000_000_000_000)];
+        vec![Event::from(placed(order, 0, &lines)), confirmed(order, 1)]
+    };
+    deliver(&pool, [huge(0)]).await;
+    let before = all_rows(&pool).await;
+    let together = [huge(3), huge(6)].concat();
+    for events in [huge(3), together] {
+        let error = apply::<Analytics>(&pool, &batch(0, events)).await.unwrap_err();
+        assert!(matches!(error, runtime::StoreError::Refused(_)), "{error:?}");
+    }
+    assert_eq!(all_rows(&pool).await, before);
+}
