@@ -1,0 +1,168 @@
+//! The projection's database: connections, deadlines, and whether it is there. Knows no table but
+//! the one that it looks for.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use chassis::health::Dependency;
+use futures::future::BoxFuture;
+use sqlx::pool::PoolConnection;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection, PgPool, Postgres};
+use tokio::time::{Instant, sleep, timeout};
+
+/// A connection that is not free within this time will not make the request faster.
+const ACQUIRE: Duration = Duration::from_millis(500);
+/// Between two looks at the database, whether it is there or not.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// A look that takes this long has failed.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// Why a request cannot be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unavailable {
+    /// The database does not answer.
+    Down,
+    /// More requests than connections, or a statement was given up.
+    Overloaded,
+    /// The statement is wrong, or the tables are.
+    Defect,
+}
+
+/// A read on its way.
+pub(crate) type Reading<'c, T> = BoxFuture<'c, Result<T, sqlx::Error>>;
+
+/// Clones share it.
+#[derive(Clone)]
+pub(crate) struct Database {
+    pool: PgPool,
+    is_up: Arc<AtomicBool>,
+    statement: Duration,
+}
+
+impl Database {
+    /// With these deadlines instead of those of a consumer. Down until it was looked at.
+    pub(crate) fn new(pool: &PgPool, statement: Duration) -> Self {
+        let millis = statement.as_millis().to_string();
+        let session =
+            pool.connect_options().as_ref().clone().application_name("query-api").options([
+                ("statement_timeout", millis.as_str()),
+                ("default_transaction_read_only", "on"),
+            ]);
+        let options = pool.options().clone().acquire_timeout(ACQUIRE);
+        let pool = options.connect_lazy_with(session);
+        Self { pool, is_up: Arc::default(), statement }
+    }
+
+    /// Runs a read. While the database is away this fails at once, without trying; a connection
+    /// that died is replaced, and the read is run again.
+    pub(crate) async fn read<T>(
+        &self,
+        work: impl for<'c> Fn(&'c mut PgConnection) -> Reading<'c, T>,
+    ) -> Result<T, Unavailable> {
+        if !self.is_up.load(Ordering::Relaxed) {
+            return Err(Unavailable::Down);
+        }
+        let deadline = Instant::now() + ACQUIRE + self.statement;
+        // The server gives a statement up first, unless it does not answer at all.
+        let answer = tokio::time::timeout_at(deadline, self.attempt(&work)).await;
+        answer.unwrap_or(Err(Unavailable::Overloaded))
+    }
+
+    async fn attempt<T>(
+        &self,
+        work: &impl for<'c> Fn(&'c mut PgConnection) -> Reading<'c, T>,
+    ) -> Result<T, Unavailable> {
+        loop {
+            let mut connection = self.acquire().await?;
+            let error = match work(&mut connection).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => error,
+            };
+            match meaning(&error) {
+                // A new connection, if one can be had: others of the pool may be dead as well.
+                None => drop(connection.detach()),
+                Some(Unavailable::Defect) => {
+                    tracing::error!(%error, "a query failed");
+                    return Err(Unavailable::Defect);
+                }
+                Some(why) => return Err(why),
+            }
+        }
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, Unavailable> {
+        self.pool.acquire().await.map_err(|error| match error {
+            sqlx::Error::PoolTimedOut => Unavailable::Overloaded,
+            error => {
+                tracing::debug!(%error, "no connection");
+                Unavailable::Down
+            }
+        })
+    }
+
+    /// Hangs up.
+    pub(crate) async fn close(&self) {
+        self.pool.close().await;
+    }
+
+    /// Looks at the database for ever, on a connection of its own, so that a crowd of requests
+    /// does not look like an outage.
+    pub(crate) async fn watch(self, dependency: Dependency) {
+        let mut connection = None;
+        loop {
+            let looked = look(&mut connection, &self.pool.connect_options()).await;
+            self.is_up.store(looked.is_ok(), Ordering::Relaxed);
+            match looked {
+                Ok(()) => dependency.up(),
+                Err(reason) => {
+                    connection = None;
+                    dependency.down(reason);
+                }
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// Whether the tables of the projection can be read; otherwise why not, for an operator.
+async fn look(
+    connection: &mut Option<PgConnection>,
+    options: &PgConnectOptions,
+) -> Result<(), &'static str> {
+    let answer = timeout(LOOK, async {
+        let connection = match connection {
+            Some(connection) => connection,
+            None => connection.insert(PgConnection::connect_with(options).await?),
+        };
+        sqlx::query("SELECT FROM orders, positions LIMIT 0").execute(connection).await
+    });
+    match answer.await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(error)) if meaning(&error) == Some(Unavailable::Defect) => {
+            tracing::debug!(%error, "the tables cannot be read");
+            Err("inventory's tables are not there, or this role may not read them")
+        }
+        Ok(Err(_)) => Err("Postgres does not answer"),
+        Err(_) => Err("Postgres does not answer in time"),
+    }
+}
+
+/// What an error says of the database; `None` where only this connection is known to be broken.
+fn meaning(error: &sqlx::Error) -> Option<Unavailable> {
+    let Some(code) = error.as_database_error().and_then(|error| error.code()) else {
+        return match error {
+            sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) => None,
+            _ => Some(Unavailable::Defect),
+        };
+    };
+    match code.get(..2).unwrap_or_default() {
+        // Connection exceptions, and the shutdown or crash of the server.
+        "08" => None,
+        _ if matches!(&*code, "57P01" | "57P02" | "57P03" | "57P05") => None,
+        // Cancelled, no resources left, or a conflict with recovery on a replica.
+        "57" | "53" | "40" | "55" => Some(Unavailable::Overloaded),
+        _ => Some(Unavailable::Defect),
+    }
+}

@@ -1,0 +1,28 @@
+#![doc = include_str!("../README.md")]
+
+mod cursor;
+mod database;
+mod metrics;
+pub mod openapi;
+mod orders;
+mod position;
+mod prefer;
+mod problems;
+mod products;
+mod progress;
+mod routes;
+mod server;
+pub mod settings;
+
+use chassis::Process;
+
+pub use server::Server;
+pub use settings::Settings;
+
+/// Serves until shutdown.
+///
+/// # Errors
+/// When a setting is wrong or the address is taken.
+pub async fn run(process: Process) -> anyhow::Result<()> {
+    Server::start(process, Settings::from_env()?)?.finish().await
+}

@@ -1,0 +1,92 @@
+//! The kinds of problem that this API answers with: one function each, so that a kind has one
+//! title and one status. Decides nothing.
+
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, HeaderValue};
+use actix_web::{HttpResponse, ResponseError};
+use chassis::problem::Problem;
+use serde::Serialize;
+
+use crate::database::Unavailable;
+use crate::position::Position;
+
+/// The database cannot be asked.
+pub(crate) fn unavailable(why: Unavailable) -> Problem {
+    let unavailable = StatusCode::SERVICE_UNAVAILABLE;
+    match why {
+        Unavailable::Down => {
+            Problem::new(unavailable, "database-unavailable", "The database is not available")
+                .detail("orders and products cannot be read at the moment; nothing is lost")
+                .retry_after(2)
+        }
+        Unavailable::Overloaded => Problem::new(unavailable, "overloaded", "Too much at once")
+            .detail("the answer could not be read in time")
+            .retry_after(1),
+        Unavailable::Defect => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "defect", "A defect of this service")
+        }
+    }
+}
+
+/// What is asked for is not there, as far as the log has been read.
+#[derive(Serialize)]
+pub(crate) struct NotFound {
+    #[serde(flatten)]
+    pub(crate) problem: Problem,
+    /// Whether the position that was asked for is not reached: it may come yet.
+    pub(crate) stale: bool,
+    /// The last record applied of each partition, or of the one that was asked for.
+    pub(crate) positions: Vec<String>,
+}
+
+impl NotFound {
+    pub(crate) fn order(stale: bool, reached: &[Position]) -> Self {
+        let problem = Problem::new(StatusCode::NOT_FOUND, "order-not-found", "Order not found");
+        Self::new(problem, "order", stale, reached)
+    }
+
+    pub(crate) fn product(stale: bool, reached: &[Position]) -> Self {
+        let problem = Problem::new(StatusCode::NOT_FOUND, "product-not-found", "Product not found");
+        Self::new(problem, "product", stale, reached)
+    }
+
+    fn new(problem: Problem, what: &str, stale: bool, reached: &[Position]) -> Self {
+        let detail = match stale {
+            true => format!("no such {what} yet: the position asked for is not reached"),
+            false => format!("no such {what} up to the positions named here"),
+        };
+        let problem = problem.detail(detail);
+        let problem = if stale { problem.retry_after(1) } else { problem };
+        Self { problem, stale, positions: reached.iter().map(Position::to_string).collect() }
+    }
+
+    /// The problem with its further members.
+    pub(crate) fn response(&self) -> HttpResponse {
+        let body = serde_json::to_vec(self).unwrap_or_default();
+        self.problem.error_response().set_body(actix_web::body::BoxBody::new(body))
+    }
+}
+
+/// The path's id cannot be read.
+pub(crate) fn invalid_path(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-path", "The path cannot be read").detail(detail)
+}
+
+/// A header cannot be read.
+pub(crate) fn invalid_header(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-header", "A header cannot be read")
+        .detail(detail)
+}
+
+/// A parameter of the query is unknown or beyond its limits.
+pub(crate) fn invalid_query(detail: String) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, "invalid-query", "The query cannot be read")
+        .detail(detail)
+}
+
+/// The path exists, the method does not.
+pub(crate) fn method_not_allowed(method: &str) -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
+        .detail(format!("{method} is not possible here, GET is"))
+        .header(ALLOW, HeaderValue::from_static("GET"))
+}

@@ -1,0 +1,49 @@
+//! Orders over HTTP. How an order is read, `orders` knows.
+
+use actix_web::web::Data;
+use actix_web::{HttpRequest, HttpResponse};
+use chassis::problem::Problem;
+use events_schema::{OrderId, Topic};
+
+use super::{Api, Freshness, found, observed, path};
+use crate::metrics::Route;
+use crate::openapi::{FreshnessHeaders, OrderNotFoundProblem, RequestProblems};
+use crate::orders::{self, OrderView};
+use crate::problems::{self, NotFound};
+
+/// See what became of an order.
+///
+/// An order is here once inventory has decided it, usually within milliseconds of its `202`. With
+/// the `Order-Position` of the `202` as `Order-Min-Position` and `Prefer: wait=5`, the answer comes
+/// as soon as it includes the order.
+#[utoipa::path(
+    get,
+    path = "/v1/orders/{order_id}",
+    tag = "orders",
+    operation_id = "getOrder",
+    params(("order_id" = uuid::Uuid, Path, description = "The order."), FreshnessHeaders),
+    responses(
+        (status = 200, description = "The order.", body = OrderView, headers(
+            ("Preference-Applied" = String, description = "How long was waited at most."),
+        )),
+        OrderNotFoundProblem,
+        RequestProblems,
+    ),
+)]
+pub(crate) async fn get(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    observed(Route::GetOrder, order(&request, &api)).await
+}
+
+async fn order(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Problem> {
+    let order_id: OrderId = path(request, "order_id")?;
+    let freshness = Freshness::of(request)?;
+    let reached = freshness.reached(&api.progress).await?;
+    let topic = api.progress.topic_name(Topic::Orders);
+    let row = api.database.read(|conn| orders::find(conn, order_id, &topic)).await;
+    let stale = freshness.is_stale(&reached);
+    let response = match row.map_err(problems::unavailable)? {
+        Some(row) => found(&row.view(stale)),
+        None => NotFound::order(stale, &freshness.named(Topic::Orders, &reached)).response(),
+    };
+    Ok(freshness.applied(response))
+}

@@ -1,0 +1,162 @@
+//! The database away, and the process asked to stop.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::StatusCode;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+
+use crate::house::{House, order_path, place};
+
+/// Stands between the API and the database, and can be cut.
+struct Cable {
+    port: u16,
+    whole: Arc<watch::Sender<bool>>,
+}
+
+impl Cable {
+    async fn to(options: &PgConnectOptions) -> Self {
+        let target = (options.get_host().to_owned(), options.get_port());
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let whole = Arc::new(watch::Sender::new(true));
+        let state = Arc::clone(&whole);
+        tokio::spawn(async move {
+            while let Ok((near, _)) = listener.accept().await {
+                tokio::spawn(carry(near, target.clone(), state.subscribe()));
+            }
+        });
+        Self { port, whole }
+    }
+
+    fn cut(&self) {
+        self.whole.send_replace(false);
+    }
+
+    fn mend(&self) {
+        self.whole.send_replace(true);
+    }
+}
+
+/// Until either side hangs up or the cable is cut.
+async fn carry(mut near: TcpStream, target: (String, u16), mut state: watch::Receiver<bool>) {
+    if !*state.borrow() {
+        return;
+    }
+    let mut far = TcpStream::connect(target).await.unwrap();
+    tokio::select! {
+        _ = copy_bidirectional(&mut near, &mut far) => {}
+        _ = state.wait_for(|whole| !whole) => {}
+    }
+}
+
+async fn house_on_a_cable(pool: PgPoolOptions, options: PgConnectOptions) -> (House, Cable) {
+    let cable = Cable::to(&options).await;
+    let migrated = runtime::testing::database::<inventory::Inventory>(
+        pool,
+        options.clone(),
+        &inventory::MIGRATIONS,
+    );
+    let house = House::over(migrated.await, options.host("127.0.0.1").port(cable.port));
+    house.ready(true).await;
+    (house, cable)
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_outage_is_said_at_once_and_is_over_by_itself(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (house, cable) = house_on_a_cable(pool, options).await;
+    house.fold([place(1, &[("milk", 3)])]).await;
+    assert_eq!(house.get(&order_path(1), &[]).await.status(), StatusCode::OK);
+    cable.cut();
+    house.ready(false).await;
+    let started = Instant::now();
+    let response = house.get(&order_path(1), &[]).await;
+    assert!(started.elapsed() < Duration::from_millis(250), "{:?}", started.elapsed());
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(response.headers()["retry-after"], "2");
+    let body: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(body["type"], "urn:orderflow:problem:database-unavailable");
+    assert_eq!(house.get("/livez", &[]).await.status(), StatusCode::OK);
+    cable.mend();
+    house.ready(true).await;
+    // Also the first request: no client meets a connection that died in the outage.
+    assert_eq!(house.get(&order_path(1), &[]).await.status(), StatusCode::OK);
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn connections_that_died_unseen_cost_no_request(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (house, cable) = house_on_a_cable(pool, options).await;
+    let path = order_path(1);
+    futures::future::join_all((0..20).map(|_| house.get(&path, &[]))).await;
+    // Shorter than it takes to see that anything was wrong.
+    cable.cut();
+    tokio::task::yield_now().await;
+    cable.mend();
+    let answers = futures::future::join_all((0..20).map(|_| house.get(&path, &[]))).await;
+    for answer in answers {
+        assert_eq!(answer.status(), StatusCode::NOT_FOUND);
+    }
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_outage_ends_the_waiting(pool: PgPoolOptions, options: PgConnectOptions) {
+    let (house, cable) = house_on_a_cable(pool, options).await;
+    let headers = [("Order-Min-Position", "orders:0@0"), ("Prefer", "wait=30")];
+    let path = order_path(1);
+    let cutting = async {
+        house.waiting(1).await;
+        cable.cut();
+    };
+    let started = Instant::now();
+    let (response, ()) = tokio::join!(house.get(&path, &headers), cutting);
+    assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn tables_that_are_not_there_are_named(pool: PgPoolOptions, options: PgConnectOptions) {
+    let pool = pool.connect_with(options.clone()).await.unwrap();
+    let house = House::over(pool, options);
+    let says = async {
+        loop {
+            let text = house.get("/readyz", &[]).await.text().await.unwrap();
+            if text.contains("inventory's tables are not there") {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), says).await.expect("the reason in time");
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_process_that_stops_answers_those_who_wait(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let house = House::open(pool, options).await;
+    let headers = [("Order-Min-Position", "orders:0@0"), ("Prefer", "wait=30")];
+    let path = order_path(1);
+    let stopping = async {
+        house.waiting(1).await;
+        house.process.shutdown.cancel();
+    };
+    let started = Instant::now();
+    let (response, ()) = tokio::join!(house.get(&path, &headers), stopping);
+    assert_eq!(response.status(), StatusCode::NOT_FOUND);
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    house.close().await;
+}
