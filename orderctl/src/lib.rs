@@ -1,0 +1,45 @@
+//! One command for operators and analysts. Each verb is a module; none knows another.
+
+mod cli;
+mod database;
+mod decoding;
+mod exit;
+mod load;
+mod log;
+mod output;
+mod replay;
+mod schemas;
+mod summary;
+#[cfg(test)]
+mod testing;
+mod topics;
+mod verify;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::EnvFilter;
+
+/// Reads the command line, runs the verb, and says in the exit code how it ended.
+pub fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    start_logs();
+    match block_on(cli) {
+        Ok(outcome) => outcome.code(),
+        Err(error) => exit::report(&error),
+    }
+}
+
+#[tokio::main]
+async fn block_on(cli: cli::Cli) -> anyhow::Result<exit::Outcome> {
+    cli.command.run().await
+}
+
+/// Logs go to standard error: standard output is the answer, and is often piped.
+fn start_logs() {
+    // librdkafka logs every broken connection; an error that matters is reported by the verb.
+    let filter = chassis::settings::optional("RUST_LOG")
+        .unwrap_or_else(|| "warn,librdkafka=off,rdkafka=off".into());
+    let logs = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter));
+    let _ = logs.with_writer(std::io::stderr).without_time().try_init();
+}

@@ -1,0 +1,135 @@
+//! `load`: posts the catalogue, stock and orders, and says how it went. Checks no projection: see
+//! `verify`.
+
+mod args;
+mod client;
+mod contact;
+mod draw;
+mod drive;
+mod generated;
+mod ledger;
+mod pace;
+mod progress;
+mod report;
+mod request;
+mod source;
+mod tally;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use anyhow::bail;
+use tokio_util::sync::CancellationToken;
+
+use crate::exit::Outcome;
+use crate::output;
+
+pub(crate) use args::Args;
+use args::What;
+use client::Client;
+use draw::Draw;
+use drive::Run;
+use ledger::Ledger;
+use progress::Progress;
+use report::Report;
+use request::Job;
+use source::{Rows, Slice, Source};
+
+/// Runs the load; what failed or has an unknown outcome makes it differ.
+pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
+    let source = args.source();
+    let slice = args.slice(source.orders_in_all()?)?;
+    let stop = CancellationToken::new();
+    tokio::spawn(stop_on_interrupt(stop.clone()));
+    let mut reports = Vec::new();
+    for what in args.stages() {
+        reports.push(stage(&args, &source, slice, what, &stop).await?);
+        if !args.json {
+            reports.last().map_or(Ok(()), output::line)?;
+        }
+        if stop.is_cancelled() {
+            break;
+        }
+    }
+    if args.json {
+        output::line(serde_json::to_string(&reports)?)?;
+    }
+    if stop.is_cancelled() {
+        bail!("interrupted: what was under way is finished and counted above");
+    }
+    let clean = reports.iter().all(Report::clean);
+    Ok(if clean { Outcome::Fine } else { Outcome::Differs })
+}
+
+/// Loads one kind to its end.
+async fn stage(
+    args: &Args,
+    source: &Source,
+    slice: Slice,
+    what: What,
+    stop: &CancellationToken,
+) -> anyhow::Result<Report> {
+    let (jobs, total) = jobs(args, source, slice, what)?;
+    let ledger = args.ledger.as_deref().filter(|_| what == What::Orders);
+    let ledger = ledger.map(Ledger::open).transpose()?;
+    let run = Arc::new(Run::new(Client::new(args.client())?, ledger, stop.clone())?);
+    let progress = Progress::start(what.name(), &run, total as u64);
+    let driven = drive::drive(&run, pace::start(jobs, args.pace()), args.in_flight()).await;
+    drop(progress);
+    driven?;
+    let report = Report::of(what.name(), &run.sums());
+    Ok(report)
+}
+
+/// What is to be posted, and how much it is.
+fn jobs(
+    args: &Args,
+    source: &Source,
+    slice: Slice,
+    what: What,
+) -> anyhow::Result<(Rows<Job>, usize)> {
+    match what {
+        What::Catalogue => {
+            let products = source.products(slice)?;
+            let total = products.len();
+            Ok((Box::new(products.into_iter().map(|row| Ok(request::product(&row)?))), total))
+        }
+        What::Stock => {
+            let stock = source.stock(slice)?;
+            let (total, key) = (stock.len(), source.stock_key(slice));
+            Ok((Box::new(stock.into_iter().map(move |row| Ok(request::stock(&row, &key)?))), total))
+        }
+        What::Orders => {
+            let (seed, share) = (args.seed(), args.cancel_share);
+            let orders = source.baskets(slice)?.map(move |basket| {
+                let basket = basket?;
+                let cancel =
+                    Draw::new(seed, &format!("cancel {}", basket.basket)).fraction() < share;
+                Ok(request::order(basket, cancel)?)
+            });
+            Ok((Box::new(orders), slice.len()))
+        }
+    }
+}
+
+impl What {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Catalogue => "catalogue",
+            Self::Stock => "stock",
+            Self::Orders => "orders",
+        }
+    }
+}
+
+/// The first Ctrl-C finishes what is under way; the second one ends the process as ever.
+async fn stop_on_interrupt(stop: CancellationToken) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        eprintln!("stopping: waiting for the answers under way (Ctrl-C again to give up)");
+        stop.cancel();
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(130);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Writes down every order that was acknowledged, as JSON lines. Does not read them: `verify` does.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Mutex;
+
+use anyhow::Context;
+use serde::Serialize;
+
+/// An acknowledged order. One that is cancelled gets a second line, with `cancel_position`.
+#[derive(Debug, Serialize)]
+pub(crate) struct Entry<'a> {
+    pub(crate) order_id: &'a str,
+    pub(crate) customer_id: &'a str,
+    pub(crate) basket: &'a str,
+    pub(crate) position: &'a str,
+    pub(crate) acknowledged_at_micros: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) cancel_position: Option<&'a str>,
+}
+
+/// The file, which several loads in a row may share.
+pub(crate) struct Ledger {
+    file: Mutex<File>,
+}
+
+impl Ledger {
+    /// Opens it to append; the half line that a killed load may have left at its end is cut off.
+    pub(crate) fn open(path: &Path) -> anyhow::Result<Self> {
+        let opened = OpenOptions::new().read(true).append(true).create(true).open(path);
+        let mut file =
+            opened.with_context(|| format!("could not open the ledger {}", path.display()))?;
+        cut_half_line(&mut file)
+            .with_context(|| format!("could not mend the ledger {}", path.display()))?;
+        Ok(Self { file: Mutex::new(file) })
+    }
+
+    /// Appends one line with one write and no buffer: what is acknowledged is written down, also
+    /// when this process is killed in the next moment.
+    pub(crate) fn write(&self, entry: &Entry<'_>) -> anyhow::Result<()> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        let mut file = self.file.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        file.write_all(&line).context("could not write the ledger")
+    }
+}
+
+/// Longer than any line of ours.
+const TAIL_BYTES: u64 = 4096;
+
+fn cut_half_line(file: &mut File) -> std::io::Result<()> {
+    let length = file.seek(SeekFrom::End(0))?;
+    let start = length.saturating_sub(TAIL_BYTES);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let whole = tail.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at as u64 + 1);
+    file.set_len(start + whole)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(order_id: &str) -> Entry<'_> {
+        Entry {
+            order_id,
+            customer_id: "c1",
+            basket: "b1",
+            position: "orders:3@17",
+            acknowledged_at_micros: 5,
+            cancel_position: None,
+        }
+    }
+
+    #[test]
+    fn a_line_is_in_the_file_before_write_returns() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        let ledger = Ledger::open(&path).unwrap();
+        ledger.write(&entry("o1")).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            "{\"order_id\":\"o1\",\"customer_id\":\"c1\",\"basket\":\"b1\",\"position\":\"orders:3@17\",\
+             \"acknowledged_at_micros\":5}\n"
+        );
+    }
+
+    #[test]
+    fn the_half_line_of_a_killed_load_is_cut_off_before_more_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ledger");
+        std::fs::write(&path, "{\"whole\":1}\n{\"order_id\":\"ha").unwrap();
+        Ledger::open(&path).unwrap().write(&entry("o2")).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with("{\"whole\":1}\n{\"order_id\":\"o2\""), "{text}");
+        assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok()));
+    }
+}

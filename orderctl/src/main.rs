@@ -1,0 +1,5 @@
+//! Starts `orderctl`. Everything else is the library's.
+
+fn main() -> std::process::ExitCode {
+    orderctl::main()
+}

@@ -1,0 +1,93 @@
+//! Which records a replay prints. As much as can be is told without decoding.
+
+use events_schema::envelope::Envelope;
+use events_schema::{CustomerId, Event, EventType, OrderId};
+use rdkafka::Message;
+use rdkafka::message::{BorrowedHeaders, Headers};
+
+/// What must hold; an empty filter passes everything.
+#[derive(Debug, Default)]
+pub(super) struct Filter {
+    pub(super) types: Vec<EventType>,
+    pub(super) customer: Option<CustomerId>,
+    pub(super) order: Option<OrderId>,
+}
+
+/// One record as it stands in the log.
+pub(super) struct Record<'a> {
+    pub(super) partition: i32,
+    pub(super) offset: i64,
+    pub(super) millis: Option<i64>,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) headers: Option<&'a BorrowedHeaders>,
+    pub(super) envelope: Envelope,
+}
+
+impl Filter {
+    /// The record, unless its key or headers already say that it is not wanted.
+    pub(super) fn take<'a, M>(&self, message: &'a M) -> Option<Record<'a>>
+    where
+        M: Message<Headers = BorrowedHeaders>,
+    {
+        let key = message.key();
+        let customer = self.customer.as_ref().map(|customer| customer.as_str().as_bytes());
+        if customer.is_some() && customer != key {
+            return None;
+        }
+        let headers = message.headers();
+        let pairs = headers.into_iter().flat_map(|h| h.iter().map(|h| (h.key, h.value)));
+        let envelope = Envelope::read(pairs);
+        let passes = self.envelope_passes(&envelope);
+        passes.then(|| Record {
+            partition: message.partition(),
+            offset: message.offset(),
+            millis: message.timestamp().to_millis(),
+            key,
+            value: message.payload(),
+            headers,
+            envelope,
+        })
+    }
+
+    fn envelope_passes(&self, envelope: &Envelope) -> bool {
+        let type_fits = |name: &String| self.types.iter().any(|t| t.full_name() == name);
+        let order_fits = |subject: &String| subject.parse().ok() == self.order;
+        (self.types.is_empty() || envelope.event_type.as_ref().is_none_or(type_fits))
+            && (self.order.is_none() || envelope.subject.as_ref().is_none_or(order_fits))
+    }
+
+    /// Whether the decoded record is wanted. One that cannot be decoded is, where its key and
+    /// headers say what the filter asks for.
+    pub(super) fn passes(&self, record: &Record<'_>, event: Option<&Event>) -> bool {
+        let Some(event) = event else {
+            return (self.types.is_empty() || record.envelope.event_type.is_some())
+                && (self.order.is_none() || record.envelope.subject.is_some());
+        };
+        (self.types.is_empty() || self.types.contains(&event.event_type()))
+            && self.order.is_none_or(|order| order_of(event) == Some(order))
+            && self.customer.as_ref().is_none_or(|customer| customer_of(event) == Some(customer))
+    }
+}
+
+fn order_of(event: &Event) -> Option<OrderId> {
+    match event {
+        Event::OrderPlaced(event) => Some(event.order_id),
+        Event::OrderCancelRequested(event) => Some(event.order_id),
+        Event::OrderConfirmed(event) => Some(event.order_id),
+        Event::OrderRejected(event) => Some(event.order_id),
+        Event::OrderCancelled(event) => Some(event.order_id),
+        Event::ProductUpserted(_) | Event::StockReceived(_) => None,
+    }
+}
+
+fn customer_of(event: &Event) -> Option<&CustomerId> {
+    match event {
+        Event::OrderPlaced(event) => Some(&event.customer_id),
+        Event::OrderCancelRequested(event) => Some(&event.customer_id),
+        Event::OrderConfirmed(event) => Some(&event.customer_id),
+        Event::OrderRejected(event) => Some(&event.customer_id),
+        Event::OrderCancelled(event) => Some(&event.customer_id),
+        Event::ProductUpserted(_) | Event::StockReceived(_) => None,
+    }
+}

@@ -1,0 +1,130 @@
+//! What the projections say became of the orders. Every figure is theirs; none is computed here
+//! from the log.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use serde::{Deserialize, Serialize};
+use sqlx::{FromRow, PgConnection};
+
+use super::visible::Run;
+
+/// The whole of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) orders: Orders,
+    pub(crate) shortages: Vec<Shortage>,
+    pub(crate) mails: Vec<Mails>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) mail_server: Option<MailServer>,
+    pub(crate) departments: Vec<Department>,
+    /// Records that a projection could not apply, where there are any.
+    pub(crate) parked: Vec<Parked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) run: Option<Run>,
+}
+
+/// How many orders came how far. A confirmed order that was cancelled counts in both.
+#[derive(Debug, Serialize, FromRow)]
+pub(crate) struct Orders {
+    pub(crate) placed: i64,
+    pub(crate) confirmed: i64,
+    pub(crate) rejected: i64,
+    pub(crate) cancelled: i64,
+}
+
+/// Orders rejected for want of one product.
+#[derive(Debug, Serialize, FromRow)]
+pub(crate) struct Shortage {
+    pub(crate) product: String,
+    pub(crate) orders: i64,
+    pub(crate) units_missing: i64,
+}
+
+/// Mails in one state.
+#[derive(Debug, Serialize, FromRow)]
+pub(crate) struct Mails {
+    pub(crate) state: String,
+    pub(crate) count: i64,
+}
+
+/// What the sink accepted.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct MailServer {
+    pub(crate) messages: u64,
+    pub(crate) distinct_message_ids: u64,
+}
+
+/// What a department sold.
+#[derive(Debug, Serialize, FromRow)]
+pub(crate) struct Department {
+    pub(crate) department: String,
+    pub(crate) currency: String,
+    pub(crate) units: i64,
+    pub(crate) revenue_minor: i64,
+}
+
+/// A projection's parked records.
+#[derive(Debug, Serialize, FromRow)]
+pub(crate) struct Parked {
+    pub(crate) projection: String,
+    pub(crate) records: i64,
+}
+
+const ORDERS: &str = "
+    SELECT count(placed_at) AS placed, count(confirmed_at) AS confirmed,
+           count(rejected_at) AS rejected, count(cancelled_at) AS cancelled
+    FROM analytics.orders";
+const SHORTAGES: &str = "
+    SELECT coalesce(p.name, s.sku) AS product, count(*) AS orders,
+           sum(s.requested - s.available)::bigint AS units_missing
+    FROM inventory.orders o
+    CROSS JOIN LATERAL jsonb_to_recordset(o.shortages)
+        AS s (sku text, requested bigint, available bigint)
+    LEFT JOIN inventory.products p ON p.sku = s.sku
+    WHERE o.status = 'rejected'
+    GROUP BY s.sku, p.name ORDER BY orders DESC, product LIMIT 5";
+const MAILS: &str = "
+    SELECT state, count(*) AS count FROM \"confirmation-email\".mails
+    GROUP BY state ORDER BY count DESC, state";
+const DEPARTMENTS: &str = "
+    SELECT department, currency, sum(units)::bigint AS units,
+           sum(revenue_minor)::bigint AS revenue_minor
+    FROM analytics.hourly_sales_by_department
+    GROUP BY department, currency HAVING sum(units) > 0
+    ORDER BY revenue_minor DESC, department";
+const PARKED: &str = "
+    SELECT * FROM (
+        SELECT 'inventory' AS projection, count(*) AS records FROM inventory.parked
+        UNION ALL SELECT 'confirmation-email', count(*) FROM \"confirmation-email\".parked
+        UNION ALL SELECT 'analytics', count(*) FROM analytics.parked) AS all_parked
+    WHERE records > 0";
+
+impl Summary {
+    pub(crate) async fn read(database: &mut PgConnection) -> anyhow::Result<Self> {
+        Self::rows(database)
+            .await
+            .context("could not read the projections: run 'migrate' of every consumer")
+    }
+
+    async fn rows(database: &mut PgConnection) -> sqlx::Result<Self> {
+        Ok(Self {
+            orders: sqlx::query_as(ORDERS).fetch_one(&mut *database).await?,
+            shortages: sqlx::query_as(SHORTAGES).fetch_all(&mut *database).await?,
+            mails: sqlx::query_as(MAILS).fetch_all(&mut *database).await?,
+            mail_server: None,
+            departments: sqlx::query_as(DEPARTMENTS).fetch_all(&mut *database).await?,
+            parked: sqlx::query_as(PARKED).fetch_all(&mut *database).await?,
+            run: None,
+        })
+    }
+}
+
+/// Asks the sink at `api` what it accepted.
+pub(crate) async fn mail_server(api: &str) -> anyhow::Result<MailServer> {
+    let explain = || format!("could not ask the mail sink at {api}");
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build()?;
+    let url = format!("{}/api/v1/counts", api.trim_end_matches('/'));
+    let answer = client.get(url).send().await.with_context(explain)?;
+    answer.error_for_status().with_context(explain)?.json().await.with_context(explain)
+}

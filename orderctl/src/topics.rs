@@ -1,0 +1,193 @@
+//! `topics apply`: makes the topics that the contract names. Changes none that exists.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use chassis::kafka::KafkaSettings;
+use clap::Subcommand;
+use events_schema::Topic;
+use events_schema::topics::Retention;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::types::RDKafkaErrorCode;
+
+use crate::exit::Outcome;
+use crate::output;
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// More copies than this buy little; fewer brokers allow fewer.
+const REPLICATION_FACTOR_MAX: usize = 3;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Makes the topics that are missing; says what differs in those that exist, and exits 1.
+    #[command(after_help = "Example:\n  orderctl topics apply --replication-factor 3")]
+    Apply {
+        /// Copies of every record [default: the number of brokers, at most 3].
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..=7))]
+        replication_factor: Option<i32>,
+    },
+}
+
+impl Command {
+    pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
+        let Self::Apply { replication_factor } = self;
+        let settings = KafkaSettings::from_env()?;
+        let client = settings.client("orderctl").create().context("could not set up Kafka")?;
+        Broker { client, settings }.apply(replication_factor).await
+    }
+}
+
+struct Broker {
+    client: AdminClient<DefaultClientContext>,
+    settings: KafkaSettings,
+}
+
+/// What a topic is, or is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Shape {
+    partitions: usize,
+    configs: Vec<(&'static str, String)>,
+}
+
+impl Broker {
+    async fn apply(&self, replication_factor: Option<i32>) -> anyhow::Result<Outcome> {
+        let metadata =
+            self.client.inner().fetch_metadata(None, ANSWER_WITHIN).with_context(|| {
+                format!("Kafka at {} does not answer", self.settings.bootstrap_servers)
+            })?;
+        let copies = metadata.brokers().len().clamp(1, REPLICATION_FACTOR_MAX);
+        let copies = replication_factor.unwrap_or(i32::try_from(copies)?);
+        let mut outcome = Outcome::Fine;
+        for topic in Topic::ALL {
+            let name = self.settings.prefixed(topic.name());
+            let found = metadata.topics().iter().find(|t| t.name() == name && t.error().is_none());
+            let said = match found.map(|found| found.partitions().len()) {
+                None => self.create(topic, &name, copies).await?,
+                Some(partitions) => self.compare(topic, &name, partitions).await?,
+            };
+            outcome = outcome.and(said.0);
+            output::line(format_args!("{name}  {}", said.1))?;
+        }
+        Ok(outcome)
+    }
+
+    async fn create(
+        &self,
+        topic: Topic,
+        name: &str,
+        copies: i32,
+    ) -> anyhow::Result<(Outcome, String)> {
+        let shape = wanted(topic, copies);
+        let partitions = topic.partitions();
+        let new = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
+        let new = shape.configs.iter().fold(new, |new, (key, value)| new.set(key, value));
+        let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN));
+        let answers = self.client.create_topics([&new], &options).await;
+        match answers.context("could not create the topics")?.pop() {
+            // Somebody was quicker; what is there is compared the next time.
+            Some(Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists))) => {}
+            Some(Err((_, code))) => bail!("could not create the topic {name}: {code}"),
+            None => bail!("could not create the topic {name}: no answer"),
+        }
+        let kept = match topic.retention() {
+            Retention::Forever => "kept for ever",
+            Retention::Compacted => "compacted",
+        };
+        let said = format!("created: {partitions} partitions, {copies} copies, {kept}");
+        Ok((Outcome::Fine, said))
+    }
+
+    async fn compare(
+        &self,
+        topic: Topic,
+        name: &str,
+        partitions: usize,
+    ) -> anyhow::Result<(Outcome, String)> {
+        let resource = ResourceSpecifier::Topic(name);
+        let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN));
+        let mut answers = self.client.describe_configs([&resource], &options).await?;
+        let answer = answers.pop().context("the broker does not describe its topics")?;
+        let configs = answer.with_context(|| format!("could not read the settings of {name}"))?;
+        let mut wanted = wanted(topic, 1);
+        let value = |key: &str| configs.get(key).and_then(|entry| entry.value.clone());
+        let pairs = wanted.configs.iter().map(|(key, _)| (*key, value(key).unwrap_or_default()));
+        let found = Shape { partitions, configs: pairs.collect() };
+        wanted.configs.retain(|(key, _)| *key != "min.insync.replicas");
+        Ok(verdict(&wanted, &found))
+    }
+}
+
+/// The contract's topic, with this many copies.
+fn wanted(topic: Topic, copies: i32) -> Shape {
+    let mut configs = match topic.retention() {
+        Retention::Forever => vec![
+            ("cleanup.policy", "delete".to_owned()),
+            ("retention.ms", "-1".to_owned()),
+            ("retention.bytes", "-1".to_owned()),
+        ],
+        Retention::Compacted => vec![("cleanup.policy", "compact".to_owned())],
+    };
+    if copies >= 3 {
+        // With acks=all an acknowledged record is on two brokers, and one of three may be away.
+        configs.push(("min.insync.replicas", "2".to_owned()));
+    }
+    Shape { partitions: usize::try_from(topic.partitions()).unwrap_or_default(), configs }
+}
+
+/// Names what differs. Partitions are never changed: a key would move, and its order break.
+fn verdict(wanted: &Shape, found: &Shape) -> (Outcome, String) {
+    let mut differences = Vec::new();
+    if wanted.partitions != found.partitions {
+        let (wanted, found) = (wanted.partitions, found.partitions);
+        differences.push(format!("has {found} partitions instead of {wanted}"));
+    }
+    for (key, value) in &wanted.configs {
+        let other = found.configs.iter().find(|(name, _)| name == key).map(|(_, value)| value);
+        let other = other.map_or("unset", String::as_str);
+        if other != value {
+            differences.push(format!("has {key}={other} instead of {value}"));
+        }
+    }
+    match differences.is_empty() {
+        true => (Outcome::Fine, "exists as it should".to_owned()),
+        false => (Outcome::Differs, differences.join("; ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_as_the_contract_wants_it_is_left_alone() {
+        let shape = wanted(Topic::Orders, 1);
+        assert_eq!(verdict(&shape, &shape).0, Outcome::Fine);
+    }
+
+    #[test]
+    fn another_partition_count_is_named_and_fails() {
+        let shape = wanted(Topic::Orders, 1);
+        let (outcome, said) = verdict(&shape, &Shape { partitions: 6, ..shape.clone() });
+        assert_eq!(outcome, Outcome::Differs);
+        assert_eq!(said, "has 6 partitions instead of 12");
+    }
+
+    #[test]
+    fn orders_that_would_expire_are_named_and_fail() {
+        let shape = wanted(Topic::Orders, 1);
+        let mut found = shape.clone();
+        found.configs.retain(|(key, _)| *key != "retention.ms");
+        found.configs.push(("retention.ms", "604800000".to_owned()));
+        let (outcome, said) = verdict(&shape, &found);
+        assert_eq!(outcome, Outcome::Differs);
+        assert_eq!(said, "has retention.ms=604800000 instead of -1");
+    }
+
+    #[test]
+    fn three_copies_are_acknowledged_by_two() {
+        let configs = wanted(Topic::Products, 3).configs;
+        assert!(configs.contains(&("min.insync.replicas", "2".to_owned())));
+        assert!(!wanted(Topic::Products, 1).configs.iter().any(|(key, _)| key.starts_with("min")));
+    }
+}

@@ -1,0 +1,268 @@
+//! What the log says inventory's tables hold. Folds facts: what was confirmed, rejected and
+//! cancelled is read, never decided again.
+
+use std::collections::BTreeMap;
+
+use events_schema::{
+    CustomerId, Event, OrderCancelRequested, OrderCancelled, OrderConfirmed, OrderId, OrderPlaced,
+    OrderRejected, Sku, StockLine,
+};
+
+use super::compare::Difference;
+use super::row::{Row, Rows, Table, cell, line_rows, shortages, sql_list, sql_time, time};
+use super::story::{Place, Told, View};
+
+/// What became of an order, as far as inventory must know it.
+#[derive(Debug, Default)]
+struct Fate<'a> {
+    placed: Vec<(&'a OrderPlaced, Place)>,
+    cancel_requested: Vec<(&'a OrderCancelRequested, Place)>,
+    confirmed: Option<&'a OrderConfirmed>,
+    rejected: Option<&'a OrderRejected>,
+    cancelled: Option<&'a OrderCancelled>,
+}
+
+impl<'a> Fate<'a> {
+    /// A fact counts where inventory has seen it, and also where it has only seen what caused it:
+    /// then it has decided, and the fact is further on in the log, or still in its outbox.
+    fn of(view: View<'a>, order_id: OrderId, told: &'a [Told]) -> Self {
+        let mut fate = Self::default();
+        for told in view.seen(told) {
+            match &*told.event {
+                Event::OrderPlaced(event) => fate.placed.push((event, told.place)),
+                Event::OrderCancelRequested(event) => {
+                    fate.cancel_requested.push((event, told.place));
+                }
+                _ => {}
+            }
+        }
+        for told in told {
+            fate.learn(&told.event, view.has_seen(told.place));
+        }
+        for event in view.stand.outbox.get(&order_id).into_iter().flatten() {
+            fate.learn(event, true);
+        }
+        fate
+    }
+
+    fn learn(&mut self, event: &'a Event, is_known: bool) {
+        match event {
+            Event::OrderConfirmed(event) if is_known || self.saw_placed(&event.customer_id) => {
+                self.confirmed.get_or_insert(event);
+            }
+            Event::OrderRejected(event) if is_known || self.saw_placed(&event.customer_id) => {
+                self.rejected.get_or_insert(event);
+            }
+            Event::OrderCancelled(event) if is_known || self.saw_request(&event.customer_id) => {
+                self.cancelled.get_or_insert(event);
+            }
+            _ => {}
+        }
+    }
+
+    fn saw_placed(&self, customer: &CustomerId) -> bool {
+        self.placed.iter().any(|(event, _)| event.customer_id == *customer)
+    }
+
+    fn saw_request(&self, customer: &CustomerId) -> bool {
+        self.cancel_requested.iter().any(|(event, _)| event.customer_id == *customer)
+    }
+
+    fn customer(&self) -> Option<&'a CustomerId> {
+        let outcome = self.confirmed.map(|event| &event.customer_id);
+        let outcome = outcome.or(self.rejected.map(|event| &event.customer_id));
+        outcome.or(self.cancelled.map(|event| &event.customer_id))
+    }
+
+    /// What was decided on: the first order under this id of this customer. An order that was
+    /// cancelled before it was placed has an outcome, but was never decided on.
+    fn decided_on(&self) -> Option<(&'a OrderPlaced, Place)> {
+        let customer = self.customer()?;
+        self.confirmed.map(|_| ()).or(self.rejected.map(|_| ()))?;
+        self.placed.iter().find(|(event, _)| event.customer_id == *customer).copied()
+    }
+
+    fn row(&self, order_id: OrderId) -> Option<Row> {
+        let customer = self.customer()?;
+        let placed = self.decided_on();
+        let requested =
+            self.cancel_requested.iter().find(|(event, _)| event.customer_id == *customer);
+        let source = placed.map(|(_, place)| place).or(requested.map(|(_, place)| *place));
+        let decided = self.confirmed.map(|event| event.confirmed_at);
+        let decided = decided.or(self.rejected.map(|event| event.rejected_at));
+        let status = match (self.cancelled, self.confirmed) {
+            (Some(_), _) => "cancelled",
+            (None, Some(_)) => "confirmed",
+            (None, None) => "rejected",
+        };
+        let short = self.rejected.map_or(&[][..], |event| &event.shortages);
+        let cells = vec![
+            cell(customer),
+            cell(status),
+            placed.and_then(|(event, _)| cell(event.currency.as_str())),
+            placed.and_then(|(event, _)| cell(event.total_minor.get())),
+            placed.and_then(|(event, _)| cell(event.fingerprint)),
+            placed.and_then(|(event, _)| time(event.placed_at)),
+            decided.and_then(time),
+            self.cancelled.and_then(|event| time(event.cancelled_at)),
+            shortages(short),
+            source.and_then(|place| cell(place.partition)),
+            source.and_then(|place| cell(place.offset)),
+        ];
+        Some(Row::new(order_id, cells))
+    }
+
+    /// What inventory has seen and should have answered, but neither the log nor its outbox holds
+    /// an answer.
+    fn unanswered(&self) -> Option<&'static str> {
+        let both = self.confirmed.is_some() && self.rejected.is_some();
+        let open = self.customer().is_none();
+        let own = self.customer().is_some_and(|customer| self.saw_request(customer));
+        if both {
+            Some("it was confirmed and rejected")
+        } else if open && !self.placed.is_empty() {
+            Some("it was placed and has no outcome")
+        } else if (open && !self.cancel_requested.is_empty())
+            || (own && self.confirmed.is_some() && self.cancelled.is_none())
+        {
+            Some("its cancellation was asked for and has no outcome")
+        } else {
+            None
+        }
+    }
+}
+
+/// Every table with what it should hold.
+pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
+    vec![
+        (STOCK, Box::new(stock(view).into_iter().map(|(sku, n)| Row::new(sku, vec![cell(n)])))),
+        (RECEIPTS, Box::new(receipts(view).into_values())),
+        (PRODUCTS, Box::new(view.products().map(product))),
+        (ORDERS, Box::new(fates(view).filter_map(|(id, fate)| fate.row(id)))),
+        (
+            ORDER_LINES,
+            Box::new(fates(view).flat_map(|(id, fate)| {
+                let lines = fate.decided_on().map(|(event, _)| event.lines.as_slice());
+                line_rows(id, lines.unwrap_or_default())
+            })),
+        ),
+    ]
+}
+
+/// What must hold whatever Postgres says.
+pub(super) fn broken_invariants(view: View<'_>) -> Vec<Difference> {
+    let below = stock(view).into_iter().filter(|(_, available)| *available < 0);
+    let below = below.map(|(sku, available)| {
+        Difference::invariant("stock", &sku, format!("the log leaves {available} on the shelf"))
+    });
+    let open = fates(view).filter_map(|(id, fate)| {
+        fate.unanswered().map(|why| Difference::invariant("orders", &id, why.to_owned()))
+    });
+    below.chain(open).collect()
+}
+
+fn fates<'a>(view: View<'a>) -> impl Iterator<Item = (OrderId, Fate<'a>)> + 'a {
+    view.story.orders.iter().map(move |(id, told)| (*id, Fate::of(view, *id, told)))
+}
+
+/// Came to the shelf, less what is reserved, plus what came back.
+fn stock(view: View<'_>) -> BTreeMap<Sku, i64> {
+    let mut shelf = BTreeMap::new();
+    let mut shift = |sku: &Sku, delta: i64| *shelf.entry(sku.clone()).or_default() += delta;
+    for event in view.stock() {
+        shift(&event.sku, i64::from(event.delta.get()));
+    }
+    let units = |line: &StockLine| i64::from(line.quantity);
+    for (_, fate) in fates(view) {
+        for line in fate.confirmed.map_or(&[][..], |event| &event.reserved) {
+            shift(&line.sku, -units(line));
+        }
+        for line in fate.cancelled.map_or(&[][..], |event| &event.released) {
+            shift(&line.sku, units(line));
+        }
+    }
+    shelf
+}
+
+fn receipts(view: View<'_>) -> BTreeMap<String, Row> {
+    let row = |event: &events_schema::StockReceived| {
+        let cells = vec![cell(&event.sku), cell(event.delta.get()), time(event.received_at)];
+        Row::new(event.event_id, cells)
+    };
+    view.stock().map(row).map(|row| (row.key.clone(), row)).collect()
+}
+
+fn product(event: &events_schema::ProductUpserted) -> Row {
+    let cells = vec![
+        cell(event.name.as_str()),
+        cell(event.department.as_str()),
+        cell(event.price_minor.get()),
+        cell(event.currency.as_str()),
+        time(event.updated_at),
+    ];
+    Row::new(&event.sku, cells)
+}
+
+const STOCK: Table = Table {
+    name: "stock",
+    columns: &["available"],
+    sql: r#"SELECT sku, 0, ARRAY[available::text] FROM inventory.stock ORDER BY sku COLLATE "C""#,
+};
+
+const RECEIPTS: Table = Table {
+    name: "stock_receipts",
+    columns: &["sku", "delta", "received_at"],
+    sql: concat!(
+        "SELECT event_id::text, 0, ARRAY[sku, delta::text, ",
+        sql_time!("received_at"),
+        "]
+         FROM inventory.stock_receipts ORDER BY event_id"
+    ),
+};
+
+const PRODUCTS: Table = Table {
+    name: "products",
+    columns: &["name", "department", "price_minor", "currency", "updated_at"],
+    sql: concat!(
+        "SELECT sku, 0, ARRAY[name, department, price_minor::text, currency, ",
+        sql_time!("updated_at"),
+        r#"] FROM inventory.products ORDER BY sku COLLATE "C""#
+    ),
+};
+
+const ORDERS: Table = Table {
+    name: "orders",
+    columns: &[
+        "customer_id",
+        "status",
+        "currency",
+        "total_minor",
+        "fingerprint",
+        "placed_at",
+        "decided_at",
+        "cancelled_at",
+        "shortages",
+        "source_partition",
+        "source_offset",
+    ],
+    sql: concat!(
+        "SELECT order_id::text, 0, ARRAY[customer_id, status, currency, total_minor::text,
+            fingerprint::text, ",
+        sql_time!("placed_at"),
+        ", ",
+        sql_time!("decided_at"),
+        ", ",
+        sql_time!("cancelled_at"),
+        ", ",
+        sql_list!("shortages", "sku", "requested", "available"),
+        ", source_partition::text, source_offset::text]
+         FROM inventory.orders ORDER BY order_id"
+    ),
+};
+
+const ORDER_LINES: Table = Table {
+    name: "order_lines",
+    columns: &["sku", "quantity", "unit_price_minor"],
+    sql: "SELECT order_id::text, line, ARRAY[sku, quantity::text, unit_price_minor::text]
+          FROM inventory.order_lines ORDER BY order_id, line",
+};

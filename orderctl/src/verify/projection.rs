@@ -1,0 +1,64 @@
+//! The projections that can be verified, and what each reads. Folds nothing itself.
+
+use clap::ValueEnum;
+use events_schema::{EventType, Topic};
+
+use super::compare::Difference;
+use super::row::{Rows, Table};
+use super::story::View;
+use super::{analytics, confirmation_email, inventory};
+
+/// A projection, which is also a schema and a consumer group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Projection {
+    Inventory,
+    ConfirmationEmail,
+    Analytics,
+}
+
+impl Projection {
+    pub(super) const ALL: [Self; 3] = [Self::Inventory, Self::ConfirmationEmail, Self::Analytics];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Inventory => "inventory",
+            Self::ConfirmationEmail => "confirmation-email",
+            Self::Analytics => "analytics",
+        }
+    }
+
+    pub(super) fn topics(self) -> &'static [Topic] {
+        match self {
+            Self::Inventory => &Topic::ALL,
+            Self::ConfirmationEmail | Self::Analytics => &[Topic::Orders, Topic::Products],
+        }
+    }
+
+    /// Whether a record of this type changes it; of the others it decodes none.
+    pub(super) fn heeds(self, event_type: EventType) -> bool {
+        match self {
+            Self::Inventory => true,
+            Self::ConfirmationEmail => {
+                !matches!(event_type, EventType::OrderCancelRequested | EventType::StockReceived)
+            }
+            Self::Analytics => event_type != EventType::StockReceived,
+        }
+    }
+
+    /// Its tables, each with what it should hold.
+    pub(super) fn tables(self, view: View<'_>) -> Vec<(Table, Rows<'_>)> {
+        match self {
+            Self::Inventory => inventory::tables(view),
+            Self::ConfirmationEmail => confirmation_email::tables(view),
+            Self::Analytics => analytics::tables(view),
+        }
+    }
+
+    /// What does not hold of the log as this projection has seen it.
+    pub(super) fn broken_invariants(self, view: View<'_>) -> Vec<Difference> {
+        match self {
+            Self::Inventory => inventory::broken_invariants(view),
+            Self::ConfirmationEmail | Self::Analytics => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! What a projection says of itself: positions, parked records, outbox. Reads no log.
+
+use std::collections::HashMap;
+
+use anyhow::Context;
+use events_schema::registry::RegistryError;
+use events_schema::wire::SchemaId;
+use events_schema::{Event, OrderId, Topic};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
+
+use super::projection::Projection;
+use super::story::{Place, Stand};
+use crate::decoding::Decoding;
+use crate::exit::Gap;
+use crate::log::LogReader;
+
+/// One snapshot for everything that is read in it, however long that takes.
+pub(super) async fn begin(admin: &mut PgConnection) -> anyhow::Result<Transaction<'_, Postgres>> {
+    let mut snapshot = admin.begin().await?;
+    let settings = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
+        SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+    sqlx::raw_sql(settings).execute(&mut *snapshot).await?;
+    Ok(snapshot)
+}
+
+/// As it is stored.
+pub(super) struct Stored {
+    stand: Stand,
+    outbox: Vec<Vec<u8>>,
+}
+
+/// Reads what the projection says, and holds the topics' ids against the broker's.
+pub(super) async fn read(
+    snapshot: &mut PgConnection,
+    projection: Projection,
+    reader: &LogReader,
+) -> anyhow::Result<Stored> {
+    let names = names(projection, |topic| reader.name(topic));
+    let (stored, ids) = stored(snapshot, projection, &names).await?;
+    let known = reader.topic_ids(&names.keys().cloned().collect::<Vec<_>>())?;
+    for (name, id) in &ids {
+        same_topic(projection, name, id, known.get(name).map(String::as_str))?;
+    }
+    Ok(stored)
+}
+
+pub(super) fn names(
+    projection: Projection,
+    name: impl Fn(&str) -> String,
+) -> HashMap<String, Topic> {
+    projection.topics().iter().map(|topic| (name(topic.name()), *topic)).collect()
+}
+
+/// A topic that was deleted and made again has another id: its offsets mean other records.
+pub(super) fn same_topic(
+    projection: Projection,
+    name: &str,
+    stored: &str,
+    known: Option<&str>,
+) -> Result<(), Gap> {
+    match known {
+        Some(known) if known == stored => Ok(()),
+        known => Err(Gap(format!(
+            "{} stands in another topic {name}: its id was {stored} and is {}",
+            projection.name(),
+            known.unwrap_or("not known")
+        ))),
+    }
+}
+
+type Ids = Vec<(String, String)>;
+
+pub(super) async fn stored(
+    snapshot: &mut PgConnection,
+    projection: Projection,
+    names: &HashMap<String, Topic>,
+) -> anyhow::Result<(Stored, Ids)> {
+    let name = projection.name();
+    let context = || format!("could not read schema {name}; has `{name} migrate` been run?");
+    let positions: Vec<(String, i32, String, i64)> =
+        rows(snapshot, projection, "topic, partition, topic_id, next_offset FROM", "positions")
+            .await
+            .with_context(context)?;
+    let parked: Vec<(String, i32, i64)> =
+        rows(snapshot, projection, "topic, partition, record_offset FROM", "parked")
+            .await
+            .with_context(context)?;
+    let outbox: Vec<(Vec<u8>,)> =
+        rows(snapshot, projection, "payload FROM", "outbox").await.with_context(context)?;
+
+    let mut stand = Stand::default();
+    let mut ids = Ids::new();
+    for (topic, partition, id, next) in positions {
+        if let Some(known) = names.get(&topic) {
+            stand.positions.insert((*known, partition), next);
+            ids.push((topic, id));
+        }
+    }
+    let place = |(topic, partition, offset): (String, i32, i64)| {
+        names.get(&topic).map(|topic| Place { topic: *topic, partition, offset })
+    };
+    stand.parked = parked.into_iter().filter_map(place).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    Ok((Stored { stand, outbox: outbox.into_iter().map(|row| row.0).collect() }, ids))
+}
+
+/// The schema's name is a constant of ours, quoted because it may hold a hyphen.
+async fn rows<T>(
+    snapshot: &mut PgConnection,
+    projection: Projection,
+    what: &str,
+    table: &str,
+) -> Result<Vec<T>, sqlx::Error>
+where
+    T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
+{
+    let sql = format!("SELECT {what} \"{}\".{table}", projection.name());
+    sqlx::query_as(AssertSqlSafe(sql)).fetch_all(snapshot).await
+}
+
+impl Stored {
+    /// With the events of the outbox. One that cannot be decoded explains no row.
+    pub(super) fn decode<A: Fn(SchemaId) -> Result<String, RegistryError>>(
+        self,
+        decoding: &mut Decoding<A>,
+    ) -> Result<Stand, RegistryError> {
+        let mut stand = self.stand;
+        for payload in self.outbox {
+            let Ok(event) = decoding.read(Some(&payload))? else { continue };
+            if let Some(order_id) = order_of(&event) {
+                stand.outbox.entry(order_id).or_default().push(event);
+            }
+        }
+        Ok(stand)
+    }
+}
+
+fn order_of(event: &Event) -> Option<OrderId> {
+    match event {
+        Event::OrderConfirmed(event) => Some(event.order_id),
+        Event::OrderRejected(event) => Some(event.order_id),
+        Event::OrderCancelled(event) => Some(event.order_id),
+        Event::OrderPlaced(_)
+        | Event::OrderCancelRequested(_)
+        | Event::ProductUpserted(_)
+        | Event::StockReceived(_) => None,
+    }
+}

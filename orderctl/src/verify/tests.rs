@@ -1,0 +1,212 @@
+//! A small log against rows written by hand: what fits is not reported, what differs is named.
+
+use std::collections::HashMap;
+
+use events_schema::Topic;
+use sqlx::PgPool;
+
+use super::*;
+use crate::log::Span;
+use crate::testing::schema;
+use fixture::{MIGRATIONS, POSITIONS, prepared, run, story};
+use story::{Place, Stand};
+
+/// Every difference of a projection, as it is printed.
+async fn differences(pool: &PgPool, projection: Projection, story: &Story) -> Vec<String> {
+    let mut connection = pool.acquire().await.unwrap();
+    let mut snapshot = snapshot::begin(&mut connection).await.unwrap();
+    let names: HashMap<_, _> = snapshot::names(projection, str::to_owned);
+    let (stored, _) = snapshot::stored(&mut snapshot, projection, &names).await.unwrap();
+    let stand: Stand = stored.decode(&mut Decoding::new(schema)).unwrap();
+    let view = View { story, stand: &stand };
+    let report = check(&mut snapshot, projection, view).await.unwrap();
+    let mut printed = Vec::new();
+    let mut out = |line| {
+        printed.push(line);
+        Ok(())
+    };
+    let outcome = report.print(&mut out).unwrap();
+    printed.retain(|line| line.starts_with("  ! "));
+    assert_eq!(outcome == Outcome::Fine, printed.is_empty());
+    printed
+}
+
+#[sqlx::test]
+async fn rows_that_the_log_explains_are_not_reported(pool: PgPool) {
+    prepared(&pool).await;
+    for projection in Projection::ALL {
+        assert_eq!(differences(&pool, projection, &story()).await, Vec::<String>::new());
+    }
+}
+
+/// What is done by hand, and what verify says of it.
+const TAMPERED: [(Projection, &str, &str); 17] = [
+    (
+        Projection::Inventory,
+        "UPDATE inventory.stock SET available = 7 WHERE sku = 'a'",
+        "inventory.stock a  available: the log says 6, Postgres says 7",
+    ),
+    (
+        Projection::Inventory,
+        "DELETE FROM inventory.stock WHERE sku = 'b'",
+        "inventory.stock b  the log has this row, Postgres does not",
+    ),
+    (
+        Projection::Inventory,
+        "UPDATE inventory.stock_receipts SET delta = 11 WHERE sku = 'a'",
+        "delta: the log says 10, Postgres says 11",
+    ),
+    (
+        Projection::Inventory,
+        "UPDATE inventory.products SET price_minor = 99 WHERE sku = 'b'",
+        "inventory.products b  price_minor: the log says 100, Postgres says 99",
+    ),
+    (
+        Projection::Inventory,
+        "UPDATE inventory.orders SET status = 'confirmed' WHERE status = 'rejected'",
+        "status: the log says rejected, Postgres says confirmed",
+    ),
+    (
+        Projection::Inventory,
+        "UPDATE inventory.orders SET shortages = '[]'",
+        "shortages: the log says a 2 1, Postgres says ",
+    ),
+    (
+        Projection::Inventory,
+        "UPDATE inventory.order_lines SET quantity = 3 WHERE line = 0 AND
+        order_id = '00000000-0000-0000-0000-000000000006'",
+        "inventory.order_lines 00000000-0000-0000-0000-000000000006 line 0  quantity: the log says 2, \
+         Postgres says 3",
+    ),
+    (
+        Projection::Inventory,
+        "DELETE FROM inventory.outbox",
+        "inventory.orders 00000000-0000-0000-0000-000000000006  it was placed and has no outcome",
+    ),
+    (
+        Projection::ConfirmationEmail,
+        "UPDATE \"confirmation-email\".orders SET email = 'x@y.z'
+        WHERE total_minor = 250 AND name = 'Customer 2'",
+        "confirmation-email.orders 00000000-0000-0000-0000-000000000002  email: differs",
+    ),
+    (
+        Projection::ConfirmationEmail,
+        "UPDATE \"confirmation-email\".products SET name = 'old' WHERE sku = 'a'",
+        "confirmation-email.products a  name: the log says Apples, Postgres says old",
+    ),
+    (
+        Projection::ConfirmationEmail,
+        "UPDATE \"confirmation-email\".mails SET state = 'withheld'
+        WHERE state = 'queued'",
+        "withheld: the log says false, Postgres says true",
+    ),
+    (
+        Projection::ConfirmationEmail,
+        "DELETE FROM \"confirmation-email\".mails WHERE state = 'sent'",
+        "the log has this row, Postgres does not",
+    ),
+    (
+        Projection::Analytics,
+        "UPDATE analytics.products SET department = 'DELI' WHERE sku = 'a'",
+        "analytics.products a  department: the log says GROCERY, Postgres says DELI",
+    ),
+    (
+        Projection::Analytics,
+        "UPDATE analytics.orders SET units = 4 WHERE customer_id = 'customer-3'",
+        "analytics.orders 00000000-0000-0000-0000-000000000003 customer-3  units: the log says 3, \
+         Postgres says 4",
+    ),
+    (
+        Projection::Analytics,
+        "INSERT INTO analytics.hourly_sales VALUES
+        ('2026-01-01T00:00:00Z', 'a', 'USD', 1, 2, 200)",
+        "hourly_sales 2026-01-01T00:00:00.000000Z a USD  Postgres has this row, the log does not",
+    ),
+    (
+        Projection::Analytics,
+        "UPDATE analytics.hourly_funnel SET placed = 6",
+        "placed: the log says 5, Postgres says 6",
+    ),
+    (
+        Projection::Analytics,
+        "UPDATE analytics.customers SET revenue_minor = 250 WHERE confirmed = 1",
+        "analytics.customers customer-1 USD  revenue_minor: the log says 0, Postgres says 250",
+    ),
+];
+
+#[sqlx::test]
+async fn a_row_changed_by_hand_is_named(pool: PgPool) {
+    prepared(&pool).await;
+    let (story, mut missed) = (story(), Vec::new());
+    for (projection, by_hand, expected) in TAMPERED {
+        run(&pool, &format!("CREATE TABLE saved AS SELECT 1; {by_hand}")).await;
+        let found = differences(&pool, projection, &story).await;
+        if !found.iter().any(|line| line.contains(expected)) {
+            missed.push((by_hand, found));
+        }
+        restored(&pool).await;
+    }
+    assert!(missed.is_empty(), "{missed:#?}");
+}
+
+/// Everything as it was before.
+async fn restored(pool: &PgPool) {
+    for (schema, _) in MIGRATIONS {
+        run(pool, &format!("DROP SCHEMA \"{schema}\" CASCADE")).await;
+    }
+    run(pool, "DROP TABLE saved").await;
+    prepared(pool).await;
+}
+
+#[sqlx::test]
+async fn a_parked_record_is_left_out_of_its_projection_only(pool: PgPool) {
+    prepared(&pool).await;
+    run(
+        &pool,
+        "INSERT INTO analytics.parked
+        (topic, partition, record_offset, cause, detail, headers, recorded_at)
+        VALUES ('orders', 1, 0, 'c', 'd', '[]', now())",
+    )
+    .await;
+    let found = differences(&pool, Projection::Analytics, &story()).await;
+    let of_six = "analytics.customers customer-6 USD  Postgres has this row, the log does not";
+    assert!(found.iter().any(|line| line.contains(of_six)), "{found:#?}");
+    assert!(differences(&pool, Projection::Inventory, &story()).await.is_empty());
+}
+
+#[sqlx::test]
+async fn a_record_that_nobody_can_read_must_be_parked(pool: PgPool) {
+    prepared(&pool).await;
+    let mut story = story();
+    let place = Place { topic: Topic::Orders, partition: 0, offset: 5 };
+    story.undecodable.push((place, Some("orderflow.OrderCancelRequested".to_owned())));
+    let line = "  ! inventory.record orders:0@5  it cannot be decoded and is not parked";
+    assert_eq!(differences(&pool, Projection::Inventory, &story).await, [line]);
+    // It heeds no requests, so it never looked.
+    assert!(differences(&pool, Projection::ConfirmationEmail, &story).await.is_empty());
+}
+
+#[test]
+fn a_log_that_lost_records_or_a_position_outside_of_it_is_a_gap() {
+    let positions = POSITIONS.map(|(topic, partition, next)| ((topic, partition), next));
+    let stand = Stand { positions: positions.into(), ..Stand::default() };
+    let span = |partition, start, end| Span { partition, start, end };
+    let said = |spans: &[Span]| {
+        reading::complete(Projection::Analytics, &stand, Topic::Orders, spans).map_err(|gap| gap.0)
+    };
+    assert_eq!(said(&[span(0, 0, 12), span(1, 0, 1)]), Ok(()));
+    let lost = said(&[span(0, 4, 12)]).unwrap_err();
+    assert_eq!(lost, "orders:0 begins at 4: its first records are gone");
+    let beyond = said(&[span(0, 0, 9)]).unwrap_err();
+    assert_eq!(beyond, "analytics stands at 10 of orders:0, which ends at 9");
+    let unread = said(&[span(2, 0, 9)]).unwrap_err();
+    assert_eq!(unread, "analytics has no position for orders:2: it never read it");
+}
+
+#[test]
+fn a_topic_that_was_made_again_is_a_gap() {
+    let same = |known| snapshot::same_topic(Projection::Analytics, "orders", "one", known);
+    assert!(same(Some("one")).is_ok());
+    let said = same(Some("two")).unwrap_err().0;
+    assert_eq!(said, "analytics stands in another topic orders: its id was one and is two");
+}
