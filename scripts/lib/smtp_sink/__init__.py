@@ -1,0 +1,1 @@
+"""The mail sink of scripts/smtp-sink."""
