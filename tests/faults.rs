@@ -1,0 +1,68 @@
+//! The proof of the proofs: against a build with a defect put in on purpose, the matching scenario
+//! must fail. The defects are behind the feature `faults`, off unless `ORDERFLOW_FAULT` names one.
+
+use std::time::Duration;
+
+use harness::{Deployment, Service, Shop, Violation};
+
+use crate::{drain, fencing, mail_ledger, position};
+
+const FAULT: &str = "ORDERFLOW_FAULT";
+
+async fn faulty(deployment: &Deployment, binary: &'static str, fault: &str) -> Service {
+    deployment.service(binary, binary).await.env(FAULT, fault).start().await
+}
+
+#[track_caller]
+fn noticed(outcome: Result<(), Violation>, by: &str) {
+    match outcome {
+        Ok(()) => panic!("nobody noticed the fault"),
+        Err(Violation(what)) => assert!(what.contains(by), "noticed only by: {what}"),
+    }
+}
+
+#[tokio::test]
+async fn a_position_committed_before_the_rows_is_noticed() {
+    let deployment = Deployment::new().await;
+    let inventory = faulty(&deployment, "inventory", "position-first").await;
+    let outcome = position::killed_in_the_middle(&deployment, inventory).await;
+    noticed(outcome, "the order is decided after the worker came back");
+}
+
+#[tokio::test]
+async fn a_202_before_the_acknowledgement_is_noticed() {
+    let deployment = Deployment::new().await;
+    let producer = faulty(&deployment, "producer-api", "ack-early").await;
+    let shop = Shop::at(&producer, None);
+    let outcome = drain::nothing_is_acknowledged_before_the_brokers(&deployment, &shop).await;
+    noticed(outcome, "no 202 before the brokers acknowledge");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_not_fenced_is_noticed() {
+    let deployment = Deployment::new().await;
+    let frozen = faulty(&deployment, "inventory", "no-fence").await;
+    let successor = deployment.service("inventory", "successor").await.spawn();
+    let producer = deployment.start("producer-api").await;
+    let shop = Shop::at(&producer, None);
+    let scenario =
+        fencing::frozen_while_its_partitions_move(&deployment, &shop, &frozen, &successor);
+    noticed(scenario.await, "the thawed worker changed");
+}
+
+#[tokio::test]
+async fn a_mail_sent_before_its_ledger_row_is_noticed() {
+    let deployment = Deployment::new().await;
+    let email = mail_ledger::courier(&deployment).await.env(FAULT, "mail-before-ledger");
+    let email = email.start().await;
+    noticed(mail_ledger::killed_before_250(&deployment, email).await, "times");
+}
+
+#[tokio::test]
+async fn a_fault_that_nobody_asked_for_is_off() {
+    let deployment = Deployment::new().await;
+    let producer = deployment.start("producer-api").await;
+    let shop = Shop::at(&producer, None);
+    let scenario = drain::nothing_is_acknowledged_before_the_brokers(&deployment, &shop);
+    tokio::time::timeout(Duration::from_secs(90), scenario).await.unwrap().unwrap();
+}

@@ -1,0 +1,244 @@
+//! A deployment of the system for one test: its own topics, groups and database on the shared
+//! servers, set up by the same commands that an operator runs.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
+use tempfile::TempDir;
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use uuid::Uuid;
+
+use crate::ports::free_address;
+use crate::process::{self, Spec};
+use crate::{Service, Shop, Stack, eventually};
+
+/// One test's deployment. Its logs are kept when the test fails.
+pub struct Deployment {
+    /// The servers underneath.
+    pub stack: Stack,
+    /// Before every topic and group of it.
+    pub prefix: String,
+    /// As an administrator of its database.
+    pub pool: PgPool,
+    database: String,
+    folder: Option<TempDir>,
+    _turn: Turn,
+}
+
+/// Tests run side by side, but for one that needs the machine for itself.
+static TURNS: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
+
+/// What a deployment holds as long as it lives.
+enum Turn {
+    Among(#[expect(dead_code, reason = "held, not read")] OwnedRwLockReadGuard<()>),
+    Alone(#[expect(dead_code, reason = "held, not read")] OwnedRwLockWriteGuard<()>),
+}
+
+/// What a command said.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
+const ADDRESS_IS_SET_BY: [&str; 2] = ["HTTP_ADDR", "HEALTH_ADDR"];
+
+impl Deployment {
+    /// Roles, schemas, tables, topics and registered schemas; nothing runs yet.
+    pub async fn new() -> Self {
+        Self::on(Turn::Among(TURNS.clone().read_owned().await)).await
+    }
+
+    /// As [`Deployment::new`], while no other test has one.
+    pub async fn alone() -> Self {
+        Self::on(Turn::Alone(TURNS.clone().write_owned().await)).await
+    }
+
+    async fn on(turn: Turn) -> Self {
+        let stack = Stack::from_env();
+        let name = format!("t{}", &Uuid::now_v7().simple().to_string()[20..]);
+        let database = make_database(&stack, &name).await;
+        let options: PgConnectOptions = database.parse().unwrap();
+        let pool = PgPoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
+        let folder = Some(TempDir::with_prefix(format!("orderflow-{name}-")).unwrap());
+        let deployment =
+            Self { stack, prefix: format!("{name}-"), pool, database, folder, _turn: turn };
+        deployment.set_up().await;
+        deployment
+    }
+
+    async fn set_up(&self) {
+        for command in [["database", "apply"], ["topics", "apply"], ["schemas", "register"]] {
+            self.orderctl(&command).await.expect_success();
+        }
+        for consumer in CONSUMERS {
+            let url = self.database_url_of(consumer).await;
+            let environment = [("DATABASE_URL", url)];
+            self.command(consumer, &["migrate"], &environment).await.expect_success();
+        }
+    }
+
+    /// A process of this binary, not yet started; `name` tells its log from those of its siblings.
+    pub async fn service(&self, binary: &'static str, name: &str) -> Spec {
+        let address = free_address();
+        let log = self.folder().join(format!("{name}.log"));
+        process::touch(&log);
+        let mut spec =
+            Spec { binary: binary_path(binary), environment: self.environment(), address, log };
+        for variable in ADDRESS_IS_SET_BY {
+            spec = spec.env(variable, address.to_string());
+        }
+        match binary {
+            "producer-api" => spec,
+            _ => spec.env("DATABASE_URL", self.database_url_of(binary).await),
+        }
+    }
+
+    /// A started and ready process of this binary.
+    pub async fn start(&self, binary: &'static str) -> Service {
+        self.service(binary, binary).await.start().await
+    }
+
+    /// One of each service, ready; the shop that they make up.
+    pub async fn start_all(&self) -> (Shop, Vec<Service>) {
+        let producer = self.start("producer-api").await;
+        let query = self.start("query-api").await;
+        let shop = Shop::at(&producer, Some(&query));
+        let mut services = vec![producer, query];
+        for consumer in CONSUMERS {
+            services.push(self.start(consumer).await);
+        }
+        (shop, services)
+    }
+
+    /// Runs `orderctl` as an administrator.
+    pub async fn orderctl(&self, arguments: &[&str]) -> Answer {
+        self.command("orderctl", arguments, &[("DATABASE_URL", self.database.clone())]).await
+    }
+
+    /// Runs a binary to its end.
+    pub async fn command(
+        &self,
+        binary: &str,
+        arguments: &[&str],
+        environment: &[(&'static str, String)],
+    ) -> Answer {
+        let mut command = tokio::process::Command::new(binary_path(binary));
+        command.args(arguments).envs(self.environment()).envs(environment.iter().cloned());
+        let output = command.kill_on_drop(true).output().await.unwrap();
+        Answer::of(output)
+    }
+
+    /// The environment of every process of the deployment.
+    pub fn environment(&self) -> Vec<(&'static str, String)> {
+        let cache = self.folder().join("schemas").display().to_string();
+        let mut environment = vec![
+            ("KAFKA_BOOTSTRAP_SERVERS", self.stack.kafka.clone()),
+            ("KAFKA_PREFIX", self.prefix.clone()),
+            ("SCHEMA_REGISTRY_URL", self.stack.registry.clone()),
+            ("SCHEMA_CACHE_DIR", cache),
+            ("SMTP_URL", self.stack.smtp.clone()),
+            ("MAIL_FROM", "Orderflow <orders@example.com>".to_owned()),
+            // Many deployments share one Postgres.
+            ("DATABASE_CONNECTIONS_MAX", "5".to_owned()),
+        ];
+        environment.extend(self.stack.redis.clone().map(|redis| ("REDIS_URL", redis)));
+        environment
+    }
+
+    /// Where this deployment's files are.
+    pub fn folder(&self) -> &Path {
+        self.folder.as_ref().unwrap().path()
+    }
+
+    /// A topic's name on the broker.
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
+    }
+
+    /// Waits until so many units of the SKU are on the shelf: stock and orders are topics of
+    /// their own, so an order may overtake the stock that was there before it.
+    ///
+    /// # Panics
+    /// When they are not there within a minute.
+    pub async fn in_stock(&self, sku: &str, units: i64) {
+        let query = format!(
+            "SELECT coalesce(max(available), -1)::bigint FROM inventory.stock WHERE sku = '{sku}'"
+        );
+        let what = format!("{units} of {sku} are available");
+        let there = async || (self.number(&query).await == units).then_some(());
+        eventually(Duration::from_secs(60), &what, there).await;
+    }
+
+    /// One number out of the database.
+    pub async fn number(&self, query: &str) -> i64 {
+        sqlx::query_scalar(AssertSqlSafe(query.to_owned())).fetch_one(&self.pool).await.unwrap()
+    }
+
+    /// Runs a statement as an administrator; returns the number of rows.
+    pub async fn execute(&self, statement: &str) -> u64 {
+        let done = sqlx::query(AssertSqlSafe(statement.to_owned())).execute(&self.pool).await;
+        done.unwrap().rows_affected()
+    }
+
+    async fn database_url_of(&self, service: &str) -> String {
+        let answer = self.orderctl(&["database", "url", service]).await;
+        answer.expect_success().stdout.trim().to_owned()
+    }
+}
+
+impl Drop for Deployment {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let kept = self.folder.take().map(TempDir::keep);
+            eprintln!("--- the logs of {} are kept in {}", self.prefix, kept.unwrap().display());
+        }
+    }
+}
+
+impl Answer {
+    fn of(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+
+    /// The answer of a command that must succeed.
+    ///
+    /// # Panics
+    /// When it did not, with all that it said.
+    #[track_caller]
+    pub fn expect_success(self) -> Self {
+        assert_eq!(self.code, Some(0), "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// Where cargo puts the binaries: beside the folder of this test's own.
+pub(crate) fn binary_path(name: &str) -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let path = own.parent().and_then(Path::parent).unwrap().join(name);
+    assert!(path.exists(), "{} is missing: run scripts/test, which builds it", path.display());
+    path
+}
+
+async fn make_database(stack: &Stack, name: &str) -> String {
+    let mut admin = PgConnection::connect(&stack.database).await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
+    let mut url: reqwest::Url = stack.database.parse().unwrap();
+    url.set_path(name);
+    url.into()
+}

@@ -1,0 +1,27 @@
+//! What the system tests need: the stack, a deployment of its own per test, real processes, and
+//! verbs to use them as a client does. Asserts nothing about the system: the tests do.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a harness that cannot go on has failed the test"
+)]
+
+mod check;
+mod deployment;
+mod eventually;
+mod mails;
+mod ports;
+mod process;
+mod relay;
+mod shop;
+mod stack;
+
+pub use check::{Violation, ensure};
+pub use deployment::{Answer, Deployment};
+pub use eventually::{eventually, holds_within};
+pub use mails::Mails;
+pub use process::{Service, Spec};
+pub use relay::{Relay, host_and_port};
+pub use shop::{Order, Placed, Shop};
+pub use stack::Stack;

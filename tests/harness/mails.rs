@@ -1,0 +1,86 @@
+//! The mails that the sink took. Sends none.
+
+use std::collections::HashMap;
+
+use serde_json::{Value, json};
+
+use crate::Stack;
+
+/// The sink's API.
+pub struct Mails {
+    api: String,
+    http: reqwest::Client,
+}
+
+/// Mails of one page of the sink's list.
+const PAGE: usize = 1_000;
+
+impl Mails {
+    /// Of this stack.
+    pub fn of(stack: &Stack) -> Self {
+        Self { api: stack.mail_api.clone(), http: reqwest::Client::new() }
+    }
+
+    /// How often each Message-ID was taken.
+    pub async fn counts(&self) -> HashMap<String, usize> {
+        let mut counts = HashMap::new();
+        for mail in self.listed().await {
+            *counts.entry(text(&mail["MessageID"])).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The whole mails to this address, newest first.
+    pub async fn to(&self, recipient: &str) -> Vec<Value> {
+        let mut found = Vec::new();
+        for mail in self.listed().await {
+            if mail["To"][0]["Address"] == recipient {
+                found.push(self.get(&format!("/api/v1/message/{}", text(&mail["ID"]))).await);
+            }
+        }
+        found
+    }
+
+    /// Every mail of the sink: other tests' too.
+    async fn listed(&self) -> Vec<Value> {
+        let mut all = Vec::new();
+        loop {
+            let start = all.len();
+            let path = format!("/api/v1/messages?start={start}&limit={PAGE}");
+            let page = self.get(&path).await;
+            let mails = page["messages"].as_array().unwrap();
+            all.extend(mails.iter().cloned());
+            if mails.len() < PAGE {
+                return all;
+            }
+        }
+    }
+
+    /// From now on the sink keeps mails to this recipient and breaks the connection after a while
+    /// instead of answering 250.
+    pub async fn lose_the_answer_to(&self, recipient: &str, after_ms: u32) {
+        let fault =
+            json!({ "mode": "drop", "stage": "data", "delay_ms": after_ms, "match": recipient });
+        self.put(fault).await;
+    }
+
+    /// From now on the sink behaves.
+    pub async fn behave(&self) {
+        self.put(json!({ "mode": "ok" })).await;
+    }
+
+    async fn put(&self, behaviour: Value) {
+        let url = format!("{}/api/v1/behaviour", self.api);
+        let answer = self.http.put(url).body(behaviour.to_string()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{behaviour}");
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let answer = self.http.get(format!("{}{path}", self.api)).send().await.unwrap();
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap()
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,20 @@
+//! One file per promise, on real servers: run by `scripts/test`. See docs/testing.md.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod clients;
+mod drain;
+mod faults;
+mod fencing;
+mod mail_ledger;
+mod order_flow;
+mod parked;
+mod position;
+mod registry_down;
+mod storm;
+mod verify;

@@ -1,0 +1,100 @@
+//! The rules of the house that no lint can hold. No network; runs in a second. Every complaint says
+//! what to do. The rules themselves are tested on broken examples beside them.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "tidy/crates.rs"]
+mod crates;
+#[path = "tidy/documents.rs"]
+mod documents;
+#[path = "tidy/files.rs"]
+mod files;
+#[path = "tidy/modules.rs"]
+mod modules;
+#[path = "tidy/sources.rs"]
+mod sources;
+
+use files::{File, repository};
+
+#[track_caller]
+fn none(complaints: Vec<String>) {
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+/// What a rule says of every file of this kind.
+#[track_caller]
+fn every(kind: &str, rule: impl Fn(&File) -> Vec<String>) {
+    let files: Vec<File> = repository().into_iter().filter(|file| file.is(kind)).collect();
+    assert!(!files.is_empty(), "the rule looked at no {kind} file: it holds nothing");
+    none(files.iter().flat_map(rule).collect());
+}
+
+#[test]
+fn files_are_short() {
+    every("rs", sources::length);
+    every("sh", sources::length);
+}
+
+#[test]
+fn every_source_file_begins_with_its_responsibility() {
+    every("rs", sources::header);
+}
+
+#[test]
+fn no_module_has_a_name_that_says_nothing() {
+    every("rs", sources::name);
+}
+
+#[test]
+fn unfinished_work_names_its_issue() {
+    every("", sources::unfinished);
+}
+
+#[test]
+fn no_function_is_excused_for_its_length() {
+    every("rs", sources::excuses);
+}
+
+#[test]
+fn nothing_names_a_path_of_one_machine() {
+    every("", sources::machine_paths);
+}
+
+#[test]
+fn decisions_reach_nothing_outside() {
+    every("rs", sources::purity);
+}
+
+#[test]
+fn every_source_file_is_part_of_a_crate() {
+    none(modules::dead(&crates::metadata(), &repository()));
+}
+
+#[test]
+fn dependencies_run_one_way() {
+    none(crates::direction(&crates::dependencies(&crates::metadata())));
+}
+
+#[test]
+fn the_chassis_holds_only_what_every_process_needs() {
+    none(crates::chassis(&repository()));
+}
+
+#[test]
+fn consumers_have_the_same_files() {
+    none(crates::consumers(&repository()));
+}
+
+#[test]
+fn consumers_are_documented_under_the_same_headings() {
+    none(documents::consumer_headings(&repository()));
+}
+
+#[test]
+fn paths_in_documents_exist() {
+    every("md", documents::paths);
+}
+
+#[test]
+fn the_map_of_the_architecture_is_short() {
+    every("md", documents::length);
+}

@@ -1,0 +1,102 @@
+//! Rules for documents: short, and true where a machine can tell.
+
+use crate::crates::CONSUMERS;
+use crate::files::{File, root};
+
+const ARCHITECTURE_LINES_MAX: usize = 150;
+
+/// Who is new reads the architecture in one go.
+pub(crate) fn length(file: &File) -> Vec<String> {
+    let lines = file.text.lines().count();
+    if file.path != "docs/architecture.md" || lines <= ARCHITECTURE_LINES_MAX {
+        return vec![];
+    }
+    vec![format!(
+        "{}: {lines} lines, at most {ARCHITECTURE_LINES_MAX}: leave out detail",
+        file.path
+    )]
+}
+
+const HEADINGS: [&str; 7] = [
+    "What it answers",
+    "Consumes / produces / owns",
+    "How a batch is decided",
+    "Idempotency",
+    "Failures",
+    "Settings",
+    "Metrics",
+];
+
+/// An operator finds the same thing at the same place for every consumer.
+pub(crate) fn consumer_headings(files: &[File]) -> Vec<String> {
+    let readme = |consumer: &&str| {
+        let path = format!("consumers/{consumer}/README.md");
+        files.iter().find(|file| file.path == path)
+    };
+    CONSUMERS.iter().filter_map(readme).flat_map(missing_headings).collect()
+}
+
+fn missing_headings(file: &File) -> Vec<String> {
+    let has = |heading: &str| file.text.lines().any(|line| line == format!("## {heading}"));
+    let missing = HEADINGS.iter().filter(|heading| !has(heading));
+    missing.map(|heading| format!("{}: write the section `## {heading}`", file.path)).collect()
+}
+
+/// Every path that a document names exists.
+pub(crate) fn paths(file: &File) -> Vec<String> {
+    let folder =
+        root().join(&file.path).parent().map(std::path::Path::to_owned).unwrap_or_default();
+    let linked = links(&file.text).filter(|link| !folder.join(link).exists());
+    let exists = |path: &str| root().join(path).exists() || folder.join(path).exists();
+    let named = quoted(&file.text).filter(|path| looks_like_ours(path) && !exists(path));
+    let all = linked.chain(named);
+    all.map(|path| format!("{}: {path} does not exist: correct it", file.path)).collect()
+}
+
+/// Targets of relative links.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    text.split("](").skip(1).filter_map(|rest| {
+        let target = rest.split(')').next()?.split('#').next()?;
+        (!target.is_empty() && !target.contains("://")).then_some(target)
+    })
+}
+
+/// The first word of everything in back quotes, outside of blocks of code.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    let prose = text.split("```").step_by(2);
+    let spans = prose.flat_map(|prose| prose.split('`').skip(1).step_by(2));
+    spans.filter_map(|span| span.split_whitespace().next())
+}
+
+/// It begins with a folder of ours, and is no pattern.
+fn looks_like_ours(path: &str) -> bool {
+    let first = path.split('/').next().unwrap_or_default();
+    let plain = !path.contains(['<', '>', '*', '{', '…', '|', '$']);
+    path.contains('/') && plain && !first.is_empty() && root().join(first).is_dir()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_that_does_not_exist_is_found() {
+        let complains = |text: &str| paths(&File::example("docs/x.md", text)).len();
+        assert_eq!(complains("see `tests/nowhere.rs`"), 1);
+        assert_eq!(complains("run `scripts/nothing --here`"), 1);
+        assert_eq!(complains("[x](nowhere.md) and [y](https://example.com)"), 1);
+        assert_eq!(complains("see `tests/tidy.rs`, `application/json`, `tests/<name>.rs`"), 0);
+        assert_eq!(complains("```\nscripts/nothing\n```\n"), 0);
+    }
+
+    #[test]
+    fn a_missing_heading_is_found() {
+        let file = File::example("consumers/inventory/README.md", "## Failures\n");
+        assert_eq!(consumer_headings(&[file]).len(), HEADINGS.len() - 1);
+    }
+
+    #[test]
+    fn a_long_architecture_is_found() {
+        assert_eq!(length(&File::example("docs/architecture.md", &"\n".repeat(151))).len(), 1);
+    }
+}
