@@ -14,7 +14,9 @@ use uuid::Uuid;
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Claimed {
     pub(crate) event_id: Uuid,
+    pub(crate) customer_id: String,
     pub(crate) order_id: Uuid,
+    pub(crate) claim: Uuid,
     pub(crate) kind: String,
     pub(crate) occurred_at: chrono::DateTime<chrono::Utc>,
     /// Counting this one.
@@ -29,12 +31,21 @@ pub(crate) struct Claimed {
     pub(crate) product_names: Json<HashMap<String, String>>,
 }
 
+impl Claimed {
+    /// That this became of it.
+    pub(crate) fn settled(&self, fate: Fate, reply: Option<String>) -> Settlement {
+        let (event_id, customer_id) = (self.event_id, self.customer_id.clone());
+        Settlement { claim: self.claim, event_id, customer_id, fate, reply }
+    }
+}
+
 /// What became of a claimed mail.
 #[derive(Debug, Clone)]
 pub(crate) struct Settlement {
-    pub(crate) event_id: Uuid,
     /// As claimed: a row that was claimed again since then is not ours any more.
-    pub(crate) attempts: i32,
+    pub(crate) claim: Uuid,
+    pub(crate) event_id: Uuid,
+    pub(crate) customer_id: String,
     pub(crate) fate: Fate,
     /// The server's last words, without addresses.
     pub(crate) reply: Option<String>,
@@ -97,23 +108,26 @@ pub(crate) async fn claim(
     lease: Duration,
 ) -> Result<Vec<Claimed>, StoreError> {
     // Materialized, or the planner may run the sub-select more than once and claim too many.
+    // A claim that was rolled back must not have the same token as the next: a counter would.
     let claim = "
         WITH due AS MATERIALIZED (
-            SELECT event_id FROM mails
+            SELECT event_id, customer_id FROM mails
             WHERE state = 'queued' AND next_attempt_at <= now()
             ORDER BY next_attempt_at, event_id LIMIT $1 FOR UPDATE SKIP LOCKED
         ), claimed AS (
-            UPDATE mails SET state = 'sending', attempts = attempts + 1, sending_until = now() + $2
-            FROM due WHERE mails.event_id = due.event_id
+            UPDATE mails SET state = 'sending', claim = gen_random_uuid(), attempts = attempts + 1,
+                   sending_until = now() + $2
+            FROM due
+            WHERE mails.event_id = due.event_id AND mails.customer_id = due.customer_id
             RETURNING mails.*
         )
-        SELECT claimed.event_id, order_id, kind, occurred_at, attempts, details AS shortages,
-               locale, name, email, currency, total_minor, lines,
+        SELECT event_id, customer_id, order_id, claim, kind, occurred_at, attempts,
+               details AS shortages, locale, name, email, currency, total_minor, lines,
                (SELECT COALESCE(jsonb_object_agg(products.sku, products.name), '{}')
                 FROM jsonb_array_elements(orders.lines) AS line
                 JOIN products ON products.sku = line ->> 'sku') AS product_names
-        FROM claimed LEFT JOIN orders USING (order_id)
-        ORDER BY claimed.next_attempt_at, claimed.event_id";
+        FROM claimed LEFT JOIN orders USING (order_id, customer_id)
+        ORDER BY next_attempt_at, event_id";
     let rows = sqlx::query_as(claim).bind(count).bind(interval(lease)).fetch_all(conn).await?;
     Ok(rows)
 }
@@ -136,13 +150,15 @@ pub(crate) async fn settle(
             sending_until = NULL,
             reply = COALESCE(fate.reply, mails.reply),
             finished_at = CASE fate.state WHEN 'queued' THEN NULL ELSE now() END
-         FROM UNNEST($1::uuid[], $2::int[], $3::text[], $4::bool[], $5::interval[], $6::text[])
-              AS fate (event_id, attempts, state, returned, wait, reply)
-         WHERE mails.event_id = fate.event_id AND mails.attempts = fate.attempts
-           AND mails.state IN ('sending', 'unknown')",
+         FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bool[], $6::interval[],
+                     $7::text[])
+              AS fate (event_id, customer_id, claim, state, returned, wait, reply)
+         WHERE mails.event_id = fate.event_id AND mails.customer_id = fate.customer_id
+           AND mails.claim = fate.claim AND mails.state IN ('sending', 'unknown')",
     )
     .bind(settled.iter().map(|one| one.event_id).collect::<Vec<_>>())
-    .bind(settled.iter().map(|one| one.attempts).collect::<Vec<_>>())
+    .bind(settled.iter().map(|one| one.customer_id.as_str()).collect::<Vec<_>>())
+    .bind(settled.iter().map(|one| one.claim).collect::<Vec<_>>())
     .bind(fates().map(Fate::state).collect::<Vec<_>>())
     .bind(fates().map(|fate| fate == Fate::Returned).collect::<Vec<_>>())
     .bind(fates().map(|fate| fate.wait().map(interval)).collect::<Vec<_>>())
@@ -156,12 +172,12 @@ pub(crate) async fn settle(
 pub(crate) async fn expire(pool: &PgPool) -> Result<u64, StoreError> {
     let expire = "
         WITH gone AS MATERIALIZED (
-            SELECT event_id FROM mails WHERE state = 'sending' AND sending_until < now()
-            FOR UPDATE SKIP LOCKED
+            SELECT event_id, customer_id FROM mails
+            WHERE state = 'sending' AND sending_until < now() FOR UPDATE SKIP LOCKED
         )
         UPDATE mails SET state = 'unknown', sending_until = NULL, finished_at = now(),
                reply = 'whoever was sending it is gone'
-        FROM gone WHERE mails.event_id = gone.event_id";
+        FROM gone WHERE mails.event_id = gone.event_id AND mails.customer_id = gone.customer_id";
     Ok(sqlx::query(expire).execute(pool).await?.rows_affected())
 }
 
@@ -177,3 +193,7 @@ fn interval(duration: Duration) -> PgInterval {
     let microseconds = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
     PgInterval { months: 0, days: 0, microseconds }
 }
+
+#[cfg(test)]
+#[path = "claim_tests.rs"]
+mod tests;

@@ -57,10 +57,17 @@ impl Courier {
     pub async fn try_send_next(&mut self) -> Result<Progress, StoreError> {
         if self.connection.is_none() {
             self.settle().await?;
-            // While the server is away nothing is claimed; a probe goes out with or without mails.
-            if self.post.is_open() && !claim::any_due(&self.post.pool).await? {
-                return Ok(Progress::Empty);
-            }
+        }
+        // To ask is cheaper than to claim nothing; with something to settle it comes to the same.
+        // While the server is away nothing is claimed; a probe goes out with or without mails.
+        if self.unsettled.is_empty()
+            && self.post.is_open()
+            && !claim::any_due(&self.post.pool).await?
+        {
+            self.rest().await;
+            return Ok(Progress::Empty);
+        }
+        if self.connection.is_none() {
             self.connection = self.post.connect().await;
             if self.connection.is_none() {
                 return Ok(Progress::Deferred);
@@ -97,19 +104,30 @@ impl Courier {
         } else {
             // The ledger says `sending` before the first byte goes out: whatever happens from here
             // on, no mail goes out twice.
-            transaction.commit().await?;
+            if let Err(error) = transaction.commit().await {
+                self.give_back(&mails);
+                return Err(error.into());
+            }
             self.unsettled.clear();
+            if mails.len() as i64 == batch {
+                self.post.more.notify_one();
+            }
             self.send_all(&mails, begin_before).await
         };
         let more_to_come = mails.len() as i64 == batch && progress == Progress::Sent;
         if !more_to_come {
             self.settle().await?;
         }
-        if mails.is_empty() {
-            self.rest().await;
-            return Ok(Progress::Empty);
+        Ok(if mails.is_empty() { Progress::Empty } else { progress })
+    }
+
+    /// A commit that failed may have happened, and only its answer have been lost. Where it did not
+    /// happen, the claims do not exist and there is nothing to give back.
+    fn give_back(&mut self, mails: &[Claimed]) {
+        for mail in mails {
+            metrics::settled(Fate::Returned);
+            self.unsettled.push(mail.settled(Fate::Returned, None));
         }
-        Ok(progress)
     }
 
     async fn send_all(&mut self, mails: &[Claimed], begin_before: Instant) -> Progress {
@@ -123,8 +141,7 @@ impl Courier {
                 progress = Progress::Deferred;
             }
             metrics::settled(fate);
-            let (event_id, attempts) = (mail.event_id, mail.attempts);
-            self.unsettled.push(Settlement { event_id, attempts, fate, reply });
+            self.unsettled.push(mail.settled(fate, reply));
         }
         progress
     }

@@ -3,18 +3,24 @@
 use std::collections::{HashMap, HashSet};
 
 use events_schema::{
-    Contact, Currency, Event, EventId, Locale, MoneyMinor, OrderId, OrderLine, OrderPlaced,
-    Shortage, Sku, Timestamp,
+    Contact, Currency, CustomerId, Event, EventId, Locale, MoneyMinor, OrderId, OrderLine,
+    OrderPlaced, Shortage, Sku, Timestamp,
 };
 use runtime::{Batch, Decision, Delivered};
+
+/// An order is its customer's: what somebody else asks of its id is answered apart, to nobody.
+pub(crate) type OrderKey = (OrderId, CustomerId);
+
+/// Two customers' outcomes of one order id have the same event id.
+pub(crate) type MailKey = (EventId, CustomerId);
 
 /// What the projection already holds of a batch's orders and mails.
 #[derive(Debug, Default)]
 pub struct Known {
     /// Orders on record, and whether there is somebody to write to.
-    pub orders: HashMap<OrderId, Addressee>,
+    pub orders: HashMap<OrderKey, Addressee>,
     /// Outcomes that have their mail.
-    pub mails: HashSet<EventId>,
+    pub mails: HashSet<MailKey>,
 }
 
 /// Whether an order names somebody to write to.
@@ -36,6 +42,7 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRecord {
     pub order_id: OrderId,
+    pub customer_id: CustomerId,
     pub locale: Locale,
     pub contact: Option<Contact>,
     pub currency: Currency,
@@ -48,6 +55,7 @@ pub struct OrderRecord {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailRecord {
     pub event_id: EventId,
+    pub customer_id: CustomerId,
     pub order_id: OrderId,
     pub kind: MailKind,
     pub state: FirstState,
@@ -117,13 +125,26 @@ enum Applied {
 }
 
 fn apply(known: &mut Known, record: &Delivered) -> Applied {
+    let mail = |order_id, customer: &CustomerId, kind, shortages: &[Shortage]| MailRecord {
+        event_id: record.event.event_id(),
+        customer_id: customer.clone(),
+        order_id,
+        kind,
+        state: FirstState::Withheld,
+        shortages: shortages.to_vec(),
+        occurred_at: record.event.occurred_at(),
+    };
     match &record.event {
         Event::OrderPlaced(placed) => record_order(known, placed),
-        Event::OrderConfirmed(e) => queue_mail(known, record, e.order_id, MailKind::Confirmed, &[]),
-        Event::OrderRejected(e) => {
-            queue_mail(known, record, e.order_id, MailKind::Rejected, &e.shortages)
+        Event::OrderConfirmed(e) => {
+            queue_mail(known, mail(e.order_id, &e.customer_id, MailKind::Confirmed, &[]))
         }
-        Event::OrderCancelled(e) => queue_mail(known, record, e.order_id, MailKind::Cancelled, &[]),
+        Event::OrderRejected(e) => {
+            queue_mail(known, mail(e.order_id, &e.customer_id, MailKind::Rejected, &e.shortages))
+        }
+        Event::OrderCancelled(e) => {
+            queue_mail(known, mail(e.order_id, &e.customer_id, MailKind::Cancelled, &[]))
+        }
         Event::ProductUpserted(product) => Applied::Changed(Change::NameProduct {
             sku: product.sku.clone(),
             name: product.name.as_str().to_owned(),
@@ -134,13 +155,15 @@ fn apply(known: &mut Known, record: &Delivered) -> Applied {
 
 fn record_order(known: &mut Known, placed: &OrderPlaced) -> Applied {
     // The first one wins, as it does in inventory: the outcome is of that one.
-    if known.orders.contains_key(&placed.order_id) {
+    let key = (placed.order_id, placed.customer_id.clone());
+    if known.orders.contains_key(&key) {
         return Applied::Duplicate;
     }
     let addressee = placed.contact.as_ref().map_or(Addressee::Erased, |_| Addressee::Known);
-    known.orders.insert(placed.order_id, addressee);
+    known.orders.insert(key, addressee);
     Applied::Changed(Change::RecordOrder(OrderRecord {
         order_id: placed.order_id,
+        customer_id: placed.customer_id.clone(),
         locale: placed.locale,
         contact: placed.contact.clone(),
         currency: placed.currency,
@@ -150,29 +173,16 @@ fn record_order(known: &mut Known, placed: &OrderPlaced) -> Applied {
     }))
 }
 
-fn queue_mail(
-    known: &mut Known,
-    record: &Delivered,
-    order_id: OrderId,
-    kind: MailKind,
-    shortages: &[Shortage],
-) -> Applied {
-    let event_id = record.event.event_id();
-    if !known.mails.insert(event_id) {
+/// Queues the mail where there is somebody to write to.
+fn queue_mail(known: &mut Known, mail: MailRecord) -> Applied {
+    if !known.mails.insert((mail.event_id, mail.customer_id.clone())) {
         return Applied::Duplicate;
     }
-    let state = match known.orders.get(&order_id) {
+    let state = match known.orders.get(&(mail.order_id, mail.customer_id.clone())) {
         Some(Addressee::Known) => FirstState::Queued,
         Some(Addressee::Erased) | None => FirstState::Withheld,
     };
-    Applied::Changed(Change::QueueMail(MailRecord {
-        event_id,
-        order_id,
-        kind,
-        state,
-        shortages: shortages.to_vec(),
-        occurred_at: record.event.occurred_at(),
-    }))
+    Applied::Changed(Change::QueueMail(MailRecord { state, ..mail }))
 }
 
 #[cfg(test)]

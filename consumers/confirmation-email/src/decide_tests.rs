@@ -1,7 +1,8 @@
 //! Claims about `decide`: which mail an event becomes.
 
 use events_schema::{
-    EventType, OrderConfirmed, OrderRejected, PersonName, ProductUpserted, Quantity, Text,
+    EventType, OrderCancelled, OrderConfirmed, OrderRejected, PersonName, ProductUpserted,
+    Quantity, Text,
 };
 use runtime::testing::batch;
 use uuid::Uuid;
@@ -61,6 +62,21 @@ fn rejected(n: u128) -> Event {
     .into()
 }
 
+fn cancelled(n: u128, customer: &str) -> Event {
+    OrderCancelled {
+        event_id: EventId::of_order(order_id(n), EventType::OrderCancelled),
+        order_id: order_id(n),
+        customer_id: customer.parse().unwrap(),
+        cancelled_at: Timestamp::from_micros(3),
+        released: vec![],
+    }
+    .into()
+}
+
+fn of_c1<T>(id: T) -> (T, CustomerId) {
+    (id, "c1".parse().unwrap())
+}
+
 fn mails(decision: &Decision<Change>) -> Vec<(MailKind, FirstState)> {
     let mail = |change: &Change| match change {
         Change::QueueMail(mail) => Some((mail.kind, mail.state)),
@@ -78,8 +94,10 @@ fn an_outcome_in_the_same_batch_as_its_order_queues_one_mail() {
 
 #[test]
 fn an_outcome_of_an_order_on_record_queues_one_mail() {
-    let known =
-        Known { orders: [(order_id(1), Addressee::Known)].into(), mails: HashSet::default() };
+    let known = Known {
+        orders: [(of_c1(order_id(1)), Addressee::Known)].into(),
+        mails: HashSet::default(),
+    };
     let decision = decide(known, &batch(0, [rejected(1)]));
     assert_eq!(mails(&decision), [(MailKind::Rejected, FirstState::Queued)]);
 }
@@ -93,6 +111,23 @@ fn a_mail_is_withheld_where_there_is_nobody_to_write_to() {
 }
 
 #[test]
+fn what_somebody_else_cancels_is_told_to_nobody_and_keeps_no_mail_from_its_customer() {
+    let (own, other) = (cancelled(1, "c1"), cancelled(1, "c2"));
+    let before = [other.clone(), placed(1, dana()), confirmed(1), own.clone()];
+    let after = [placed(1, dana()), confirmed(1), other, own];
+    for (events, withheld) in [(before, 0), (after, 1)] {
+        let decision = decide(Known::default(), &batch(0, events));
+        let mut expected = vec![
+            (MailKind::Confirmed, FirstState::Queued),
+            (MailKind::Cancelled, FirstState::Queued),
+        ];
+        expected.insert(withheld, (MailKind::Cancelled, FirstState::Withheld));
+        assert_eq!(mails(&decision), expected);
+        assert!(decision.duplicates.is_empty());
+    }
+}
+
+#[test]
 fn what_is_known_is_a_duplicate_within_a_batch_and_across_batches() {
     let twice = [placed(1, dana()), confirmed(1), placed(1, None), confirmed(1)];
     let decision = decide(Known::default(), &batch(0, twice));
@@ -100,8 +135,8 @@ fn what_is_known_is_a_duplicate_within_a_batch_and_across_batches() {
     assert_eq!((decision.changes.len(), offsets), (2, vec![2, 3]));
 
     let known = Known {
-        orders: [(order_id(1), Addressee::Known)].into(),
-        mails: [EventId::of_order(order_id(1), EventType::OrderConfirmed)].into(),
+        orders: [(of_c1(order_id(1)), Addressee::Known)].into(),
+        mails: [of_c1(EventId::of_order(order_id(1), EventType::OrderConfirmed))].into(),
     };
     let again = decide(known, &batch(0, [placed(1, dana()), confirmed(1)]));
     assert_eq!((again.changes.len(), again.duplicates.len()), (0, 2));

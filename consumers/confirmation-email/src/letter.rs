@@ -6,6 +6,7 @@ use events_schema::{Locale, OrderId};
 use lettre::message::header::{HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::{Address, Message};
+use uuid::Uuid;
 
 use crate::claim::Claimed;
 use crate::decide::MailKind;
@@ -84,12 +85,19 @@ fn message(
         .to(to)
         .subject(rendered.subject)
         .date(date(claimed.occurred_at.timestamp()))
-        // The same outcome is the same mail, however often a fault makes it go out.
-        .message_id(Some(format!("<{}@{}>", claimed.event_id, from.email.domain())))
+        .message_id(Some(message_id(claimed, from.email.domain())))
         // Nobody's out-of-office reply should answer it (RFC 3834).
         .raw_header(plain("Auto-Submitted", "auto-generated"))
         .raw_header(plain("Content-Language", locale.as_str()))
         .multipart(MultiPart::alternative_plain_html(rendered.text, rendered.html))
+}
+
+/// The same outcome is the same mail, however often a fault makes it go out. Two customers' outcomes
+/// of one order id have the same event id, and still are two mails.
+fn message_id(claimed: &Claimed, domain: &str) -> String {
+    let customer = Uuid::new_v5(&claimed.event_id, claimed.customer_id.as_bytes());
+    let (tag, ..) = customer.as_fields();
+    format!("<{}@{tag:08x}.{domain}>", claimed.event_id)
 }
 
 fn plain(name: &'static str, value: &str) -> HeaderValue {

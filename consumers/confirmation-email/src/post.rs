@@ -7,6 +7,7 @@ use std::time::Instant;
 use chassis::health::{Dependency, Health};
 use lettre::transport::smtp::extension::ClientId;
 use sqlx::PgPool;
+use tokio::sync::Notify;
 
 use crate::breaker::Breaker;
 use crate::mailer::{ConnectError, Connection};
@@ -19,6 +20,8 @@ pub struct Post {
     pub(crate) pool: PgPool,
     pub(crate) settings: MailSettings,
     pub(crate) templates: Templates,
+    /// There is work for one more courier.
+    pub more: Notify,
     hello: ClientId,
     breaker: Mutex<Breaker>,
     smtp: Dependency,
@@ -33,6 +36,7 @@ impl Post {
         Ok(Self {
             pool,
             templates: Templates::new()?,
+            more: Notify::new(),
             hello: ClientId::Domain(settings.from.email.domain().to_owned()),
             settings,
             breaker: Mutex::new(Breaker::unproven(Instant::now())),

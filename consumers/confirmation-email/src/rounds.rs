@@ -1,6 +1,5 @@
 //! The couriers' working day: when they try, and when they stop. Sends nothing itself.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +17,8 @@ use crate::metrics;
 use crate::post::Post;
 use crate::settings::MailSettings;
 
-/// For what no commit announces: retries that have come due, and probes.
+/// For what no commit announces: retries that have come due, probes, and results that could not be
+/// written. Wakes all of them.
 const TICK: Duration = Duration::from_secs(1);
 /// Between two looks at the whole ledger.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -34,20 +34,19 @@ pub async fn run(beside: Beside) -> anyhow::Result<()> {
     let health = &beside.process.health;
     let post = Arc::new(Post::new(beside.pool.clone(), settings, health)?);
     let shutdown = beside.process.shutdown.clone();
-    let wake = Arc::new(Notify::new());
     let ledger = health.dependency("ledger");
     let mut couriers = JoinSet::new();
     for number in 0..count {
         let round = Round {
             courier: Courier::new(post.clone(), shutdown.clone()),
-            wake: wake.clone(),
+            post: post.clone(),
             ledger: ledger.clone(),
             heartbeat: health.heartbeat(format!("courier-{number}"), stuck_after),
             shutdown: shutdown.clone(),
         };
         couriers.spawn(round.walk());
     }
-    let upkeep = upkeep(&post, &beside.committed, &wake, &shutdown);
+    let upkeep = upkeep(&post, &beside.committed, &shutdown);
     tokio::select! {
         () = upkeep => {}
         Some(done) = couriers.join_next() => done.context("a courier died")?,
@@ -58,8 +57,9 @@ pub async fn run(beside: Beside) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Wakes the couriers, and looks after the ledger.
-async fn upkeep(post: &Post, committed: &Notify, wake: &Notify, shutdown: &CancellationToken) {
+/// Wakes the couriers, and looks after the ledger. A commit wakes one, and whoever finds more than
+/// it can carry wakes the next: so many claim as there is work for.
+async fn upkeep(post: &Post, committed: &Notify, shutdown: &CancellationToken) {
     let mut tick = interval(TICK);
     let mut sweeps = interval(SWEEP);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -67,8 +67,8 @@ async fn upkeep(post: &Post, committed: &Notify, wake: &Notify, shutdown: &Cance
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = committed.notified() => wake.notify_waiters(),
-            _ = tick.tick() => wake.notify_waiters(),
+            () = committed.notified() => post.more.notify_one(),
+            _ = tick.tick() => post.more.notify_waiters(),
             // An outage of the database shows in the couriers; the next sweep comes anyway.
             _ = sweeps.tick() => drop(sweep(post).await),
         }
@@ -92,7 +92,7 @@ pub async fn sweep(post: &Post) -> Result<(), StoreError> {
 
 struct Round {
     courier: Courier,
-    wake: Arc<Notify>,
+    post: Arc<Post>,
     ledger: Dependency,
     heartbeat: Heartbeat,
     shutdown: CancellationToken,
@@ -102,15 +102,12 @@ impl Round {
     async fn walk(mut self) {
         while !self.shutdown.is_cancelled() {
             self.heartbeat.beat();
-            // Listening before looking, so that no call is missed in between.
-            let wake = self.wake.clone();
-            let mut woken = pin!(wake.notified());
-            woken.as_mut().enable();
             if self.try_send_next().await == Some(Progress::Sent) {
                 continue;
             }
+            // A call that nobody waits for is kept for whoever waits next: none is missed.
             tokio::select! {
-                () = woken => {}
+                () = self.post.more.notified() => {}
                 () = self.shutdown.cancelled() => {}
             }
         }

@@ -1,69 +1,92 @@
 //! The projection's SQL: one statement per table and batch. Decides nothing, commits nothing.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::str::FromStr;
 
-use events_schema::{Event, EventId, OrderId};
+use events_schema::{CustomerId, Event, EventId, OrderId};
 use runtime::{Batch, StoreError};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use crate::decide::{Addressee, Change, Known, MailRecord, OrderRecord};
+use crate::decide::{Addressee, Change, Known, MailKey, MailRecord, OrderKey, OrderRecord};
 
 /// Reads what is known of the batch's orders and outcomes.
 pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<Known, StoreError> {
-    let (orders, mails) = ids(batch);
-    Ok(Known { orders: known_orders(conn, orders).await?, mails: known_mails(conn, mails).await? })
+    let (orders, mails) = keys(batch);
+    let orders = known_orders(conn, &orders).await?;
+    Ok(Known { orders, mails: known_mails(conn, &mails).await? })
 }
 
-/// Ids of the batch's orders, and of the events that would become a mail.
-fn ids(batch: &Batch) -> (Vec<Uuid>, Vec<Uuid>) {
+/// The batch's orders, and the outcomes that would become a mail.
+fn keys(batch: &Batch) -> (HashSet<OrderKey>, HashSet<MailKey>) {
     let mut orders = HashSet::new();
-    let mut mails = Vec::new();
+    let mut mails = HashSet::new();
     for record in &batch.records {
-        let (order_id, event_id) = match &record.event {
-            Event::OrderPlaced(e) => (e.order_id, None),
-            Event::OrderConfirmed(e) => (e.order_id, Some(e.event_id)),
-            Event::OrderRejected(e) => (e.order_id, Some(e.event_id)),
-            Event::OrderCancelled(e) => (e.order_id, Some(e.event_id)),
+        let (order_id, customer_id, event_id) = match &record.event {
+            Event::OrderPlaced(e) => (e.order_id, &e.customer_id, None),
+            Event::OrderConfirmed(e) => (e.order_id, &e.customer_id, Some(e.event_id)),
+            Event::OrderRejected(e) => (e.order_id, &e.customer_id, Some(e.event_id)),
+            Event::OrderCancelled(e) => (e.order_id, &e.customer_id, Some(e.event_id)),
             Event::OrderCancelRequested(_)
             | Event::ProductUpserted(_)
             | Event::StockReceived(_) => continue,
         };
-        orders.insert(order_id.uuid());
-        mails.extend(event_id.map(EventId::uuid));
+        orders.insert((order_id, customer_id.clone()));
+        mails.extend(event_id.map(|event_id| (event_id, customer_id.clone())));
     }
-    (orders.into_iter().collect(), mails)
+    (orders, mails)
+}
+
+/// A value that we wrote and can no longer read is a defect of ours.
+fn customer(text: &str) -> Result<CustomerId, sqlx::Error> {
+    CustomerId::from_str(text).map_err(|error| sqlx::Error::Decode(error.into()))
 }
 
 async fn known_orders(
     conn: &mut PgConnection,
-    ids: Vec<Uuid>,
-) -> Result<HashMap<OrderId, Addressee>, StoreError> {
-    if ids.is_empty() {
+    keys: &HashSet<OrderKey>,
+) -> Result<HashMap<OrderKey, Addressee>, StoreError> {
+    if keys.is_empty() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<(Uuid, bool)> =
-        sqlx::query_as("SELECT order_id, email IS NOT NULL FROM orders WHERE order_id = ANY($1)")
-            .bind(ids)
-            .fetch_all(conn)
-            .await?;
+    let (ids, customers): (Vec<Uuid>, Vec<&str>) =
+        keys.iter().map(|(id, customer)| (id.uuid(), customer.as_str())).unzip();
+    let rows: Vec<(Uuid, String, bool)> = sqlx::query_as(
+        "SELECT order_id, customer_id, email IS NOT NULL FROM orders
+         JOIN UNNEST($1::uuid[], $2::text[]) AS key (order_id, customer_id)
+         USING (order_id, customer_id)",
+    )
+    .bind(ids)
+    .bind(customers)
+    .fetch_all(conn)
+    .await?;
     let addressee = |known| if known { Addressee::Known } else { Addressee::Erased };
-    Ok(rows.into_iter().map(|(id, known)| (OrderId::from(id), addressee(known))).collect())
+    let order = |(id, text, known): (Uuid, String, bool)| {
+        Ok(((OrderId::from(id), customer(&text)?), addressee(known)))
+    };
+    rows.into_iter().map(order).collect()
 }
 
 async fn known_mails(
     conn: &mut PgConnection,
-    ids: Vec<Uuid>,
-) -> Result<HashSet<EventId>, StoreError> {
-    if ids.is_empty() {
+    keys: &HashSet<MailKey>,
+) -> Result<HashSet<MailKey>, StoreError> {
+    if keys.is_empty() {
         return Ok(HashSet::new());
     }
-    let rows: Vec<Uuid> = sqlx::query_scalar("SELECT event_id FROM mails WHERE event_id = ANY($1)")
-        .bind(ids)
-        .fetch_all(conn)
-        .await?;
-    Ok(rows.into_iter().map(EventId::from).collect())
+    let (ids, customers): (Vec<Uuid>, Vec<&str>) =
+        keys.iter().map(|(id, customer)| (id.uuid(), customer.as_str())).unzip();
+    let rows: Vec<(Uuid, String)> = sqlx::query_as(
+        "SELECT event_id, customer_id FROM mails
+         JOIN UNNEST($1::uuid[], $2::text[]) AS key (event_id, customer_id)
+         USING (event_id, customer_id)",
+    )
+    .bind(ids)
+    .bind(customers)
+    .fetch_all(conn)
+    .await?;
+    rows.into_iter().map(|(id, text)| Ok((EventId::from(id), customer(&text)?))).collect()
 }
 
 /// Writes the changes.
@@ -89,12 +112,14 @@ async fn save_orders(conn: &mut PgConnection, orders: &[&OrderRecord]) -> Result
     }
     let contacts = || orders.iter().map(|order| order.contact.as_ref());
     sqlx::query(
-        "INSERT INTO orders (order_id, locale, name, email, currency, total_minor, lines, placed_at)
+        "INSERT INTO orders (order_id, customer_id, locale, name, email, currency, total_minor,
+                             lines, placed_at)
          SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[],
-                              $6::bigint[], $7::jsonb[], $8::timestamptz[])
-         ON CONFLICT (order_id) DO NOTHING",
+                              $6::text[], $7::bigint[], $8::jsonb[], $9::timestamptz[])
+         ON CONFLICT (order_id, customer_id) DO NOTHING",
     )
     .bind(orders.iter().map(|order| order.order_id.uuid()).collect::<Vec<_>>())
+    .bind(orders.iter().map(|order| order.customer_id.as_str()).collect::<Vec<_>>())
     .bind(orders.iter().map(|order| order.locale.as_str()).collect::<Vec<_>>())
     .bind(contacts().map(|contact| contact.map(|c| c.name.as_str())).collect::<Vec<_>>())
     .bind(contacts().map(|contact| contact.map(|c| c.email.as_str())).collect::<Vec<_>>())
@@ -112,14 +137,17 @@ async fn save_mails(conn: &mut PgConnection, mails: &[&MailRecord]) -> Result<()
         return Ok(());
     }
     sqlx::query(
-        "INSERT INTO mails (event_id, order_id, kind, state, details, occurred_at, finished_at)
-         SELECT event_id, order_id, kind, state, details, occurred_at,
+        "INSERT INTO mails (event_id, customer_id, order_id, kind, state, details, occurred_at,
+                            finished_at)
+         SELECT event_id, customer_id, order_id, kind, state, details, occurred_at,
                 CASE state WHEN 'withheld' THEN now() END
-         FROM UNNEST($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::jsonb[], $6::timestamptz[])
-              AS mail (event_id, order_id, kind, state, details, occurred_at)
-         ON CONFLICT (event_id) DO NOTHING",
+         FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[],
+                     $7::timestamptz[])
+              AS mail (event_id, customer_id, order_id, kind, state, details, occurred_at)
+         ON CONFLICT (event_id, customer_id) DO NOTHING",
     )
     .bind(mails.iter().map(|mail| mail.event_id.uuid()).collect::<Vec<_>>())
+    .bind(mails.iter().map(|mail| mail.customer_id.as_str()).collect::<Vec<_>>())
     .bind(mails.iter().map(|mail| mail.order_id.uuid()).collect::<Vec<_>>())
     .bind(mails.iter().map(|mail| mail.kind.as_str()).collect::<Vec<_>>())
     .bind(mails.iter().map(|mail| mail.state.as_str()).collect::<Vec<_>>())

@@ -6,6 +6,7 @@ use confirmation_email::courier::{Progress, sweep};
 use events_schema::{EventId, EventType, Locale};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+use crate::relay::Relay;
 use crate::smtp_server::{Act, At, SmtpServer};
 use crate::world::{
     World, confirmed, eventually, order, order_id, placed, rejected, settings, until_empty,
@@ -34,7 +35,7 @@ async fn a_mail_says_what_it_is_in_both_languages(pool: PgPoolOptions, options: 
         "To: Dana <customer.1@example.com>\r\n",
         "Subject: Your order 00000001 is confirmed\r\n",
         "Date: Thu, 01 Jan 2026 00:00:01 +0000\r\n",
-        &format!("Message-ID: <{id}@orderflow.example>\r\n"),
+        &format!("Message-ID: <{id}@{}.orderflow.example>\r\n", tag(id, "household-1")),
         "Auto-Submitted: auto-generated\r\n",
         "Content-Language: en\r\n",
         "Content-Type: multipart/alternative;",
@@ -42,6 +43,11 @@ async fn a_mail_says_what_it_is_in_both_languages(pool: PgPoolOptions, options: 
         assert!(mails[0].contains(header), "{header} is not in\n{}", mails[0]);
     }
     assert!(mails[1].contains("Content-Language: he\r\n") && mails[1].is_ascii(), "{}", mails[1]);
+}
+
+/// What tells two customers' outcomes of one order id apart.
+fn tag(id: EventId, customer: &str) -> String {
+    uuid::Uuid::new_v5(&id.uuid(), customer.as_bytes()).to_string()[..8].to_owned()
 }
 
 #[sqlx::test(migrations = false)]
@@ -86,6 +92,28 @@ async fn couriers_side_by_side_never_send_the_same_mail(
     let recipients: HashSet<_> = server.mails().into_iter().map(|mail| mail.to).collect();
     assert_eq!((server.mails().len(), recipients.len()), (200, 200));
     assert!(server.connections() > 1, "only one courier worked");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_courier_that_finds_more_than_it_carries_calls_one_more(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, _server) = World::with_server(pool, options).await;
+    let called = async || {
+        tokio::select! {
+            biased;
+            () = world.post().more.notified() => true,
+            () = std::future::ready(()) => false,
+        }
+    };
+    let batch = settings(([127, 0, 0, 1], 1).into()).batch as u128;
+    world.confirm_orders(batch + 1).await;
+    let mut courier = world.courier();
+    courier.try_send_next().await.unwrap();
+    assert!(called().await, "another mail waits");
+    courier.try_send_next().await.unwrap();
+    assert!(!called().await, "nothing waits any more");
 }
 
 #[sqlx::test(migrations = false)]
@@ -291,6 +319,23 @@ async fn a_courier_that_is_told_to_stop_gives_back_what_it_has_not_begun(
     courier.finish().await.unwrap();
     assert_eq!(world.mail(1).await, ("queued".to_owned(), 0));
     assert_eq!((world.count("queued").await, server.mails().len()), (5, 0));
+}
+
+#[sqlx::test(migrations = false)]
+async fn mails_whose_claim_was_committed_unheard_are_given_back_and_sent(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let relay = Relay::to(options.clone()).await;
+    let (world, server) = World::with_server(pool, options).await;
+    world.confirm_orders(2).await;
+    let mut courier = world.courier_over(relay.pool.clone());
+    relay.lose_the_next_commit();
+    assert!(courier.try_send_next().await.is_err());
+    assert_eq!((world.count("sending").await, server.mails().len()), (2, 0));
+    until_empty(&mut courier).await;
+    assert_eq!((world.count("sent").await, server.mails().len()), (2, 2));
+    assert_eq!(world.mail(1).await, ("sent".to_owned(), 1));
 }
 
 #[sqlx::test(migrations = false)]

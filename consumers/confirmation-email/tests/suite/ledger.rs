@@ -2,7 +2,9 @@
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::world::{World, confirmed, named, placed, rejected, settings, until_empty};
+use crate::world::{
+    World, cancelled_by, confirmed, named, placed, rejected, settings, until_empty,
+};
 
 async fn world(pool: PgPoolOptions, options: PgConnectOptions) -> World {
     World::new(pool, options, settings(([127, 0, 0, 1], 1).into())).await
@@ -52,6 +54,22 @@ async fn a_mail_to_nobody_is_withheld_and_never_claimed(
     world.deliver([confirmed(1)]).await;
     until_empty(&mut world.courier()).await;
     assert_eq!((world.count("withheld").await, server.mails().len()), (1, 0));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_strangers_cancellation_costs_the_customer_neither_a_mail_nor_a_false_one(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    world.deliver([cancelled_by(1, "stranger")]).await;
+    world.deliver([placed(1), confirmed(1)]).await;
+    until_empty(&mut world.courier()).await;
+    assert_eq!((world.count("withheld").await, server.mails().len()), (1, 1));
+    world.deliver([cancelled_by(1, "stranger"), cancelled_by(1, "household-1")]).await;
+    until_empty(&mut world.courier()).await;
+    assert_eq!((world.count("withheld").await, server.mails().len()), (1, 2));
+    assert!(server.mails()[1].content.contains("cancelled"));
 }
 
 #[sqlx::test(migrations = false)]

@@ -6,5 +6,6 @@
 mod courier;
 mod ledger;
 mod rate;
+mod relay;
 mod smtp_server;
 mod world;

@@ -23,6 +23,7 @@ pub(crate) struct World {
     pub(crate) health: Health,
     pub(crate) shutdown: CancellationToken,
     post: Arc<Post>,
+    settings: MailSettings,
 }
 
 pub(crate) fn settings(address: std::net::SocketAddr) -> MailSettings {
@@ -49,8 +50,8 @@ impl World {
     ) -> Self {
         let pool = testing::database::<ConfirmationEmail>(pool, options, &MIGRATIONS).await;
         let health = Health::default();
-        let post = Arc::new(Post::new(pool.clone(), settings, &health).unwrap());
-        Self { pool, health, shutdown: CancellationToken::new(), post }
+        let post = Arc::new(Post::new(pool.clone(), settings.clone(), &health).unwrap());
+        Self { pool, health, shutdown: CancellationToken::new(), post, settings }
     }
 
     pub(crate) async fn with_server(
@@ -67,6 +68,12 @@ impl World {
 
     pub(crate) fn courier(&self) -> Courier {
         Courier::new(self.post.clone(), self.shutdown.clone())
+    }
+
+    /// One that reaches the ledger in another way.
+    pub(crate) fn courier_over(&self, pool: PgPool) -> Courier {
+        let post = Post::new(pool, self.settings.clone(), &self.health).unwrap();
+        Courier::new(Arc::new(post), self.shutdown.clone())
     }
 
     pub(crate) async fn deliver(&self, events: impl IntoIterator<Item = Event>) {
@@ -175,6 +182,18 @@ pub(crate) fn rejected(n: u128) -> Event {
         customer_id: "household-1".parse().unwrap(),
         rejected_at: Timestamp::from_micros(1_767_225_601_000_000),
         shortages: vec![Shortage { sku: "A-1".parse().unwrap(), requested: 2, available: 1 }],
+    }
+    .into()
+}
+
+/// That this customer cancelled order `n`.
+pub(crate) fn cancelled_by(n: u128, customer: &str) -> Event {
+    OrderCancelled {
+        event_id: EventId::of_order(order_id(n), EventType::OrderCancelled),
+        order_id: order_id(n),
+        customer_id: customer.parse().unwrap(),
+        cancelled_at: Timestamp::from_micros(1_767_225_602_000_000),
+        released: vec![],
     }
     .into()
 }

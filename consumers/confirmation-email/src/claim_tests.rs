@@ -1,0 +1,58 @@
+//! Claims about the couriers' SQL: whose a mail is. What couriers do with it is in `tests/suite`.
+
+use runtime::testing;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::*;
+use crate::{ConfirmationEmail, MIGRATIONS};
+
+const LEASE: Duration = Duration::from_secs(60);
+
+/// A ledger with one mail that is due.
+async fn ledger(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
+    let pool = testing::database::<ConfirmationEmail>(pool, options, &MIGRATIONS).await;
+    let mail = "INSERT INTO mails (event_id, customer_id, order_id, kind, state, occurred_at)
+                VALUES (gen_random_uuid(), 'c1', gen_random_uuid(), 'confirmed', 'queued', now())";
+    sqlx::query(mail).execute(&pool).await.unwrap();
+    pool
+}
+
+async fn claim_one(conn: &mut PgConnection) -> Claimed {
+    claim(conn, 8, LEASE).await.unwrap().pop().unwrap()
+}
+
+async fn state(pool: &PgPool) -> (String, i32) {
+    sqlx::query_as("SELECT state, attempts FROM mails").fetch_one(pool).await.unwrap()
+}
+
+#[sqlx::test(migrations = false)]
+async fn settling_twice_leaves_alone_what_another_courier_has_claimed_in_between(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = ledger(pool, options).await;
+    let mut conn = pool.acquire().await.unwrap();
+    let returned = [claim_one(&mut conn).await.settled(Fate::Returned, None)];
+    settle(&mut conn, &returned).await.unwrap();
+    let other = claim_one(&mut conn).await;
+    // The answer to the first time was lost.
+    settle(&mut conn, &returned).await.unwrap();
+    assert_eq!(state(&pool).await, ("sending".to_owned(), 1));
+    settle(&mut conn, &[other.settled(Fate::Sent, None)]).await.unwrap();
+    assert_eq!(state(&pool).await, ("sent".to_owned(), 1));
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_claim_that_was_rolled_back_has_no_hold_on_the_next(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = ledger(pool, options).await;
+    let mut transaction = pool.begin().await.unwrap();
+    let lost = claim_one(&mut transaction).await;
+    transaction.rollback().await.unwrap();
+    let mut conn = pool.acquire().await.unwrap();
+    claim_one(&mut conn).await;
+    settle(&mut conn, &[lost.settled(Fate::Returned, None)]).await.unwrap();
+    assert_eq!(state(&pool).await, ("sending".to_owned(), 1));
+}
