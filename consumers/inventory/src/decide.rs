@@ -54,7 +54,7 @@ pub enum Change {
 
 /// The same order id with another content: the first one wins.
 pub const DIFFERENT_CONTENT: &str = "different-content";
-/// Somebody else's order: bad input costs its sender only.
+/// Somebody else's order: it has no effect there.
 pub const OTHER_CUSTOMER: &str = "other-customer";
 /// More would leave the shelf than there is.
 pub const STOCK_BELOW_ZERO: &str = "stock-below-zero";

@@ -4,6 +4,7 @@
 //! Normally the row is there and says the same: a duplicate. Otherwise the tables are older than
 //! the log (restored from a copy), and of two outcomes the one that was decided first stands.
 
+use events_schema::limits::QUANTITY_MAX;
 use events_schema::{
     MoneyMinor, OrderCancelled, OrderConfirmed, OrderLine, OrderRejected, Quantity, StockLine,
 };
@@ -81,9 +82,16 @@ impl Desk {
 
 /// The lines of an order whose `OrderPlaced` was never seen, so that it can be released.
 fn without_prices(reserved: &[StockLine]) -> Vec<OrderLine> {
-    let line = |line: &StockLine| {
-        let quantity = Quantity::try_from(i64::from(line.quantity)).ok()?;
-        Some(OrderLine { sku: line.sku.clone(), quantity, unit_price_minor: MoneyMinor::ZERO })
-    };
-    reserved.iter().filter_map(line).collect()
+    reserved.iter().flat_map(lines_of).collect()
+}
+
+/// What an order reserved of a SKU over all its lines may be more than one line can hold.
+fn lines_of(stock: &StockLine) -> impl Iterator<Item = OrderLine> {
+    let mut left = stock.quantity;
+    std::iter::from_fn(move || {
+        let quantity = Quantity::try_from(i64::from(left.min(QUANTITY_MAX))).ok()?;
+        left -= quantity.get();
+        let (sku, unit_price_minor) = (stock.sku.clone(), MoneyMinor::ZERO);
+        Some(OrderLine { sku, quantity, unit_price_minor })
+    })
 }

@@ -270,6 +270,26 @@ fn an_outcome_of_an_unknown_order_is_taken_as_it_is() {
 }
 
 #[test]
+fn of_two_cancellations_of_an_order_that_is_not_placed_yet_the_first_is_kept() {
+    let mut world = given([receive(1, "tea", 2), cancel(1, BOB)]);
+    has_no_effect(&world.when([cancel(1, ANN)]));
+    assert_eq!(world.conflicts, ["other-customer"]);
+    world.when([place(1, ANN, &[("tea", 2)])]);
+    assert_eq!(world.status(1), Status::Confirmed);
+    world.when([cancel(1, ANN)]);
+    assert_eq!((world.status(1), world.stock("tea")), (Status::Cancelled, 2));
+}
+
+#[test]
+fn an_unknown_order_of_more_than_a_line_can_hold_gives_all_of_it_back() {
+    let mut world = given([receive(1, "tea", 3_000_000)]);
+    world.when([confirmed(1, ANN, at(5), &[("tea", 2_500_000)])]);
+    assert_eq!(world.stock("tea"), 500_000);
+    world.when([cancel(1, ANN)]);
+    assert_eq!(world.stock("tea"), 3_000_000);
+}
+
+#[test]
 fn a_confirmation_of_more_than_there_is_is_rejected() {
     let mut world = given([receive(1, "tea", 1)]);
     let decision = world.when([confirmed(1, ANN, at(5), &[("tea", 4)])]);
