@@ -6,8 +6,10 @@ mod compare;
 mod confirmation_email;
 mod inventory;
 mod ledger;
+mod parked;
 mod projection;
 mod reading;
+mod record;
 mod report;
 mod row;
 mod snapshot;
@@ -15,6 +17,8 @@ mod story;
 
 #[cfg(test)]
 mod fixture;
+#[cfg(test)]
+mod stranger_tests;
 #[cfg(test)]
 mod tests;
 
@@ -33,11 +37,11 @@ use crate::log::LogReader;
 use crate::output;
 use crate::schemas;
 
-use ledger::Ledger;
+use ledger::{Ledger, Promise};
 use projection::Projection;
 use reading::Reading;
 use report::Report;
-use story::{Story, View};
+use story::View;
 
 /// What to verify.
 #[derive(Debug, clap::Args)]
@@ -77,7 +81,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
         stands.push((*projection, stand));
     }
     let began = Instant::now();
-    let mut reading = Reading { story: Story::default(), ledger: ledger.as_mut(), records: 0 };
+    let mut reading = Reading::new(ledger.as_mut());
     tokio::task::block_in_place(|| reading.read(&reader, &mut decoding, &stands))?;
     let (records, story) = (reading.records, reading.story);
     output::line(format_args!("{records} records read in {:.1?}", began.elapsed()))?;
@@ -123,8 +127,10 @@ fn report_ledger(ledger: Ledger) -> anyhow::Result<Outcome> {
         "\nledger\n  {acknowledged} acknowledged, {} of them missing from the log",
         missing.len()
     ))?;
-    for (place, order_id) in missing.iter().take(NAMED_MAX) {
-        output::line(format_args!("  missing: order {order_id} at {place}"))?;
+    let outcome = if missing.len() == 0 { Outcome::Fine } else { Outcome::Differs };
+    for Promise { place, order_id, kind } in missing.take(NAMED_MAX) {
+        let kind = kind.name();
+        output::line(format_args!("  missing: {kind} of order {order_id} at {place}"))?;
     }
-    Ok(if missing.is_empty() { Outcome::Fine } else { Outcome::Differs })
+    Ok(outcome)
 }

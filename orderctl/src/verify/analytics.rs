@@ -65,9 +65,8 @@ impl<'a> Facts<'a> {
 
 /// Every table with what it should hold.
 pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
-    let products = view.products().map(|event| {
-        Row::new(&event.sku, vec![cell(event.name.as_str()), cell(event.department.as_str())])
-    });
+    let products =
+        view.products(|event| vec![cell(event.name.as_str()), cell(event.department.as_str())]);
     let orders = view.story.orders.iter().flat_map(move |(id, told)| {
         let facts = by_customer(view, told).into_iter();
         facts.map(|(customer, facts)| facts.row(*id, customer))

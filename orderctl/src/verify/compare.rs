@@ -40,10 +40,24 @@ impl fmt::Display for Difference {
 pub(super) struct Compared {
     pub(super) rows: u64,
     pub(super) differing: u64,
+    /// Rows that the log no longer says anything of.
+    pub(super) lost: u64,
     pub(super) named: Vec<Difference>,
 }
 
 impl Compared {
+    /// Takes in the next row: as the log says it, and as it is stored.
+    fn take(&mut self, table: &Table, said: Option<Row>, stored: Option<Row>) {
+        if said.as_ref().is_some_and(|said| said.is_lost) {
+            self.lost += u64::from(stored.is_some());
+            return;
+        }
+        self.rows += 1;
+        if let Some(difference) = difference(table, said, stored) {
+            self.add(difference);
+        }
+    }
+
     pub(super) fn add(&mut self, difference: Difference) {
         self.differing += 1;
         if self.named.len() < NAMED_MAX {
@@ -52,8 +66,7 @@ impl Compared {
     }
 }
 
-/// Compares a table with what it should hold. `schema` is for messages; `hide_personal` says
-/// whether the schema's names are those of persons.
+/// Compares a table with what it should hold. `schema` is for messages.
 pub(super) async fn compare(
     snapshot: &mut PgConnection,
     schema: &str,
@@ -74,7 +87,6 @@ pub(super) async fn compare(
                 (said.key.as_bytes(), said.number).cmp(&(key.as_bytes(), *number))
             }
         };
-        compared.rows += 1;
         let (left, right) = match order {
             Ordering::Less => (said.take(), None),
             Ordering::Greater => (None, stored.take()),
@@ -86,20 +98,14 @@ pub(super) async fn compare(
         if order != Ordering::Less {
             stored = found.try_next().await.with_context(context)?;
         }
-        let right = right.map(|(key, number, cells)| Row { key, number, cells });
-        if let Some(difference) = difference(table, left, right) {
-            compared.add(difference);
-        }
+        let row = |(key, number, cells): (String, i32, _)| Row { number, ..Row::new(key, cells) };
+        compared.take(table, left, right.map(row));
     }
 }
 
 fn difference(table: &Table, said: Option<Row>, stored: Option<Row>) -> Option<Difference> {
     let what = match (&said, &stored) {
         (Some(said), Some(stored)) if said == stored => return None,
-        // A SKU that came and went within one batch has no row: there is none on the shelf.
-        (Some(said), None) if table.name == "stock" && said.cells == [Some("0".to_owned())] => {
-            return None;
-        }
         (Some(_), None) => "the log has this row, Postgres does not".to_owned(),
         (None, _) => "Postgres has this row, the log does not".to_owned(),
         (Some(said), Some(stored)) => columns(table, said, stored),

@@ -1,9 +1,9 @@
 //! What the log says confirmation-email's tables hold. What became of a mail afterwards is not in
 //! the log: only whether there was anybody to write to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use events_schema::{Event, EventId, OrderId, OrderPlaced, Shortage};
+use events_schema::{CustomerId, Event, EventId, OrderId, OrderPlaced, Shortage, Timestamp};
 
 use super::row::{Row, Rows, Table, cell, lines, shortages, sql_list, sql_time, time};
 use super::story::{Told, View};
@@ -11,24 +11,24 @@ use super::story::{Told, View};
 /// Every table with what it should hold.
 pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
     let orders = view.story.orders.values();
+    let orders = orders.flat_map(move |told| placed(view, told).into_values().map(order));
+    let products = view.products(|event| vec![cell(event.name.as_str())]);
     vec![
-        (ORDERS, Box::new(orders.filter_map(move |told| placed(view, told).map(order)))),
-        (
-            PRODUCTS,
-            Box::new(
-                view.products().map(|event| Row::new(&event.sku, vec![cell(event.name.as_str())])),
-            ),
-        ),
+        (ORDERS, Box::new(orders)),
+        (PRODUCTS, Box::new(products)),
         (MAILS, Box::new(mails(view).into_values())),
     ]
 }
 
-/// The first order under its id.
-fn placed<'a>(view: View<'a>, told: &'a [Told]) -> Option<&'a OrderPlaced> {
-    view.seen(told).find_map(|told| match &*told.event {
-        Event::OrderPlaced(event) => Some(event),
-        _ => None,
-    })
+/// The first order of each customer under its id.
+fn placed<'a>(view: View<'a>, told: &'a [Told]) -> BTreeMap<&'a CustomerId, &'a OrderPlaced> {
+    let mut placed = BTreeMap::new();
+    for told in view.seen(told) {
+        if let Event::OrderPlaced(event) = &*told.event {
+            placed.entry(&event.customer_id).or_insert(event);
+        }
+    }
+    placed
 }
 
 fn order(event: &OrderPlaced) -> Row {
@@ -42,43 +42,63 @@ fn order(event: &OrderPlaced) -> Row {
         lines(&event.lines),
         time(event.placed_at),
     ];
-    Row::new(event.order_id, cells)
+    Row::new(format_args!("{} {}", event.order_id, event.customer_id), cells)
 }
 
-fn mails(view: View<'_>) -> BTreeMap<EventId, Row> {
-    let mut mails = BTreeMap::new();
+type Mails<'a> = BTreeMap<(EventId, &'a CustomerId), Row>;
+
+fn mails<'a>(view: View<'a>) -> Mails<'a> {
+    let mut mails = Mails::new();
     for told in view.story.orders.values() {
-        let mut reachable = None;
+        let mut reachable = HashMap::new();
         for told in view.seen(told) {
-            match &*told.event {
-                Event::OrderPlaced(event) => {
-                    reachable.get_or_insert(event.contact.is_some());
-                }
-                event => {
-                    if let Some((order_id, kind, short)) = outcome(event) {
-                        let withheld = reachable != Some(true);
-                        let cells = vec![
-                            cell(order_id),
-                            cell(kind),
-                            cell(withheld),
-                            shortages(short),
-                            time(event.occurred_at()),
-                        ];
-                        let row = Row::new(event.event_id(), cells);
-                        mails.entry(event.event_id()).or_insert(row);
-                    }
-                }
+            if let Event::OrderPlaced(event) = &*told.event {
+                reachable.entry(&event.customer_id).or_insert(event.contact.is_some());
+            } else if let Some(outcome) = outcome(&told.event) {
+                let withheld = reachable.get(outcome.customer) != Some(&true);
+                let id = told.event.event_id();
+                let row = || outcome.row(id, withheld, told.event.occurred_at());
+                mails.entry((id, outcome.customer)).or_insert_with(row);
             }
         }
     }
     mails
 }
 
-fn outcome(event: &Event) -> Option<(OrderId, &'static str, &[Shortage])> {
+/// What a mail tells, and whom: nobody but the customer who placed the order is written to.
+struct Outcome<'a> {
+    order_id: OrderId,
+    customer: &'a CustomerId,
+    kind: &'static str,
+    shortages: &'a [Shortage],
+}
+
+impl Outcome<'_> {
+    fn row(&self, id: EventId, withheld: bool, at: Timestamp) -> Row {
+        let cells = vec![
+            cell(self.order_id),
+            cell(self.kind),
+            cell(withheld),
+            shortages(self.shortages),
+            time(at),
+        ];
+        Row::new(format_args!("{id} {}", self.customer), cells)
+    }
+}
+
+fn outcome(event: &Event) -> Option<Outcome<'_>> {
+    let outcome = |order_id, customer, kind| Outcome { order_id, customer, kind, shortages: &[] };
     match event {
-        Event::OrderConfirmed(event) => Some((event.order_id, "confirmed", &[])),
-        Event::OrderRejected(event) => Some((event.order_id, "rejected", &event.shortages)),
-        Event::OrderCancelled(event) => Some((event.order_id, "cancelled", &[])),
+        Event::OrderConfirmed(event) => {
+            Some(outcome(event.order_id, &event.customer_id, "confirmed"))
+        }
+        Event::OrderRejected(event) => Some(Outcome {
+            shortages: &event.shortages,
+            ..outcome(event.order_id, &event.customer_id, "rejected")
+        }),
+        Event::OrderCancelled(event) => {
+            Some(outcome(event.order_id, &event.customer_id, "cancelled"))
+        }
         Event::OrderPlaced(_)
         | Event::OrderCancelRequested(_)
         | Event::ProductUpserted(_)
@@ -90,11 +110,11 @@ const ORDERS: Table = Table {
     name: "orders",
     columns: &["locale", "name", "email", "currency", "total_minor", "lines", "placed_at"],
     sql: concat!(
-        "SELECT order_id::text, 0, ARRAY[locale, name, email, currency, total_minor::text, ",
+        "SELECT order_id || ' ' || customer_id, 0, ARRAY[locale, name, email, currency, total_minor::text, ",
         sql_list!("lines", "sku", "quantity", "unit_price_minor"),
         ", ",
         sql_time!("placed_at"),
-        r#"] FROM "confirmation-email".orders ORDER BY order_id"#
+        r#"] FROM "confirmation-email".orders ORDER BY order_id, customer_id COLLATE "C""#
     ),
 };
 
@@ -109,10 +129,10 @@ const MAILS: Table = Table {
     name: "mails",
     columns: &["order_id", "kind", "withheld", "details", "occurred_at"],
     sql: concat!(
-        "SELECT event_id::text, 0, ARRAY[order_id::text, kind, (state = 'withheld')::text, ",
+        "SELECT event_id || ' ' || customer_id, 0, ARRAY[order_id::text, kind, (state = 'withheld')::text, ",
         sql_list!("details", "sku", "requested", "available"),
         ", ",
         sql_time!("occurred_at"),
-        r#"] FROM "confirmation-email".mails ORDER BY event_id"#
+        r#"] FROM "confirmation-email".mails ORDER BY event_id, customer_id COLLATE "C""#
     ),
 };

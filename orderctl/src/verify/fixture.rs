@@ -51,7 +51,13 @@ fn log() -> Vec<(Topic, i32, Vec<Event>)> {
     ];
     let products = vec![product("a", "old").into(), product("b", "Beans").into()];
     let products = products.into_iter().chain([product("a", "Apples").into()]).collect();
-    let stock = [received(1, "a", 10), received(2, "b", 5), received(1, "a", 10)];
+    let stock = [
+        received(1, "a", 10),
+        received(2, "b", 5),
+        received(1, "a", 10),
+        received(3, "c", 2),
+        received(4, "c", -2),
+    ];
     vec![
         (Topic::Orders, 0, first),
         (Topic::Orders, 1, vec![placed(6).into()]),
@@ -62,7 +68,7 @@ fn log() -> Vec<(Topic, i32, Vec<Event>)> {
 
 /// How far every projection has read.
 pub(super) const POSITIONS: [(Topic, i32, i64); 4] =
-    [(Topic::Orders, 0, 10), (Topic::Orders, 1, 1), (Topic::Products, 0, 3), (Topic::Stock, 0, 3)];
+    [(Topic::Orders, 0, 10), (Topic::Orders, 1, 1), (Topic::Products, 0, 3), (Topic::Stock, 0, 5)];
 
 pub(super) fn story() -> Story {
     let mut story = Story::default();
@@ -127,10 +133,12 @@ async fn inventory_rows(pool: &PgPool) {
     orders[1]["shortages"] = json!([{"sku": "a", "requested": 2, "available": 1}]);
     insert(pool, "inventory.orders", json!(orders)).await;
     insert(pool, "inventory.order_lines", order_lines(&[1, 2, 3, 6])).await;
-    let shelf = json!([{"sku": "a", "available": 6}, {"sku": "b", "available": 3}]);
+    let row = |sku: &str, available: i64| json!({"sku": sku, "available": available});
+    let shelf = json!([row("a", 6), row("b", 3), row("c", 0)]);
     insert(pool, "inventory.stock", shelf).await;
     let receipt = |n: u8, sku: &str, delta: i32| json!({"event_id": order(n), "sku": sku, "delta": delta, "received_at": at(0)});
-    let receipts = json!([receipt(1, "a", 10), receipt(2, "b", 5)]);
+    let receipts =
+        json!([receipt(1, "a", 10), receipt(2, "b", 5), receipt(3, "c", 2), receipt(4, "c", -2)]);
     insert(pool, "inventory.stock_receipts", receipts).await;
     insert(pool, "inventory.products", products()).await;
     let payload = encoder().encode(&confirmed(6).into(), vec![]).unwrap();
@@ -159,7 +167,7 @@ async fn mail_rows(pool: &PgPool) {
     let lines = json!([{"sku": "a", "quantity": 2, "unit_price_minor": 100},
         {"sku": "b", "quantity": 1, "unit_price_minor": 50}]);
     let row = |n: u8| {
-        json!({"order_id": order(n), "locale": "en", "name": format!("Customer {n}"),
+        json!({"order_id": order(n), "customer_id": format!("customer-{n}"), "locale": "en", "name": format!("Customer {n}"),
             "email": format!("customer-{n}@example.com"), "currency": "USD", "total_minor": 250,
             "lines": lines, "placed_at": at(n.into())})
     };
@@ -167,8 +175,8 @@ async fn mail_rows(pool: &PgPool) {
     insert(pool, "\"confirmation-email\".orders", orders).await;
     insert(pool, "\"confirmation-email\".products", products()).await;
     let mail = |event: Event, n: u8, kind: &str, state: &str, details: Value| {
-        json!({"event_id": event.event_id(), "order_id": order(n), "kind": kind, "state": state,
-            "details": details, "attempts": 1, "next_attempt_at": at(0), "queued_at": at(0),
+        json!({"event_id": event.event_id(), "customer_id": format!("customer-{n}"),
+            "order_id": order(n), "kind": kind, "state": state, "details": details, "attempts": 1, "next_attempt_at": at(0), "queued_at": at(0),
             "occurred_at": event.occurred_at().to_utc()})
     };
     let short = json!([{"sku": "a", "requested": 2, "available": 1}]);

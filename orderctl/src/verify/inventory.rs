@@ -19,7 +19,8 @@ struct Fate<'a> {
     cancel_requested: Vec<(&'a OrderCancelRequested, Place)>,
     confirmed: Option<&'a OrderConfirmed>,
     rejected: Option<&'a OrderRejected>,
-    cancelled: Option<&'a OrderCancelled>,
+    /// One for each customer: whoever cancels an order id that nobody has placed is answered.
+    cancellations: Vec<&'a OrderCancelled>,
 }
 
 impl<'a> Fate<'a> {
@@ -54,7 +55,9 @@ impl<'a> Fate<'a> {
                 self.rejected.get_or_insert(event);
             }
             Event::OrderCancelled(event) if is_known || self.saw_request(&event.customer_id) => {
-                self.cancelled.get_or_insert(event);
+                if self.cancelled_by(&event.customer_id).is_none() {
+                    self.cancellations.push(event);
+                }
             }
             _ => {}
         }
@@ -68,17 +71,31 @@ impl<'a> Fate<'a> {
         self.cancel_requested.iter().any(|(event, _)| event.customer_id == *customer)
     }
 
-    fn customer(&self) -> Option<&'a CustomerId> {
+    fn cancelled_by(&self, customer: &CustomerId) -> Option<&'a OrderCancelled> {
+        self.cancellations.iter().find(|event| event.customer_id == *customer).copied()
+    }
+
+    /// Whose order it turned out to be.
+    fn decided_for(&self) -> Option<&'a CustomerId> {
         let outcome = self.confirmed.map(|event| &event.customer_id);
-        let outcome = outcome.or(self.rejected.map(|event| &event.customer_id));
-        outcome.or(self.cancelled.map(|event| &event.customer_id))
+        outcome.or(self.rejected.map(|event| &event.customer_id))
+    }
+
+    /// Whose row it is: where nothing was decided, of whoever cancelled it first.
+    fn customer(&self) -> Option<&'a CustomerId> {
+        let first = self.cancellations.iter().min_by_key(|e| (e.cancelled_at, &e.customer_id));
+        self.decided_for().or(first.map(|event| &event.customer_id))
+    }
+
+    /// Its cancellation: what another customer asked of its id is nothing to it.
+    fn cancelled(&self) -> Option<&'a OrderCancelled> {
+        self.cancelled_by(self.customer()?)
     }
 
     /// What was decided on: the first order under this id of this customer. An order that was
     /// cancelled before it was placed has an outcome, but was never decided on.
     fn decided_on(&self) -> Option<(&'a OrderPlaced, Place)> {
-        let customer = self.customer()?;
-        self.confirmed.map(|_| ()).or(self.rejected.map(|_| ()))?;
+        let customer = self.decided_for()?;
         self.placed.iter().find(|(event, _)| event.customer_id == *customer).copied()
     }
 
@@ -90,7 +107,7 @@ impl<'a> Fate<'a> {
         let source = placed.map(|(_, place)| place).or(requested.map(|(_, place)| *place));
         let decided = self.confirmed.map(|event| event.confirmed_at);
         let decided = decided.or(self.rejected.map(|event| event.rejected_at));
-        let status = match (self.cancelled, self.confirmed) {
+        let status = match (self.cancelled(), self.confirmed) {
             (Some(_), _) => "cancelled",
             (None, Some(_)) => "confirmed",
             (None, None) => "rejected",
@@ -104,7 +121,7 @@ impl<'a> Fate<'a> {
             placed.and_then(|(event, _)| cell(event.fingerprint)),
             placed.and_then(|(event, _)| time(event.placed_at)),
             decided.and_then(time),
-            self.cancelled.and_then(|event| time(event.cancelled_at)),
+            self.cancelled().and_then(|event| time(event.cancelled_at)),
             shortages(short),
             source.and_then(|place| cell(place.partition)),
             source.and_then(|place| cell(place.offset)),
@@ -115,20 +132,32 @@ impl<'a> Fate<'a> {
     /// What inventory has seen and should have answered, but neither the log nor its outbox holds
     /// an answer.
     fn unanswered(&self) -> Option<&'static str> {
-        let both = self.confirmed.is_some() && self.rejected.is_some();
-        let open = self.customer().is_none();
-        let own = self.customer().is_some_and(|customer| self.saw_request(customer));
-        if both {
+        let is_open =
+            |customer| self.decided_for().is_none() && self.cancelled_by(customer).is_none();
+        if self.confirmed.is_some() && self.rejected.is_some() {
             Some("it was confirmed and rejected")
-        } else if open && !self.placed.is_empty() {
+        } else if self.placed.iter().any(|(event, _)| is_open(&event.customer_id)) {
             Some("it was placed and has no outcome")
-        } else if (open && !self.cancel_requested.is_empty())
-            || (own && self.confirmed.is_some() && self.cancelled.is_none())
+        } else if self.cancel_requested.iter().any(|(event, at)| self.owes(&event.customer_id, *at))
         {
             Some("its cancellation was asked for and has no outcome")
         } else {
             None
         }
+    }
+
+    /// Whether a cancellation that this customer asked for there should have been answered.
+    fn owes(&self, customer: &CustomerId, at: Place) -> bool {
+        if self.cancelled_by(customer).is_some() {
+            return false;
+        }
+        let Some(owner) = self.decided_for() else { return self.cancellations.is_empty() };
+        let is_behind = |(event, placed): &(&OrderPlaced, Place)| {
+            event.customer_id == *customer && *placed < at
+        };
+        // Before it was placed, the cancellation of whoever came first is the only one that is kept.
+        let counts = self.cancellations.is_empty() || self.placed.iter().any(is_behind);
+        owner == customer && self.confirmed.is_some() && counts
     }
 }
 
@@ -137,7 +166,7 @@ pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
     vec![
         (STOCK, Box::new(stock(view).into_iter().map(|(sku, n)| Row::new(sku, vec![cell(n)])))),
         (RECEIPTS, Box::new(receipts(view).into_values())),
-        (PRODUCTS, Box::new(view.products().map(product))),
+        (PRODUCTS, Box::new(view.products(product))),
         (ORDERS, Box::new(fates(view).filter_map(|(id, fate)| fate.row(id)))),
         (
             ORDER_LINES,
@@ -177,11 +206,20 @@ fn stock(view: View<'_>) -> BTreeMap<Sku, i64> {
         for line in fate.confirmed.map_or(&[][..], |event| &event.reserved) {
             shift(&line.sku, -units(line));
         }
-        for line in fate.cancelled.map_or(&[][..], |event| &event.released) {
+        for line in fate.cancelled().map_or(&[][..], |event| &event.released) {
             shift(&line.sku, units(line));
         }
     }
     shelf
+}
+
+/// Units of each SKU that were ever confirmed, whatever came back.
+pub(super) fn reserved(view: View<'_>) -> BTreeMap<Sku, i64> {
+    let mut reserved = BTreeMap::new();
+    for line in fates(view).flat_map(|(_, fate)| fate.confirmed.map_or(&[][..], |e| &e.reserved)) {
+        *reserved.entry(line.sku.clone()).or_default() += i64::from(line.quantity);
+    }
+    reserved
 }
 
 fn receipts(view: View<'_>) -> BTreeMap<String, Row> {
@@ -192,15 +230,14 @@ fn receipts(view: View<'_>) -> BTreeMap<String, Row> {
     view.stock().map(row).map(|row| (row.key.clone(), row)).collect()
 }
 
-fn product(event: &events_schema::ProductUpserted) -> Row {
-    let cells = vec![
+fn product(event: &events_schema::ProductUpserted) -> Vec<Option<String>> {
+    vec![
         cell(event.name.as_str()),
         cell(event.department.as_str()),
         cell(event.price_minor.get()),
         cell(event.currency.as_str()),
         time(event.updated_at),
-    ];
-    Row::new(&event.sku, cells)
+    ]
 }
 
 const STOCK: Table = Table {

@@ -1,10 +1,10 @@
 //! The ledger of a load: every order that was acknowledged, and where. Proves that the log has it.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use anyhow::Context;
-use events_schema::{Event, OrderId, Topic};
+use events_schema::{Event, EventType, OrderId, Topic};
 use serde::Deserialize;
 
 use super::story::Place;
@@ -19,57 +19,82 @@ struct Entry {
     status: Option<u16>,
 }
 
+/// What was acknowledged: that this event of this order stands there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Promise {
+    pub(super) place: Place,
+    pub(super) order_id: OrderId,
+    pub(super) kind: EventType,
+}
+
 /// The acknowledged orders and cancellations that the log has not shown yet.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     /// How many there were at first.
     pub(super) acknowledged: usize,
-    open: HashMap<Place, OrderId>,
+    open: BTreeSet<Promise>,
 }
 
 impl Ledger {
-    /// Reads JSON lines; what was not acknowledged promises nothing.
-    pub(super) fn read(lines: impl BufRead) -> anyhow::Result<Self> {
-        let mut ledger = Self::default();
-        for (number, line) in (1..).zip(lines.lines()) {
-            let line = line.context("could not read the ledger")?;
-            if line.trim().is_empty() {
+    /// Reads JSON lines; what was not acknowledged promises nothing. A killed load may have left
+    /// half a line at the end.
+    pub(super) fn read(mut lines: impl BufRead) -> anyhow::Result<Self> {
+        let (mut ledger, mut line) = (Self::default(), Vec::new());
+        for number in 1.. {
+            line.clear();
+            let length = lines.read_until(b'\n', &mut line).context("could not read the ledger")?;
+            if length == 0 {
+                break;
+            }
+            if line.trim_ascii().is_empty() || is_unfinished(&line) {
                 continue;
             }
             ledger.enter(&line).ok_or_else(|| {
                 Usage(format!("line {number} of the ledger names no order and position"))
             })?;
         }
+        ledger.acknowledged = ledger.open.len();
         Ok(ledger)
     }
 
-    fn enter(&mut self, line: &str) -> Option<()> {
-        let entry: Entry = serde_json::from_str(line).ok()?;
+    fn enter(&mut self, line: &[u8]) -> Option<()> {
+        let entry: Entry = serde_json::from_slice(line).ok()?;
         if entry.status.is_none_or(|status| status == 202) {
             let order_id = entry.order_id?;
-            self.open.insert(place(&entry.position?)?, order_id);
+            let (position, kind) = (place(&entry.position?)?, EventType::OrderPlaced);
+            self.open.insert(Promise { place: position, order_id, kind });
             if let Some(cancelled) = entry.cancel_position {
-                self.open.insert(place(&cancelled)?, order_id);
+                let (position, kind) = (place(&cancelled)?, EventType::OrderCancelRequested);
+                self.open.insert(Promise { place: position, order_id, kind });
             }
-            self.acknowledged = self.open.len();
         }
         Some(())
     }
 
     /// The log has this event there.
     pub(super) fn found(&mut self, place: Place, event: &Event) {
-        let promised = self.open.get(&place);
-        if promised.is_some_and(|order_id| event.subject() == order_id.to_string()) {
-            self.open.remove(&place);
-        }
+        let order_id = match event {
+            Event::OrderPlaced(event) => event.order_id,
+            Event::OrderCancelRequested(event) => event.order_id,
+            Event::OrderConfirmed(_)
+            | Event::OrderRejected(_)
+            | Event::OrderCancelled(_)
+            | Event::ProductUpserted(_)
+            | Event::StockReceived(_) => return,
+        };
+        self.open.remove(&Promise { place, order_id, kind: event.event_type() });
     }
 
     /// What was acknowledged and is not there, in the order of the log.
-    pub(super) fn missing(self) -> Vec<(Place, OrderId)> {
-        let mut missing: Vec<_> = self.open.into_iter().collect();
-        missing.sort_unstable();
-        missing
+    pub(super) fn missing(self) -> impl ExactSizeIterator<Item = Promise> {
+        self.open.into_iter()
     }
+}
+
+/// Cut off in the middle: only the last line can be.
+fn is_unfinished(line: &[u8]) -> bool {
+    let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(line);
+    !line.ends_with(b"\n") && parsed.is_err_and(|error| error.is_eof())
 }
 
 /// `orders:3@17`.
@@ -83,7 +108,7 @@ fn place(text: &str) -> Option<Place> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{order, placed};
+    use crate::testing::{confirmed, order, placed};
 
     fn line(n: u8, position: &str, status: u16) -> String {
         let order_id = order(n);
@@ -98,7 +123,41 @@ mod tests {
         ledger.found(at(17), &placed(1).into());
         ledger.found(at(18), &placed(3).into());
         assert_eq!(ledger.acknowledged, 2);
-        assert_eq!(ledger.missing(), [(at(18), order(2))]);
+        assert_eq!(missing(ledger), [(at(18), order(2), EventType::OrderPlaced)]);
+    }
+
+    #[test]
+    fn two_orders_acknowledged_at_one_place_are_two_promises() {
+        let text = [line(1, "orders:3@17", 202), line(2, "orders:3@17", 202)].join("\n");
+        let mut ledger = Ledger::read(text.as_bytes()).unwrap();
+        let at = Place { topic: Topic::Orders, partition: 3, offset: 17 };
+        ledger.found(at, &placed(2).into());
+        assert_eq!(ledger.acknowledged, 2);
+        assert_eq!(missing(ledger), [(at, order(1), EventType::OrderPlaced)]);
+    }
+
+    #[test]
+    fn another_event_of_the_order_does_not_keep_the_promise() {
+        let position = r#""position":"orders:3@17","cancel_position":"orders:3@18""#;
+        let text = format!(r#"{{"order_id":"{}",{position}}}"#, order(1));
+        let mut ledger = Ledger::read(text.as_bytes()).unwrap();
+        let at = |offset| Place { topic: Topic::Orders, partition: 3, offset };
+        ledger.found(at(17), &confirmed(1).into());
+        ledger.found(at(18), &placed(1).into());
+        assert_eq!(ledger.missing().len(), 2);
+    }
+
+    #[test]
+    fn half_a_line_is_passed_over_at_the_end_only() {
+        let (whole, half) = (line(1, "orders:3@17", 202), r#"{"order_id":"0000"#);
+        let ledger = Ledger::read(format!("{whole}\n{half}").as_bytes()).unwrap();
+        assert_eq!(ledger.acknowledged, 1);
+        let within = Ledger::read(format!("{half}\n{whole}\n").as_bytes());
+        assert!(within.unwrap_err().is::<Usage>());
+    }
+
+    fn missing(ledger: Ledger) -> Vec<(Place, OrderId, EventType)> {
+        ledger.missing().map(|promise| (promise.place, promise.order_id, promise.kind)).collect()
     }
 
     #[test]
@@ -107,14 +166,14 @@ mod tests {
         let text = format!(r#"{{"order_id":"{}",{position}}}"#, order(1));
         let mut ledger = Ledger::read(text.as_bytes()).unwrap();
         ledger.found(Place { topic: Topic::Orders, partition: 3, offset: 17 }, &placed(1).into());
-        let missing = Place { topic: Topic::Orders, partition: 3, offset: 20 };
-        assert_eq!(ledger.missing(), [(missing, order(1))]);
+        let at = Place { topic: Topic::Orders, partition: 3, offset: 20 };
+        assert_eq!(missing(ledger), [(at, order(1), EventType::OrderCancelRequested)]);
     }
 
     #[test]
     fn what_was_not_acknowledged_promises_nothing() {
         let ledger = Ledger::read(r#"{"status":503}"#.as_bytes()).unwrap();
-        assert_eq!((ledger.acknowledged, ledger.missing()), (0, vec![]));
+        assert_eq!((ledger.acknowledged, ledger.missing().len()), (0, 0));
     }
 
     #[test]

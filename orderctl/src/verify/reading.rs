@@ -1,16 +1,18 @@
 //! Reads the log into the story, from the beginning to where it ends now. Compares nothing.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
-use events_schema::Topic;
 use events_schema::envelope::Envelope;
 use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
+use events_schema::{Event, Topic};
 use rdkafka::Message;
 use rdkafka::message::{BorrowedMessage, Headers};
 
 use super::ledger::Ledger;
 use super::projection::Projection;
+use super::record::{LogRecord, event_of};
 use super::story::{Place, Stand, Story};
 use crate::decoding::Decoding;
 use crate::exit::Gap;
@@ -21,6 +23,15 @@ pub(super) struct Reading<'a> {
     pub(super) story: Story,
     pub(super) ledger: Option<&'a mut Ledger>,
     pub(super) records: u64,
+    /// Where each partition goes on.
+    next: HashMap<(Topic, i32), i64>,
+}
+
+impl<'a> Reading<'a> {
+    /// Nothing yet.
+    pub(super) fn new(ledger: Option<&'a mut Ledger>) -> Self {
+        Self { story: Story::default(), ledger, records: 0, next: HashMap::new() }
+    }
 }
 
 impl Reading<'_> {
@@ -43,7 +54,9 @@ impl Reading<'_> {
                 complete(*projection, stand, topic, &spans)?;
             }
             reader.read(topic.name(), &spans, |message| {
-                self.take(topic, message, decoding)?;
+                let place = place(topic, message);
+                let is_parked = stands.iter().any(|(_, stand)| stand.parked.contains_key(&place));
+                self.take(place, message, is_parked, decoding)?;
                 Ok(ControlFlow::Continue(()))
             })?;
         }
@@ -52,28 +65,50 @@ impl Reading<'_> {
 
     fn take<A: Fn(SchemaId) -> Result<String, RegistryError>>(
         &mut self,
-        topic: Topic,
+        place: Place,
         message: &BorrowedMessage<'_>,
+        is_parked: bool,
         decoding: &mut Decoding<A>,
     ) -> anyhow::Result<()> {
-        let (partition, offset) = (message.partition(), message.offset());
-        let place = Place { topic, partition, offset };
         self.records += 1;
-        match decoding.read(message.payload())? {
+        self.note_hole(place);
+        let headers = message.headers().into_iter();
+        let headers = headers.flat_map(|all| all.iter().map(|one| (one.key, one.value)));
+        let envelope = Envelope::read(headers);
+        let decoded = decoding.read(message.payload())?;
+        let subject = || decoded.as_ref().ok().map(Event::subject);
+        let subject = envelope.subject.clone().or_else(subject);
+        let event = event_of(place.topic, message.key(), &envelope, decoded);
+        if is_parked {
+            let (key, payload) = (message.key(), message.payload());
+            let (key, payload) = (key.map(<[u8]>::to_vec), payload.map(<[u8]>::to_vec));
+            let event = event.as_ref().ok().cloned();
+            self.story.parked.insert(place, LogRecord { key, payload, subject, event });
+        }
+        match event {
             Ok(event) => {
                 if let Some(ledger) = self.ledger.as_mut() {
                     ledger.found(place, &event);
                 }
                 self.story.tell(place, event);
             }
-            Err(_) => {
-                let headers = message.headers().into_iter();
-                let headers = headers.flat_map(|all| all.iter().map(|one| (one.key, one.value)));
-                self.story.undecodable.push((place, Envelope::read(headers).event_type));
-            }
+            Err(why) => self.story.tell_unreadable(place, message.key(), why),
         }
         Ok(())
     }
+
+    /// Offsets are handed out without holes: what is missing was compacted away.
+    fn note_hole(&mut self, place: Place) {
+        let partition = (place.topic, place.partition);
+        let next = self.next.insert(partition, place.offset + 1).unwrap_or_default();
+        if place.offset > next {
+            self.story.compacted.insert(partition);
+        }
+    }
+}
+
+fn place(topic: Topic, message: &BorrowedMessage<'_>) -> Place {
+    Place { topic, partition: message.partition(), offset: message.offset() }
 }
 
 /// The log is whole and the projection stands within it.

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use events_schema::{EventType, Topic};
+use events_schema::Topic;
 
 use super::compare::{Compared, Difference};
+use super::parked;
 use super::projection::Projection;
 use super::story::View;
 use crate::exit::Outcome;
@@ -16,6 +17,9 @@ pub(super) struct Report {
     /// Per topic: records up to the positions, and how many positions there are.
     topics: BTreeMap<Topic, (i64, usize)>,
     parked: usize,
+    /// Of them: on the database's word, and no longer in the log.
+    unproven: usize,
+    lost: usize,
     pending: usize,
     pub(super) tables: Vec<(&'static str, Compared)>,
     log: Compared,
@@ -33,15 +37,25 @@ impl Report {
         let mut log = Compared::default();
         projection.broken_invariants(view).into_iter().for_each(|broken| log.add(broken));
         unreadable(projection, view).for_each(|place| log.add(place));
+        let judged = parked::judge(projection, view);
+        judged.unjustified.into_iter().for_each(|unjustified| log.add(unjustified));
         Self {
             projection,
             topics,
             parked: view.stand.parked.len(),
+            unproven: judged.unproven,
+            lost: judged.lost,
             pending: view.stand.outbox.values().map(Vec::len).sum(),
             tables: Vec::new(),
             log,
             took: Duration::ZERO,
         }
+    }
+
+    fn parked_line(&self) -> String {
+        let unproven = counted(self.unproven as u64, "on the database's word");
+        let lost = counted(self.lost as u64, "cannot be compared: compacted away");
+        format!("  {:<16} {:>10}{unproven}{lost}", "parked", self.parked)
     }
 
     pub(super) fn differing(&self) -> u64 {
@@ -58,7 +72,7 @@ impl Report {
             let name = topic.name();
             out(format!("  {name:<16} {records:>10} records folded from {partitions} partitions"))?;
         }
-        out(format!("  {:<16} {:>10}", "parked", self.parked))?;
+        out(self.parked_line())?;
         if self.pending > 0 {
             out(format!(
                 "  {:<16} {:>10} facts are still to be published",
@@ -67,7 +81,8 @@ impl Report {
         }
         for (name, found) in &self.tables {
             let (rows, differing) = (found.rows, found.differing);
-            out(format!("  {name:<16} {rows:>10} rows compared, {differing} differ"))?;
+            let lost = counted(found.lost, "cannot be compared: compacted away");
+            out(format!("  {name:<16} {rows:>10} rows compared, {differing} differ{lost}"))?;
         }
         let all = self.tables.iter().map(|(_, found)| found).chain([&self.log]);
         for found in all {
@@ -86,17 +101,18 @@ impl Report {
     }
 }
 
-/// Records that the projection has passed and not parked, though nobody can read them. A type that
-/// it does not heed it never decodes.
+fn counted(count: u64, what: &str) -> String {
+    if count == 0 { String::new() } else { format!(", {count} {what}") }
+}
+
+/// Records that the projection has passed and not parked, though nobody can read them.
 fn unreadable(projection: Projection, view: View<'_>) -> impl Iterator<Item = Difference> {
-    let undecodable = view.story.undecodable.iter();
-    let passed = undecodable.filter(move |(place, event_type)| {
-        let ours = event_type.as_deref().map(EventType::from_full_name);
-        let heeded = ours.is_none_or(|ours| ours.is_some_and(|ours| projection.heeds(ours)));
-        heeded && view.has_seen(*place) && projection.topics().contains(&place.topic)
+    let passed = view.story.unreadable.iter().filter(move |(place, record)| {
+        let reads = projection.topics().contains(&place.topic);
+        reads && record.concerns(projection) && view.has_seen(**place)
     });
-    passed.map(|(place, _)| {
-        let what = "it cannot be decoded and is not parked".to_owned();
+    passed.map(|(place, record)| {
+        let what = format!("{} and it is not parked", record.why);
         Difference::invariant("record", place, what)
     })
 }

@@ -18,6 +18,8 @@ pub(super) struct Row {
     /// The line of an order; else 0.
     pub(super) number: i32,
     pub(super) cells: Vec<Option<String>>,
+    /// The log no longer says whether there is such a row, nor what it holds.
+    pub(super) is_lost: bool,
 }
 
 /// What a table should hold, by key in byte order.
@@ -25,7 +27,12 @@ pub(super) type Rows<'a> = Box<dyn Iterator<Item = Row> + Send + 'a>;
 
 impl Row {
     pub(super) fn new(key: impl ToString, cells: Vec<Option<String>>) -> Self {
-        Self { key: key.to_string(), number: 0, cells }
+        Self { key: key.to_string(), number: 0, cells, is_lost: false }
+    }
+
+    /// A row of which the log no longer says anything.
+    pub(super) fn lost(key: impl ToString) -> Self {
+        Self { is_lost: true, ..Self::new(key, Vec::new()) }
     }
 }
 
@@ -60,6 +67,7 @@ pub(super) fn line_rows(order: impl ToString, lines: &[OrderLine]) -> Vec<Row> {
         key: order.clone(),
         number,
         cells: vec![cell(&line.sku), cell(line.quantity.get()), cell(price(line))],
+        is_lost: false,
     };
     (0..).zip(lines).map(row).collect()
 }

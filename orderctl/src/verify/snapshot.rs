@@ -8,6 +8,7 @@ use events_schema::wire::SchemaId;
 use events_schema::{Event, OrderId, Topic};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
+use super::parked::Parked;
 use super::projection::Projection;
 use super::story::{Place, Stand};
 use crate::decoding::Decoding;
@@ -81,10 +82,8 @@ pub(super) async fn stored(
         rows(snapshot, projection, "topic, partition, topic_id, next_offset FROM", "positions")
             .await
             .with_context(context)?;
-    let parked: Vec<(String, i32, i64)> =
-        rows(snapshot, projection, "topic, partition, record_offset FROM", "parked")
-            .await
-            .with_context(context)?;
+    let parked: Vec<ParkedRow> =
+        rows(snapshot, projection, ParkedRow::COLUMNS, "parked").await.with_context(context)?;
     let outbox: Vec<(Vec<u8>,)> =
         rows(snapshot, projection, "payload FROM", "outbox").await.with_context(context)?;
 
@@ -96,13 +95,38 @@ pub(super) async fn stored(
             ids.push((topic, id));
         }
     }
-    let place = |(topic, partition, offset): (String, i32, i64)| {
-        names.get(&topic).map(|topic| Place { topic: *topic, partition, offset })
-    };
-    stand.parked = parked.into_iter().filter_map(place).collect();
+    for row in parked {
+        match names.get(&row.topic) {
+            None => stand.strays.push(row.topic),
+            Some(topic) => drop(stand.parked.insert(row.place(*topic), row.parked())),
+        }
+    }
     ids.sort_unstable();
     ids.dedup();
     Ok((Stored { stand, outbox: outbox.into_iter().map(|row| row.0).collect() }, ids))
+}
+
+#[derive(sqlx::FromRow)]
+struct ParkedRow {
+    id: i64,
+    topic: String,
+    partition: i32,
+    record_offset: i64,
+    cause: String,
+    record_key: Option<Vec<u8>>,
+    payload: Option<Vec<u8>>,
+}
+
+impl ParkedRow {
+    const COLUMNS: &str = "id, topic, partition, record_offset, cause, record_key, payload FROM";
+
+    fn place(&self, topic: Topic) -> Place {
+        Place { topic, partition: self.partition, offset: self.record_offset }
+    }
+
+    fn parked(self) -> Parked {
+        Parked { id: self.id, cause: self.cause, key: self.record_key, payload: self.payload }
+    }
 }
 
 /// The schema's name is a constant of ours, quoted because it may hold a hyphen.

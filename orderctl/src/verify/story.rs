@@ -6,6 +6,10 @@ use std::fmt;
 
 use events_schema::{Event, OrderId, ProductUpserted, Sku, StockReceived, Topic};
 
+use super::parked::Parked;
+use super::record::{LogRecord, Unreadable};
+use super::row::Row;
+
 /// Where a record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct Place {
@@ -31,10 +35,14 @@ pub(super) struct Told {
 #[derive(Debug, Default)]
 pub(super) struct Story {
     pub(super) orders: BTreeMap<OrderId, Vec<Told>>,
-    products: BTreeMap<Sku, Vec<(Place, ProductUpserted)>>,
-    stock: Vec<(Place, StockReceived)>,
-    /// Records that cannot be decoded, with the type in their headers.
-    pub(super) undecodable: Vec<(Place, Option<String>)>,
+    /// Without the event where nobody can read it.
+    products: BTreeMap<Sku, Vec<(Place, Option<ProductUpserted>)>>,
+    pub(super) stock: Vec<(Place, StockReceived)>,
+    pub(super) unreadable: BTreeMap<Place, Unreadable>,
+    /// What stands where some projection has parked a record.
+    pub(super) parked: HashMap<Place, LogRecord>,
+    /// Partitions that compaction has taken records from.
+    pub(super) compacted: HashSet<(Topic, i32)>,
 }
 
 impl Story {
@@ -42,8 +50,8 @@ impl Story {
     pub(super) fn tell(&mut self, place: Place, event: Event) {
         let order_id = match event {
             Event::ProductUpserted(event) => {
-                self.products.entry(event.sku.clone()).or_default().push((place, event));
-                return;
+                let records = self.products.entry(event.sku.clone()).or_default();
+                return records.push((place, Some(event)));
             }
             Event::StockReceived(event) => return self.stock.push((place, event)),
             Event::OrderPlaced(ref event) => event.order_id,
@@ -54,6 +62,15 @@ impl Story {
         };
         self.orders.entry(order_id).or_default().push(Told { place, event: Box::new(event) });
     }
+
+    /// Takes in a record that is no event, under its key.
+    pub(super) fn tell_unreadable(&mut self, place: Place, key: Option<&[u8]>, what: Unreadable) {
+        let sku = key.and_then(|key| std::str::from_utf8(key).ok()?.parse().ok());
+        if let Some(sku) = sku.filter(|_| place.topic == Topic::Products) {
+            self.products.entry(sku).or_default().push((place, None));
+        }
+        self.unreadable.insert(place, what);
+    }
 }
 
 /// What a projection says of itself, all in one snapshot.
@@ -61,7 +78,9 @@ impl Story {
 pub(super) struct Stand {
     /// The next offset of every partition.
     pub(super) positions: BTreeMap<(Topic, i32), i64>,
-    pub(super) parked: HashSet<Place>,
+    pub(super) parked: BTreeMap<Place, Parked>,
+    /// Topics of parked rows that it does not read.
+    pub(super) strays: Vec<String>,
     /// Facts that are decided but may not be in the log yet.
     pub(super) outbox: HashMap<OrderId, Vec<Event>>,
 }
@@ -76,8 +95,13 @@ pub(super) struct View<'a> {
 impl<'a> View<'a> {
     /// Below the position, and not parked.
     pub(super) fn has_seen(&self, place: Place) -> bool {
+        self.has_passed(place) && !self.stand.parked.contains_key(&place)
+    }
+
+    /// Below the position.
+    pub(super) fn has_passed(&self, place: Place) -> bool {
         let position = self.stand.positions.get(&(place.topic, place.partition));
-        position.is_some_and(|next| place.offset < *next) && !self.stand.parked.contains(&place)
+        position.is_some_and(|next| place.offset < *next)
     }
 
     /// The events of an order that it has seen.
@@ -86,12 +110,24 @@ impl<'a> View<'a> {
         told.iter().filter(move |told| view.has_seen(told.place))
     }
 
-    /// The last record of each SKU that it has seen, in SKU order.
-    pub(super) fn products(&self) -> impl Iterator<Item = &'a ProductUpserted> + 'a {
+    /// The row of each SKU, in SKU order: what the last record says that it has seen. Where only
+    /// others are left of a SKU, compaction may have taken that one away: whatever Postgres holds
+    /// of it cannot be compared.
+    pub(super) fn products(
+        &self,
+        cells: impl Fn(&ProductUpserted) -> Vec<Option<String>> + Send + 'a,
+    ) -> impl Iterator<Item = Row> + Send + 'a {
         let view = *self;
-        self.story.products.values().filter_map(move |records| {
-            let seen = records.iter().rfind(|(place, _)| view.has_seen(*place));
-            seen.map(|(_, product)| product)
+        self.story.products.iter().filter_map(move |(sku, records)| {
+            let seen = records.iter().rev().filter(|(place, _)| view.has_seen(*place));
+            let last = seen.filter_map(|(_, product)| product.as_ref()).next();
+            let is_compacted = |(place, _): &(Place, _)| {
+                view.story.compacted.contains(&(place.topic, place.partition))
+            };
+            match last {
+                Some(product) => Some(Row::new(sku, cells(product))),
+                None => records.iter().any(is_compacted).then(|| Row::lost(sku)),
+            }
         })
     }
 

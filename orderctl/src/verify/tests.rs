@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 
-use events_schema::Topic;
+use events_schema::{Event, Topic};
 use sqlx::PgPool;
 
 use super::*;
 use crate::log::Span;
 use crate::testing::schema;
+use crate::testing::{encoder, placed, product};
 use fixture::{MIGRATIONS, POSITIONS, prepared, run, story};
-use story::{Place, Stand};
+use record::{LogRecord, Unreadable};
+use story::{Place, Stand, Story};
 
 /// Every difference of a projection, as it is printed.
 async fn differences(pool: &PgPool, projection: Projection, story: &Story) -> Vec<String> {
@@ -40,7 +42,7 @@ async fn rows_that_the_log_explains_are_not_reported(pool: PgPool) {
 }
 
 /// What is done by hand, and what verify says of it.
-const TAMPERED: [(Projection, &str, &str); 17] = [
+const TAMPERED: [(Projection, &str, &str); 18] = [
     (
         Projection::Inventory,
         "UPDATE inventory.stock SET available = 7 WHERE sku = 'a'",
@@ -50,6 +52,11 @@ const TAMPERED: [(Projection, &str, &str); 17] = [
         Projection::Inventory,
         "DELETE FROM inventory.stock WHERE sku = 'b'",
         "inventory.stock b  the log has this row, Postgres does not",
+    ),
+    (
+        Projection::Inventory,
+        "DELETE FROM inventory.stock WHERE available = 0",
+        "inventory.stock c  the log has this row, Postgres does not",
     ),
     (
         Projection::Inventory,
@@ -87,7 +94,7 @@ const TAMPERED: [(Projection, &str, &str); 17] = [
         Projection::ConfirmationEmail,
         "UPDATE \"confirmation-email\".orders SET email = 'x@y.z'
         WHERE total_minor = 250 AND name = 'Customer 2'",
-        "confirmation-email.orders 00000000-0000-0000-0000-000000000002  email: differs",
+        "confirmation-email.orders 00000000-0000-0000-0000-000000000002 customer-2  email: differs",
     ),
     (
         Projection::ConfirmationEmail,
@@ -161,29 +168,65 @@ async fn restored(pool: &PgPool) {
 #[sqlx::test]
 async fn a_parked_record_is_left_out_of_its_projection_only(pool: PgPool) {
     prepared(&pool).await;
-    run(
-        &pool,
-        "INSERT INTO analytics.parked
-        (topic, partition, record_offset, cause, detail, headers, recorded_at)
-        VALUES ('orders', 1, 0, 'c', 'd', '[]', now())",
-    )
-    .await;
-    let found = differences(&pool, Projection::Analytics, &story()).await;
+    let mut story = story();
+    let event = Event::from(placed(6));
+    let record = LogRecord {
+        key: Some(event.key().into()),
+        payload: Some(encoder().encode(&event, vec![]).unwrap()),
+        subject: Some(event.subject()),
+        event: Some(event),
+    };
+    let sql = "INSERT INTO analytics.parked (topic, partition, record_offset, cause, detail, \
+               record_key, payload, headers, recorded_at)
+        VALUES ('orders', 1, 0, 'refused-by-database', 'd', $1, $2, '[]', now())";
+    let query = sqlx::query(sql).bind(&record.key).bind(&record.payload);
+    query.execute(&pool).await.unwrap();
+    story.parked.insert(Place { topic: Topic::Orders, partition: 1, offset: 0 }, record);
+    let found = differences(&pool, Projection::Analytics, &story).await;
     let of_six = "analytics.customers customer-6 USD  Postgres has this row, the log does not";
     assert!(found.iter().any(|line| line.contains(of_six)), "{found:#?}");
-    assert!(differences(&pool, Projection::Inventory, &story()).await.is_empty());
+    assert!(!found.iter().any(|line| line.contains("analytics.parked")), "{found:#?}");
+    assert!(differences(&pool, Projection::Inventory, &story).await.is_empty());
+
+    run(&pool, "UPDATE analytics.parked SET payload = '\\x00'").await;
+    let found = differences(&pool, Projection::Analytics, &story).await;
+    let named = "analytics.parked orders:1@0  its bytes in the log are others";
+    assert!(found.iter().any(|line| line.contains(named)), "{found:#?}");
 }
 
 #[sqlx::test]
 async fn a_record_that_nobody_can_read_must_be_parked(pool: PgPool) {
     prepared(&pool).await;
-    let mut story = story();
     let place = Place { topic: Topic::Orders, partition: 0, offset: 5 };
-    story.undecodable.push((place, Some("orderflow.OrderCancelRequested".to_owned())));
-    let line = "  ! inventory.record orders:0@5  it cannot be decoded and is not parked";
-    assert_eq!(differences(&pool, Projection::Inventory, &story).await, [line]);
+    let with = |claimed: &str, why| {
+        let mut story = story();
+        let claimed = Some(claimed.to_owned());
+        story.tell_unreadable(place, None, Unreadable { claimed, why });
+        story
+    };
+    let request = with("orderflow.OrderCancelRequested", "it cannot be decoded");
+    let line = "  ! inventory.record orders:0@5  it cannot be decoded and it is not parked";
+    assert_eq!(differences(&pool, Projection::Inventory, &request).await, [line]);
     // It heeds no requests, so it never looked.
-    assert!(differences(&pool, Projection::ConfirmationEmail, &story).await.is_empty());
+    assert!(differences(&pool, Projection::ConfirmationEmail, &request).await.is_empty());
+
+    let unknown = with("orderflow.OrderTeleported", "nobody knows its type");
+    let line =
+        "  ! confirmation-email.record orders:0@5  nobody knows its type and it is not parked";
+    assert_eq!(differences(&pool, Projection::ConfirmationEmail, &unknown).await, [line]);
+}
+
+#[sqlx::test]
+async fn a_product_of_which_compaction_left_only_later_records_is_not_compared(pool: PgPool) {
+    prepared(&pool).await;
+    run(&pool, "INSERT INTO analytics.products VALUES ('z', 'Zest', 'GROCERY')").await;
+    let mut story = story();
+    let unseen = Place { topic: Topic::Products, partition: 0, offset: 9 };
+    story.tell(unseen, product("z", "Zebra").into());
+    let named = "  ! analytics.products z  Postgres has this row, the log does not";
+    assert_eq!(differences(&pool, Projection::Analytics, &story).await, [named]);
+    story.compacted.insert((Topic::Products, 0));
+    assert!(differences(&pool, Projection::Analytics, &story).await.is_empty());
 }
 
 #[test]

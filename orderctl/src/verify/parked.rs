@@ -1,0 +1,179 @@
+//! Whether the log justifies what a projection has parked: the record stands there, byte for byte,
+//! and there is a reason to park it. Decides nothing that the log does not say.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use events_schema::{Event, OrderPlaced, Sku, StockReceived, Topic};
+
+use super::compare::Difference;
+use super::inventory;
+use super::projection::Projection;
+use super::record::LogRecord;
+use super::story::{Place, View};
+
+/// A row of `parked`.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Parked {
+    /// Rows are numbered as they were parked.
+    pub(super) id: i64,
+    pub(super) cause: String,
+    pub(super) key: Option<Vec<u8>>,
+    pub(super) payload: Option<Vec<u8>>,
+}
+
+/// The words that consumers give for what is no fault of the record's bytes.
+const BLOCKED: &str = "blocked";
+const REFUSED_BY_DATABASE: &str = "refused-by-database";
+const STOCK_BELOW_ZERO: &str = "stock-below-zero";
+const QUANTITY_BEYOND_RANGE: &str = "quantity-beyond-range";
+const TOTAL_MISMATCH: &str = "total-mismatch";
+
+/// What was found of a projection's parked rows.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    pub(super) unjustified: Vec<Difference>,
+    /// Only the database can say why: taken on its word.
+    pub(super) unproven: usize,
+    /// Compaction took the record out of the log.
+    pub(super) lost: usize,
+}
+
+/// Judges every parked row.
+pub(super) fn judge(projection: Projection, view: View<'_>) -> Judged {
+    let court = Court { projection, view, heads: heads(view), reserved: reserved(view) };
+    let mut judged = Judged::default();
+    for (place, row) in &view.stand.parked {
+        match court.objection(*place, row) {
+            Ok(Grounds::Proven) => {}
+            Ok(Grounds::Unproven) => judged.unproven += 1,
+            Ok(Grounds::Lost) => judged.lost += 1,
+            Err(what) => {
+                judged.unjustified.push(Difference::invariant("parked", place, what.to_owned()));
+            }
+        }
+    }
+    let stray = |topic| Difference::invariant("parked", topic, "it reads no such topic".to_owned());
+    judged.unjustified.extend(view.stand.strays.iter().map(stray));
+    judged
+}
+
+enum Grounds {
+    Proven,
+    Unproven,
+    Lost,
+}
+
+struct Court<'a> {
+    projection: Projection,
+    view: View<'a>,
+    heads: HashMap<(Topic, &'a str), i64>,
+    /// Units of a SKU that were ever reserved.
+    reserved: BTreeMap<Sku, i64>,
+}
+
+/// The first parked row of each subject that later records wait behind.
+fn heads<'a>(view: View<'a>) -> HashMap<(Topic, &'a str), i64> {
+    let mut heads = HashMap::new();
+    for (place, row) in &view.stand.parked {
+        let record = view.story.parked.get(place);
+        let subject = record.and_then(|record| record.subject.as_deref());
+        // A sum needs no order: behind a write-off nothing waits.
+        let is_write_off = row.cause == STOCK_BELOW_ZERO && place.topic == Topic::Stock;
+        if let Some(subject) = subject.filter(|_| !is_write_off) {
+            let head = heads.entry((place.topic, subject)).or_insert(row.id);
+            *head = row.id.min(*head);
+        }
+    }
+    heads
+}
+
+fn reserved(view: View<'_>) -> BTreeMap<Sku, i64> {
+    let asked = view.stand.parked.values().any(|row| row.cause == STOCK_BELOW_ZERO);
+    if asked { inventory::reserved(view) } else { BTreeMap::new() }
+}
+
+impl Court<'_> {
+    fn objection(&self, place: Place, row: &Parked) -> Result<Grounds, &'static str> {
+        if !self.view.has_passed(place) {
+            return Err("it is parked and stands behind the position");
+        }
+        let Some(record) = self.view.story.parked.get(&place) else {
+            let partition = (place.topic, place.partition);
+            let is_compacted = self.view.story.compacted.contains(&partition);
+            return is_compacted.then_some(Grounds::Lost).ok_or("it is parked and not in the log");
+        };
+        if (&record.key, &record.payload) != (&row.key, &row.payload) {
+            return Err("its bytes in the log are others than those that are parked");
+        }
+        if row.cause == REFUSED_BY_DATABASE {
+            return Ok(Grounds::Unproven);
+        }
+        let justified = match row.cause.as_str() {
+            BLOCKED => self.waits(place, row, record),
+            cause => self.is_unreadable(place) || self.breaks_rule(cause, place, record),
+        };
+        justified.then_some(Grounds::Proven).ok_or("nothing in the log justifies that it is parked")
+    }
+
+    /// Behind an earlier parked record of its subject.
+    fn waits(&self, place: Place, row: &Parked, record: &LogRecord) -> bool {
+        let subject = record.subject.as_deref();
+        let head = subject.and_then(|subject| self.heads.get(&(place.topic, subject)));
+        head.is_some_and(|head| *head < row.id)
+    }
+
+    fn is_unreadable(&self, place: Place) -> bool {
+        let unreadable = self.view.story.unreadable.get(&place);
+        unreadable.is_some_and(|record| record.concerns(self.projection))
+    }
+
+    fn breaks_rule(&self, cause: &str, place: Place, record: &LogRecord) -> bool {
+        match (self.projection, cause, &record.event) {
+            (Projection::Inventory, STOCK_BELOW_ZERO, Some(Event::StockReceived(event))) => {
+                self.may_be_too_much(place, event)
+            }
+            // Only after the tables were restored from a copy: the log does not say what was there.
+            (Projection::Inventory, STOCK_BELOW_ZERO, Some(Event::OrderConfirmed(_))) => true,
+            (Projection::Inventory, QUANTITY_BEYOND_RANGE, Some(Event::OrderPlaced(event))) => {
+                is_beyond_range(event)
+            }
+            (Projection::Analytics, TOTAL_MISMATCH, Some(Event::OrderPlaced(event))) => {
+                is_mismatch(event)
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether a write-off can have met less than it takes. The log does not say when orders were
+    /// decided between two stock records: at worst all of them before.
+    fn may_be_too_much(&self, place: Place, event: &StockReceived) -> bool {
+        let mut known = HashSet::new();
+        let earlier = self.view.story.stock.iter().filter(|(at, other)| {
+            let is_before = at.partition == place.partition && at.offset < place.offset;
+            is_before && other.sku == event.sku && self.view.has_seen(*at)
+        });
+        let received = earlier.filter(|(_, other)| known.insert(other.event_id));
+        let received: i64 = received.map(|(_, other)| i64::from(other.delta.get())).sum();
+        let reserved = self.reserved.get(&event.sku).copied().unwrap_or_default();
+        received - reserved + i64::from(event.delta.get()) < 0
+    }
+}
+
+fn is_beyond_range(event: &OrderPlaced) -> bool {
+    let mut sums = BTreeMap::<&Sku, i64>::new();
+    for line in &event.lines {
+        *sums.entry(&line.sku).or_default() += i64::from(line.quantity.get());
+    }
+    sums.into_values().any(|sum| sum > i64::from(i32::MAX))
+}
+
+fn is_mismatch(event: &OrderPlaced) -> bool {
+    let amount = |line: &events_schema::OrderLine| {
+        i128::from(line.unit_price_minor.get()) * i128::from(line.quantity.get())
+    };
+    event.lines.iter().map(amount).sum::<i128>() != i128::from(event.total_minor.get())
+}
+
+#[cfg(test)]
+#[path = "parked_tests.rs"]
+mod tests;
