@@ -54,10 +54,11 @@ impl<'a> Fate<'a> {
             Event::OrderRejected(event) if is_known || self.saw_placed(&event.customer_id) => {
                 self.rejected.get_or_insert(event);
             }
-            Event::OrderCancelled(event) if is_known || self.saw_request(&event.customer_id) => {
-                if self.cancelled_by(&event.customer_id).is_none() {
-                    self.cancellations.push(event);
-                }
+            Event::OrderCancelled(event)
+                if (is_known || self.saw_request(&event.customer_id))
+                    && self.cancelled_by(&event.customer_id).is_none() =>
+            {
+                self.cancellations.push(event);
             }
             _ => {}
         }

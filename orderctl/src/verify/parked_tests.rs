@@ -40,24 +40,17 @@ impl Bench {
         let event = event.into();
         self.story.tell(at, event.clone());
         let payload = encoder().encode(&event, vec![]).unwrap();
-        self.keep(at, cause, event.key().to_owned(), payload, Some(event));
+        let (key, payload) = (Some(event.key().into()), Some(payload));
+        let subject = Some(event.subject());
+        self.keep(at, cause, LogRecord { key, payload, subject, event: Some(event) });
         self
     }
 
-    fn keep(
-        &mut self,
-        at: Place,
-        cause: &str,
-        key: String,
-        payload: Vec<u8>,
-        event: Option<Event>,
-    ) {
-        let (key, payload) = (Some(key.into_bytes()), Some(payload));
+    fn keep(&mut self, at: Place, cause: &str, record: LogRecord) {
         let (id, cause) = (1 + self.stand.parked.len() as i64, cause.to_owned());
-        let row = Parked { id, cause, key: key.clone(), payload: payload.clone() };
-        self.stand.parked.insert(at, row);
-        let subject = event.as_ref().map_or(Some("s".to_owned()), |e| Some(e.subject()));
-        self.story.parked.insert(at, LogRecord { key, payload, subject, event });
+        let (key, payload) = (record.key.clone(), record.payload.clone());
+        self.stand.parked.insert(at, Parked { id, cause, key, payload });
+        self.story.parked.insert(at, record);
     }
 
     fn judged(&self, projection: Projection) -> Judged {
@@ -96,7 +89,8 @@ fn a_record_that_nobody_can_read_justifies_its_row_where_it_has_to_be_read() {
     let mut bench = Bench::of([]);
     let (claimed, why) = (Some(claimed.to_owned()), "it cannot be decoded");
     bench.story.tell_unreadable(at, None, Unreadable { claimed, why });
-    bench.keep(at, "undecodable", "k".to_owned(), b"nonsense".to_vec(), None);
+    let payload = Some(b"nonsense".to_vec());
+    bench.keep(at, "undecodable", LogRecord { key: None, payload, subject: None, event: None });
     bench.is_justified(Projection::Inventory);
     bench.is_named(Projection::ConfirmationEmail, UNJUSTIFIED);
 }

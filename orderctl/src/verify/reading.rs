@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 
 use events_schema::envelope::Envelope;
 use events_schema::registry::RegistryError;
+use events_schema::topics::Retention;
 use events_schema::wire::SchemaId;
 use events_schema::{Event, Topic};
 use rdkafka::Message;
@@ -97,11 +98,11 @@ impl Reading<'_> {
         Ok(())
     }
 
-    /// Offsets are handed out without holes: what is missing was compacted away.
+    /// Offsets are handed out without holes: what is missing of a compacted topic was taken away.
     fn note_hole(&mut self, place: Place) {
         let partition = (place.topic, place.partition);
         let next = self.next.insert(partition, place.offset + 1).unwrap_or_default();
-        if place.offset > next {
+        if place.offset > next && place.topic.retention() == Retention::Compacted {
             self.story.compacted.insert(partition);
         }
     }
@@ -133,4 +134,24 @@ pub(super) fn complete(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_hole_in_a_compacted_topic_tells_of_compaction() {
+        let compacted = |topic, offsets: &[i64]| {
+            let mut reading = Reading::new(None);
+            let places =
+                offsets.iter().map(|offset| Place { topic, partition: 2, offset: *offset });
+            places.for_each(|place| reading.note_hole(place));
+            reading.story.compacted.contains(&(topic, 2))
+        };
+        assert!(!compacted(Topic::Products, &[0, 1, 2]));
+        assert!(compacted(Topic::Products, &[0, 1, 3]));
+        assert!(compacted(Topic::Products, &[1]));
+        assert!(!compacted(Topic::Orders, &[0, 1, 3]));
+    }
 }

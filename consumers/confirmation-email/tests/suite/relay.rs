@@ -50,20 +50,22 @@ async fn accept(listener: TcpListener, server: String, loses: Arc<AtomicBool>) {
 }
 
 async fn carry(mut client: TcpStream, mut server: TcpStream, loses: Arc<AtomicBool>) {
-    let (mut asked, mut answered) = ([0; 16 << 10], [0; 16 << 10]);
+    let (mut asked, mut answered) = (Vec::new(), Vec::new());
     let mut lost = false;
     loop {
         tokio::select! {
-            Ok(count @ 1..) = client.read(&mut asked) => {
-                let is_commit = asked[..count].windows(6).any(|text| text == b"COMMIT");
+            Ok(1..) = client.read_buf(&mut asked) => {
+                let is_commit = asked.windows(6).any(|text| text == b"COMMIT");
                 lost |= is_commit && loses.swap(false, Ordering::SeqCst);
-                server.write_all(&asked[..count]).await.unwrap();
+                server.write_all(&asked).await.unwrap();
+                asked.clear();
             }
-            Ok(count @ 1..) = server.read(&mut answered) => {
+            Ok(1..) = server.read_buf(&mut answered) => {
                 if lost {
                     return;
                 }
-                client.write_all(&answered[..count]).await.unwrap();
+                client.write_all(&answered).await.unwrap();
+                answered.clear();
             }
             else => return,
         }
