@@ -6,7 +6,7 @@ use events_schema::{
     Event, EventId, OrderCancelRequested, OrderId, OrderLine, OrderPlaced, ProductUpserted,
     Shortage, Sku, StockLine, StockReceived, Timestamp,
 };
-use runtime::{Batch, Decision, Delivered, FollowUp, Rejection, Source};
+use runtime::{Batch, Decision, Delivered, FollowUp, Later, Rejection, Source};
 
 use crate::order::{Order, Place, Placed, Status};
 
@@ -75,7 +75,7 @@ pub fn decide(state: State, batch: &Batch) -> Decision<Change> {
 enum Verdict {
     Applied,
     Duplicate,
-    Rejected { cause: &'static str, detail: String },
+    Rejected { cause: &'static str, detail: String, later: Later },
 }
 
 /// The state while a batch is being decided, and what has changed so far.
@@ -106,8 +106,8 @@ impl Desk {
         match verdict {
             Verdict::Applied => {}
             Verdict::Duplicate => self.decision.duplicates.push(source),
-            Verdict::Rejected { cause, detail } => {
-                self.decision.rejections.push(Rejection { source, cause, detail });
+            Verdict::Rejected { cause, detail, later } => {
+                self.decision.rejections.push(Rejection { source, cause, detail, later });
             }
         }
     }
@@ -125,7 +125,8 @@ impl Desk {
         }
         let Some(wanted) = per_sku(&event.lines) else {
             let detail = format!("order {} asks for too many units of one SKU", event.order_id);
-            return Verdict::Rejected { cause: QUANTITY_BEYOND_RANGE, detail };
+            let (cause, later) = (QUANTITY_BEYOND_RANGE, Later::Parks);
+            return Verdict::Rejected { cause, detail, later };
         };
         let shortages = self.shortages(&wanted);
         let status = if shortages.is_empty() { Status::Confirmed } else { Status::Rejected };
@@ -172,7 +173,9 @@ impl Desk {
         let available = self.available(&event.sku);
         if available + delta < 0 {
             let detail = format!("{} has {available}, the record takes {}", event.sku, -delta);
-            return Verdict::Rejected { cause: STOCK_BELOW_ZERO, detail };
+            // A sum needs no order: what is received later is there to be sold.
+            let (cause, later) = (STOCK_BELOW_ZERO, Later::Flows);
+            return Verdict::Rejected { cause, detail, later };
         }
         self.shift(&event.sku, delta);
         self.state.receipts.insert(event.event_id);

@@ -61,7 +61,7 @@ async fn settle<P: Projection>(
     records: &mut [Record],
     batch: &mut Batch,
 ) -> Result<Outcomes, StoreError> {
-    let mut parking = Parking::probe(conn, records).await?;
+    let mut parking = Parking::probe(conn, bench.names, records).await?;
     loop {
         let reasons = parking.sift(records);
         take(records, &reasons, batch);
@@ -78,7 +78,7 @@ async fn settle<P: Projection>(
             P::save(conn, &decision.changes).await?;
         }
         outbox::save(conn, bench, &decision.follow_ups).await?;
-        parking.save(conn, bench.names, records, &reasons).await?;
+        Parking::save(conn, bench.names, records, &reasons).await?;
         let rejected = reasons.iter().flatten().count();
         let duplicate = decision.duplicates.len();
         return Ok(Outcomes {

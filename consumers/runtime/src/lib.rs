@@ -28,6 +28,6 @@ mod worker;
 pub use error::StoreError;
 pub use migrate::migrate;
 pub use projection::{
-    Batch, Decision, Delivered, FollowUp, Offset, Partition, Projection, Rejection, Source,
+    Batch, Decision, Delivered, FollowUp, Later, Offset, Partition, Projection, Rejection, Source,
 };
 pub use serve::{Beside, main, main_with};

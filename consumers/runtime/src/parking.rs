@@ -1,30 +1,34 @@
 //! Which records of a batch park, and their rows. A subject that has a parked record parks whole,
 //! so that its events are applied in order or not at all; everything else flows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use events_schema::Topic;
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
-use crate::projection::{Rejection, Source};
+use crate::projection::{Later, Rejection, Source};
 use crate::record::{Content, Record};
 use crate::topic_names::TopicNames;
 
 /// What parks of one batch.
 #[derive(Debug, Default)]
 pub(crate) struct Parking {
-    /// Subjects that had a parked record before this batch, and the first one's id.
-    blocked: HashMap<String, i64>,
-    /// What decide or the database said of records of this batch.
-    rejected: HashMap<Source, (&'static str, String)>,
+    /// Subjects that had a blocking record before this batch. Those of a topic: a SKU's stock and
+    /// its product have the same name, but no order between them.
+    blocked: HashSet<(Topic, String)>,
+    /// What decide said of records of this batch.
+    rejected: HashMap<Source, Reason>,
 }
 
 /// Why a record parks.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reason {
     pub cause: &'static str,
     pub detail: String,
+    /// What becomes of the later events of its subject.
+    pub later: Later,
     /// It is fine itself, but waits behind another one.
     pub waits: bool,
 }
@@ -33,117 +37,167 @@ impl Parking {
     /// Asks which of the batch's subjects have a parked record: one probe for the whole batch.
     pub(crate) async fn probe(
         conn: &mut PgConnection,
+        names: &TopicNames,
         records: &[Record],
     ) -> Result<Self, StoreError> {
-        let mut subjects: Vec<&str> = records.iter().filter_map(Record::subject).collect();
-        subjects.sort_unstable();
-        subjects.dedup();
-        let rows: Vec<(String, i64)> = sqlx::query_as(
-            "SELECT subject, min(id) FROM parked WHERE subject = ANY($1) GROUP BY subject",
+        let subjects: HashSet<(Topic, &str)> = records.iter().filter_map(subject_of).collect();
+        let (topics, subjects): (Vec<&str>, Vec<&str>) =
+            subjects.into_iter().map(|(topic, subject)| (names.name(topic), subject)).unzip();
+        let rows: Vec<(String, String)> = sqlx::query_as(
+            "SELECT topic, subject FROM unnest($1::text[], $2::text[]) AS batch (topic, subject)
+             WHERE EXISTS (SELECT FROM parked AS p WHERE p.blocks
+                           AND p.topic = batch.topic AND p.subject = batch.subject)",
         )
+        .bind(&topics)
         .bind(&subjects)
         .fetch_all(conn)
         .await?;
-        Ok(Self { blocked: rows.into_iter().collect(), rejected: HashMap::new() })
+        let key = |(topic, subject): (String, String)| Some((names.topic(&topic)?, subject));
+        Ok(Self { blocked: rows.into_iter().filter_map(key).collect(), rejected: HashMap::new() })
     }
 
     /// Records what decide refused.
     pub(crate) fn reject(&mut self, rejections: Vec<Rejection>) {
-        for Rejection { source, cause, detail } in rejections {
-            self.rejected.insert(source, (cause, detail));
+        for Rejection { source, cause, detail, later } in rejections {
+            self.rejected.insert(source, Reason { cause, detail, later, waits: false });
         }
     }
 
-    /// Why each record of the batch parks, in order; `None` where it does not.
+    /// Why each record of the batch parks, in order; `None` where it does not. What does not change
+    /// the projection cannot come too early for it: it never parks.
     pub(crate) fn sift(&self, records: &[Record]) -> Vec<Option<Reason>> {
-        let mut behind: Vec<&str> = Vec::new();
+        let mut blocked: HashSet<(Topic, &str)> =
+            self.blocked.iter().map(|(topic, subject)| (*topic, subject.as_str())).collect();
         let mut reasons = Vec::with_capacity(records.len());
         for record in records {
-            let subject = record.subject();
-            let waits =
-                subject.is_some_and(|s| self.blocked.contains_key(s) || behind.contains(&s));
-            let reason = if waits { Some(waiting()) } else { self.own_reason(record) };
-            if reason.is_some() && !waits {
-                behind.extend(subject);
+            let subject = subject_of(record);
+            let waits = subject.is_some_and(|subject| blocked.contains(&subject));
+            let reason = match &record.content {
+                Content::Irrelevant => None,
+                _ if waits => Some(waiting()),
+                content => {
+                    own_reason(content).or_else(|| self.rejected.get(&record.source).cloned())
+                }
+            };
+            if reason.as_ref().is_some_and(|reason| reason.later == Later::Parks) {
+                blocked.extend(subject);
             }
             reasons.push(reason);
         }
         reasons
     }
 
-    fn own_reason(&self, record: &Record) -> Option<Reason> {
-        let (cause, detail) = match (&record.content, self.rejected.get(&record.source)) {
-            (Content::Poison { cause, detail }, _) => (*cause, detail.clone()),
-            (_, Some((cause, detail))) => (*cause, detail.clone()),
-            _ => return None,
-        };
-        Some(Reason { cause, detail, waits: false })
-    }
-
     /// Writes the rows of what parks: first the causes, then what waits behind them.
     pub(crate) async fn save(
-        &self,
         conn: &mut PgConnection,
         names: &TopicNames,
         records: &[Record],
         reasons: &[Option<Reason>],
     ) -> Result<(), StoreError> {
-        let mut heads = self.blocked.clone();
+        let parked = || records.iter().zip(reasons).filter_map(|(r, why)| Some((r, why.as_ref()?)));
         for waits in [false, true] {
-            let chosen = records.iter().zip(reasons).filter_map(|(record, reason)| {
-                reason
-                    .as_ref()
-                    .filter(|reason| reason.waits == waits)
-                    .map(|reason| (record, reason))
-            });
-            for (record, reason) in chosen {
-                let head = record.subject().and_then(|subject| heads.get(subject).copied());
-                let blocked_by = head.filter(|_| waits);
-                let id = insert(conn, names, record, reason, blocked_by).await?;
-                if let Some(subject) = record.subject() {
-                    heads.entry(subject.to_owned()).or_insert(id);
-                }
+            let mut rows = Rows::default();
+            for (record, reason) in parked().filter(|(_, reason)| reason.waits == waits) {
+                rows.push(names, record, reason);
             }
+            rows.insert(conn, waits).await?;
         }
         Ok(())
     }
 }
 
-fn waiting() -> Reason {
-    let detail = "an earlier event of the same subject is parked".to_owned();
-    Reason { cause: "blocked", detail, waits: true }
+fn subject_of(record: &Record) -> Option<(Topic, &str)> {
+    record.subject().map(|subject| (record.source.topic, subject))
 }
 
-/// One statement per parked record: parking is the exception, and its ids must be in log order.
-async fn insert(
-    conn: &mut PgConnection,
-    names: &TopicNames,
-    record: &Record,
-    reason: &Reason,
-    blocked_by: Option<i64>,
-) -> Result<i64, StoreError> {
-    let (id,): (i64,) = sqlx::query_as(
-        "INSERT INTO parked (topic, partition, record_offset, subject, event_id, event_type, cause,
-                             detail, blocked_by, record_key, payload, headers, recorded_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-         RETURNING id",
-    )
-    .bind(names.name(record.source.topic))
-    .bind(record.source.partition.0)
-    .bind(record.source.offset.0)
-    .bind(record.subject())
-    .bind(record.envelope.event_id.map(|id| id.uuid()))
-    .bind(&record.envelope.event_type)
-    .bind(reason.cause)
-    .bind(&reason.detail)
-    .bind(blocked_by)
-    .bind(&record.raw.key)
-    .bind(&record.raw.payload)
-    .bind(headers(record))
-    .bind(record.recorded_at.to_utc())
-    .fetch_one(conn)
-    .await?;
-    Ok(id)
+fn own_reason(content: &Content) -> Option<Reason> {
+    let Content::Poison { cause, detail } = content else { return None };
+    Some(Reason { cause, detail: detail.clone(), later: Later::Parks, waits: false })
+}
+
+fn waiting() -> Reason {
+    let detail = "an earlier event of the same subject is parked".to_owned();
+    Reason { cause: "blocked", detail, later: Later::Parks, waits: true }
+}
+
+/// Rows of `parked`, column by column.
+#[derive(Default)]
+struct Rows<'a> {
+    topics: Vec<&'a str>,
+    partitions: Vec<i32>,
+    offsets: Vec<i64>,
+    subjects: Vec<Option<&'a str>>,
+    event_ids: Vec<Option<uuid::Uuid>>,
+    event_types: Vec<Option<&'a str>>,
+    causes: Vec<&'a str>,
+    details: Vec<String>,
+    blocks: Vec<bool>,
+    keys: Vec<Option<&'a [u8]>>,
+    payloads: Vec<Option<&'a [u8]>>,
+    headers: Vec<Value>,
+    recorded: Vec<chrono::DateTime<chrono::Utc>>,
+}
+
+impl<'a> Rows<'a> {
+    fn push(&mut self, names: &'a TopicNames, record: &'a Record, reason: &'a Reason) {
+        self.topics.push(names.name(record.source.topic));
+        self.partitions.push(record.source.partition.0);
+        self.offsets.push(record.source.offset.0);
+        self.subjects.push(record.subject());
+        self.event_ids.push(record.envelope.event_id.map(|id| id.uuid()));
+        self.event_types.push(record.envelope.event_type.as_deref());
+        self.causes.push(reason.cause);
+        self.details.push(without_controls(&reason.detail));
+        self.blocks.push(reason.later == Later::Parks);
+        self.keys.push(record.raw.key.as_deref());
+        self.payloads.push(record.raw.payload.as_deref());
+        self.headers.push(headers(record));
+        self.recorded.push(record.recorded_at.to_utc());
+    }
+
+    /// One statement for all of them; their ids are in log order. What waits names the first
+    /// parked record of its subject.
+    async fn insert(&self, conn: &mut PgConnection, waits: bool) -> Result<(), StoreError> {
+        if self.topics.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "INSERT INTO parked (topic, partition, record_offset, subject, event_id, event_type,
+                 cause, detail, blocks, record_key, payload, headers, recorded_at, blocked_by)
+             SELECT topic, partition, record_offset, subject, event_id, event_type,
+                 cause, detail, blocks, record_key, payload, headers, recorded_at,
+                 CASE WHEN $14 THEN (SELECT min(p.id) FROM parked AS p WHERE p.blocks
+                     AND p.topic = new.topic AND p.subject = new.subject) END
+             FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::uuid[], $6::text[],
+                 $7::text[], $8::text[], $9::bool[], $10::bytea[], $11::bytea[], $12::jsonb[],
+                 $13::timestamptz[]) WITH ORDINALITY
+                 AS new (topic, partition, record_offset, subject, event_id, event_type, cause,
+                     detail, blocks, record_key, payload, headers, recorded_at, place)
+             ORDER BY place",
+        )
+        .bind(&self.topics)
+        .bind(&self.partitions)
+        .bind(&self.offsets)
+        .bind(&self.subjects)
+        .bind(&self.event_ids)
+        .bind(&self.event_types)
+        .bind(&self.causes)
+        .bind(&self.details)
+        .bind(&self.blocks)
+        .bind(&self.keys)
+        .bind(&self.payloads)
+        .bind(&self.headers)
+        .bind(&self.recorded)
+        .bind(waits)
+        .execute(conn)
+        .await?;
+        Ok(())
+    }
+}
+
+/// A detail may repeat what a sender wrote, and Postgres' text has no zero character.
+fn without_controls(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 /// Every header in order, as `[name, value]`; a value that is no text as `{"hex": …}`.

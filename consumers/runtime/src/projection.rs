@@ -116,6 +116,17 @@ pub struct Rejection {
     pub cause: &'static str,
     /// The particulars; no personal data.
     pub detail: String,
+    /// What becomes of the later events of its subject.
+    pub later: Later,
+}
+
+/// What becomes of the later events of a subject, when one of its records is rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Later {
+    /// They park behind it: applied without it they would mean something else.
+    Parks,
+    /// They are applied: they mean the same without it, in any order.
+    Flows,
 }
 
 impl<C> Default for Decision<C> {

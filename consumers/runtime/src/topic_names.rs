@@ -21,7 +21,6 @@ impl TopicNames {
     }
 
     /// As a deployment without a prefix has them.
-    #[cfg(test)]
     pub(crate) fn unprefixed() -> Self {
         Self(Topic::ALL.iter().map(|topic| (*topic, topic.name().to_owned())).collect())
     }

@@ -5,7 +5,7 @@ use events_schema::Event;
 use inventory::{Inventory, MIGRATIONS};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
-use runtime::testing::{apply, batch, database};
+use runtime::testing::{apply, batch, database, deliver};
 use runtime::{Batch, Partition};
 use serde_json::Value;
 use sqlx::PgPool;
@@ -98,6 +98,22 @@ async fn the_last_record_of_a_product_wins(pool: PgPoolOptions, options: PgConne
     happen(&pool, [product("tea", 6)]).await;
     let prices = sqlx::query_scalar::<_, i64>("SELECT price_minor FROM products ORDER BY sku");
     assert_eq!(prices.fetch_all(&pool).await.unwrap(), [120, 6]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn stock_received_after_a_rejected_write_off_is_on_the_shelf(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = fresh(pool, options).await;
+    let first = [receive(1, "milk", 2), receive(2, "milk", -5), receive(3, "milk", 1)];
+    deliver::<Inventory>(&pool, first).await.unwrap();
+    deliver::<Inventory>(&pool, [receive(4, "milk", 4), product("milk", 120)]).await.unwrap();
+    assert_eq!(stock_of(&pool, "milk").await, Some(7));
+    let parked = sqlx::query_scalar::<_, String>("SELECT cause FROM parked");
+    assert_eq!(parked.fetch_all(&pool).await.unwrap(), ["stock-below-zero"]);
+    let products = sqlx::query_scalar::<_, i64>("SELECT count(*) FROM products");
+    assert_eq!(products.fetch_one(&pool).await.unwrap(), 1);
 }
 
 #[sqlx::test(migrations = false)]

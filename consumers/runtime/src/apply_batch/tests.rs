@@ -1,5 +1,5 @@
 //! The runtime's story against a real Postgres, told with the smallest projection there is: it
-//! keeps every stock delta once, and refuses 13.
+//! keeps every stock delta once, and refuses 13 (later deltas park) and -13 (they flow).
 
 use events_schema::wire::Encoder;
 use events_schema::{Event, EventId, EventType, StockDelta, StockReceived, Timestamp, Topic};
@@ -12,7 +12,7 @@ use crate::error::StoreError;
 use crate::lanes::{Lane, Lanes, Span};
 use crate::positions;
 use crate::projection::{
-    Batch, Decision, Delivered, Offset, Partition, Projection, Rejection, Source,
+    Batch, Decision, Delivered, Later, Offset, Partition, Projection, Rejection, Source,
 };
 use crate::record::{Content, Raw, Record};
 use crate::testing::database;
@@ -41,7 +41,12 @@ impl Projection for Shelf {
                 decision.duplicates.push(*source);
             } else if received.delta.get() == 13 {
                 let (cause, detail) = ("unlucky", "13 is not kept".to_owned());
-                decision.rejections.push(Rejection { source: *source, cause, detail });
+                let (source, later) = (*source, Later::Parks);
+                decision.rejections.push(Rejection { source, cause, detail, later });
+            } else if received.delta.get() == -13 {
+                let (cause, detail) = ("too-unlucky", "nor is what it takes".to_owned());
+                let (source, later) = (*source, Later::Flows);
+                decision.rejections.push(Rejection { source, cause, detail, later });
             } else {
                 decision.changes.push((received.event_id.uuid(), received.delta.get()));
             }
@@ -249,4 +254,56 @@ async fn a_repeated_event_counts_as_a_duplicate(pool: PgPoolOptions, options: Pg
     assert_eq!(outcomes, Outcomes { duplicate: 1, ..Default::default() });
     assert_eq!(setting.number(DELTAS).await, 1);
     assert_eq!(setting.number(NEXT).await, 2);
+}
+
+#[sqlx::test]
+async fn a_rejection_that_lets_later_events_flow_parks_alone(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut first = [record(0, "a", 1), record(1, "a", -13), record(2, "a", 2)];
+    let outcomes = setting.apply(&mut first).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 2, rejected: 1, ..Default::default() });
+    let outcomes = setting.apply(&mut [record(3, "a", 3)]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, ..Default::default() });
+    assert_eq!(setting.number("SELECT sum(delta) FROM deltas").await, 6);
+}
+
+#[sqlx::test]
+async fn a_parked_subject_of_another_topic_blocks_nobody(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut product = poison(0, Some("a"));
+    product.source.topic = Topic::Products;
+    let outcomes = setting.apply(&mut [product, record(0, "a", 1)]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
+    let outcomes = setting.apply(&mut [record(1, "a", 2)]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, ..Default::default() });
+}
+
+#[sqlx::test]
+async fn what_does_not_change_the_projection_never_parks(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut irrelevant = poison(1, Some("a"));
+    irrelevant.content = Content::Irrelevant;
+    let outcomes = setting.apply(&mut [poison(0, Some("a")), irrelevant]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
+}
+
+#[sqlx::test]
+async fn a_detail_with_a_zero_character_parks(pool: PgPoolOptions, options: PgConnectOptions) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut record = poison(0, Some("a"));
+    record.content = Content::Poison { cause: "undecodable", detail: "a\0b".to_owned() };
+    let outcomes = setting.apply(&mut [record]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { rejected: 1, ..Default::default() });
+    let detail: String =
+        sqlx::query_scalar("SELECT detail FROM parked").fetch_one(&setting.pool).await.unwrap();
+    assert_eq!(detail, "a\u{fffd}b");
 }

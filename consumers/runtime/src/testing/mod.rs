@@ -1,10 +1,19 @@
 //! What the tests of a projection need: a database of its own, and batches by hand.
 
+use std::collections::HashMap;
+
+use events_schema::envelope::Envelope;
+use events_schema::wire::Encoder;
 use events_schema::{Event, Timestamp};
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
+use crate::apply_batch::{Bench, apply_batch};
+use crate::lanes::{Lane, LaneKey, Lanes};
+use crate::positions::{self, Taken};
+use crate::record::{Content, Raw, Record};
+use crate::topic_names::TopicNames;
 use crate::{Batch, Delivered, Offset, Partition, Projection, Source, StoreError, migrate};
 
 /// A pool on the test's own database, with the projection's schema migrated, as the service would
@@ -59,4 +68,47 @@ pub async fn apply<P: Projection>(
     P::save(&mut transaction, &decision.changes).await?;
     transaction.commit().await?;
     Ok(decision)
+}
+
+/// Applies these events, the next of each topic's partition 0, as a worker does: with positions,
+/// parking and outbox.
+///
+/// # Errors
+/// What the projection's store answers.
+///
+/// # Panics
+/// When a schema cannot be read.
+#[expect(clippy::expect_used, reason = "a test that cannot start has failed")]
+pub async fn deliver<P: Projection>(
+    pool: &PgPool,
+    events: impl IntoIterator<Item = Event>,
+) -> Result<(), StoreError> {
+    let names = TopicNames::unprefixed();
+    let encoder = Encoder::new(P::PUBLISHES.iter().copied().zip(1..)).expect("our own schemas");
+    let keys: Vec<LaneKey> = P::TOPICS.iter().map(|topic| (*topic, 0)).collect();
+    let (mut lanes, mut ends) = (Lanes::default(), HashMap::new());
+    for Taken { key, epoch, next, .. } in positions::take(pool, &names, &[].into(), &keys).await? {
+        lanes.take(key, Lane { epoch, next });
+        ends.insert(key.0, next);
+    }
+    let mut place = |event: Event| {
+        let topic = event.event_type().topic();
+        let end: &mut i64 = ends.entry(topic).or_default();
+        let source = Source { topic, partition: Partition(0), offset: Offset(*end) };
+        *end += 1;
+        let (subject, recorded_at) = (Some(event.subject()), event.occurred_at());
+        Record {
+            source,
+            epoch: 0,
+            recorded_at,
+            envelope: Envelope { subject, ..Envelope::default() },
+            raw: Raw { key: None, payload: None, headers: vec![] },
+            content: Content::Event(event),
+        }
+    };
+    let mut records: Vec<Record> = events.into_iter().map(&mut place).collect();
+    let spans = lanes.spans(&records);
+    let bench = Bench { pool, names: &names, encoder: &encoder, source: "/test" };
+    apply_batch::<P>(&bench, &spans, &mut records).await?;
+    Ok(())
 }
