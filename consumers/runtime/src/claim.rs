@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::topic_ids::{TopicIdError, topic_ids};
+use events_schema::Topic;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;
+use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::gap::{Gap, LogState};
@@ -18,13 +20,16 @@ use crate::positions::{self, Taken};
 use crate::topic_names::TopicNames;
 
 /// How long the broker may take for one answer.
-const BROKER: Duration = Duration::from_secs(5);
+const BROKER: Duration = Duration::from_secs(3);
 
-/// Where a partition starts: its epoch and next offset, or not at all.
+/// Where a partition starts, epoch and next offset; `None` where it stands still.
+pub(crate) type Start = Option<(i64, i64)>;
+
+/// A partition that the group gave, and who wants to know where it starts.
 #[derive(Debug)]
-pub(crate) struct Claimed {
+pub(crate) struct Claim {
     pub key: LaneKey,
-    pub start: Option<(i64, i64)>,
+    pub answer: oneshot::Sender<Start>,
 }
 
 /// Why partitions could not be claimed; try again.
@@ -40,45 +45,61 @@ pub(crate) enum ClaimError {
     Interrupted(#[from] tokio::task::JoinError),
 }
 
-/// Takes the positions and compares each with the log.
-pub(crate) async fn claim(
+/// The ids of topics, as the broker has them now.
+pub(crate) type TopicIds = HashMap<String, String>;
+
+/// Takes the positions: from now on their last owner is kept out. Says what ids their topics have.
+pub(crate) async fn take(
     pool: &PgPool,
     consumer: &Arc<BaseConsumer<GroupContext>>,
     names: &TopicNames,
     keys: &[LaneKey],
-) -> Result<Vec<(Taken, Option<Gap>)>, ClaimError> {
-    // A cooperative rebalance often gives nothing new.
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let logs = {
-        let (consumer, names, keys) = (Arc::clone(consumer), names.clone(), keys.to_vec());
-        tokio::task::spawn_blocking(move || ask_broker(&consumer, &names, &keys)).await??
-    };
-    let ids = logs.iter().map(|(key, log)| (names.name(key.0).to_owned(), log.topic_id.clone()));
-    let taken = positions::take(pool, names, &ids.collect(), keys).await?;
-    let compare = |taken: Taken| {
-        let gap = logs.get(&taken.key).and_then(|l| Gap::between(taken.next, &taken.topic_id, l));
-        (taken, gap)
-    };
-    Ok(taken.into_iter().map(compare).collect())
+) -> Result<(Vec<Taken>, TopicIds), ClaimError> {
+    let topics = names_of(names, keys.iter().map(|key| key.0));
+    let consumer = Arc::clone(consumer);
+    let asking = tokio::task::spawn_blocking(move || ask_topic_ids(&consumer, &topics));
+    let ids = asking.await??;
+    let taken = positions::take(pool, names, &ids, keys).await?;
+    Ok((taken, ids))
 }
 
-fn ask_broker(
-    consumer: &BaseConsumer<GroupContext>,
-    names: &TopicNames,
-    keys: &[LaneKey],
-) -> Result<HashMap<LaneKey, LogState>, ClaimError> {
-    let mut topics: Vec<String> = keys.iter().map(|key| names.name(key.0).to_owned()).collect();
+pub(crate) fn names_of(names: &TopicNames, topics: impl Iterator<Item = Topic>) -> Vec<String> {
+    let mut topics: Vec<String> = topics.map(|topic| names.name(topic).to_owned()).collect();
     topics.sort_unstable();
     topics.dedup();
-    let ids = topic_ids(consumer.client(), &topics, BROKER)?;
-    let mut logs = HashMap::new();
-    for key in keys {
-        let name = names.name(key.0);
-        let (log_start, log_end) = consumer.fetch_watermarks(name, key.1, BROKER)?;
-        let topic_id = ids.get(name).cloned().unwrap_or_default();
-        logs.insert(*key, LogState { topic_id, log_start, log_end });
+    topics
+}
+
+/// Blocks.
+pub(crate) fn ask_topic_ids(
+    consumer: &BaseConsumer<GroupContext>,
+    topics: &[String],
+) -> Result<TopicIds, TopicIdError> {
+    #[cfg(test)]
+    if let Some(ids) = crate::tests::ids_of_mock(topics) {
+        return Ok(ids);
     }
-    Ok(logs)
+    topic_ids(consumer.client(), topics, BROKER)
+}
+
+/// A position that was taken, and the log that it is to be compared with.
+pub(crate) struct Check {
+    pub claim: Claim,
+    pub taken: Taken,
+    pub topic: String,
+    pub topic_id: String,
+}
+
+impl Check {
+    /// Asks the broker how far the log goes, and compares. Only after the position was taken: before
+    /// that, the last owner may still move it beyond an end that was asked for earlier. Blocks.
+    pub(crate) fn gap(
+        &self,
+        consumer: &BaseConsumer<GroupContext>,
+    ) -> Result<Option<Gap>, KafkaError> {
+        let partition = self.taken.key.1;
+        let (log_start, log_end) = consumer.fetch_watermarks(&self.topic, partition, BROKER)?;
+        let log = LogState { topic_id: self.topic_id.clone(), log_start, log_end };
+        Ok(Gap::between(self.taken.next, &self.taken.topic_id, &log))
+    }
 }

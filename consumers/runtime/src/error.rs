@@ -15,6 +15,9 @@ pub enum StoreError {
     /// A defect of ours, such as a missing table: stop, park nothing.
     #[error("the database and this build do not fit together")]
     Halt(#[source] sqlx::Error),
+    /// A defect of ours in code: stop, park nothing.
+    #[error("{0}")]
+    Broken(String),
 }
 
 impl From<sqlx::Error> for StoreError {

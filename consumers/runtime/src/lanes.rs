@@ -45,6 +45,10 @@ impl Lanes {
         self.0.keys().copied()
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether a record belongs to a lane as it is held now and was not applied before.
     pub(crate) fn admits(&self, source: Source, epoch: i64) -> bool {
         let lane = self.0.get(&(source.topic, source.partition.0));

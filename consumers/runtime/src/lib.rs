@@ -12,6 +12,8 @@ mod metrics;
 mod migrate;
 mod outbox;
 mod parking;
+mod patience;
+mod pending;
 mod poll;
 mod positions;
 mod projection;
@@ -22,6 +24,8 @@ mod settings;
 mod shared;
 mod supervise;
 pub mod testing;
+#[cfg(test)]
+mod tests;
 mod topic_names;
 mod worker;
 

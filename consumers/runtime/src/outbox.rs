@@ -1,38 +1,44 @@
-//! Events that follow from a batch: rows in its transaction, published after its commit by whoever
-//! holds the partition that caused them. A crash in between can only repeat an event, under the
-//! same id.
+//! Events that follow from a batch: rows in its transaction, and how they are published and
+//! removed. When, and which partitions', is not decided here.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use events_schema::envelope;
 use events_schema::wire::EncodeError;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
 use crate::apply_batch::Bench;
 use crate::error::StoreError;
-use crate::projection::FollowUp;
+use crate::group::BrokerWatch;
+use crate::projection::{FollowUp, Source};
+use crate::record::Record;
 
-/// Rows that are published at once.
-const PUBLISH_ROWS_MAX: i64 = 1000;
+/// Rows of a partition that are published at once.
+const ROWS_MAX: i64 = 500;
 
-/// Writes the rows, in order.
+/// Writes the rows, in order. An event belongs to the trace of the record that caused it.
 pub(crate) async fn save(
     conn: &mut PgConnection,
     bench: &Bench<'_>,
+    causes: &[Record],
     follow_ups: &[FollowUp],
 ) -> Result<(), StoreError> {
     if follow_ups.is_empty() {
         return Ok(());
     }
+    let traces = causes.iter().map(|cause| (cause.source, cause.envelope.traceparent.as_deref()));
+    let traces: HashMap<Source, Option<&str>> = traces.collect();
     let mut rows = Rows::default();
     for follow_up in follow_ups {
-        rows.push(bench, follow_up).map_err(|e| StoreError::Halt(sqlx::Error::Encode(e.into())))?;
+        let trace = traces.get(&follow_up.cause).copied().flatten();
+        let pushed = rows.push(bench, follow_up, trace);
+        pushed.map_err(|error| StoreError::Broken(error.to_string()))?;
     }
     sqlx::query(
         "INSERT INTO outbox (topic, partition, record_key, payload, headers)
@@ -61,106 +67,151 @@ struct Rows<'a> {
 }
 
 impl<'a> Rows<'a> {
-    fn push(&mut self, bench: &'a Bench<'_>, follow_up: &'a FollowUp) -> Result<(), EncodeError> {
+    fn push(
+        &mut self,
+        bench: &'a Bench<'_>,
+        follow_up: &'a FollowUp,
+        traceparent: Option<&str>,
+    ) -> Result<(), EncodeError> {
         let event = &follow_up.event;
         self.payloads.push(bench.encoder.encode(event, Vec::new())?);
         self.topics.push(bench.names.name(event.event_type().topic()));
         self.partitions.push(follow_up.cause.partition.0);
         self.keys.push(event.key());
         let pair = |(name, value): (&'static str, Cow<'_, str>)| Value::from(vec![name, &value]);
-        self.headers
-            .push(envelope::headers(event, bench.source, None).into_iter().map(pair).collect());
+        let headers = envelope::headers(event, bench.source, traceparent);
+        self.headers.push(headers.into_iter().map(pair).collect());
         Ok(())
     }
 }
 
-/// Publishes what waits in the outbox.
-pub(crate) struct OutboxCourier {
-    pub pool: PgPool,
-    pub producer: FutureProducer<crate::group::BrokerWatch>,
+/// A partition as the outbox names it.
+pub(crate) type Place = (String, i32);
+
+/// A row: its id and the event to be published.
+#[derive(Debug, sqlx::FromRow)]
+pub(crate) struct Row {
+    id: i64,
+    topic: String,
+    partition: i32,
+    record_key: String,
+    payload: Vec<u8>,
+    headers: Value,
 }
 
-/// What an attempt to publish came to.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Published {
-    Sent(usize),
-    Empty,
-}
-
-/// Why an attempt failed; the rows stay.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum PublishError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error("could not publish an event")]
-    Kafka(#[from] KafkaError),
-}
-
-type Row = (i64, String, i32, String, Vec<u8>, Value);
-
-impl OutboxCourier {
-    /// Publishes the oldest rows of these partitions, waits until every one is replicated, and
-    /// removes them.
-    pub(crate) async fn try_publish_next(
-        &self,
-        held: &[(String, i32)],
-    ) -> Result<Published, PublishError> {
-        let rows = self.oldest(held).await?;
-        if rows.is_empty() {
-            return Ok(Published::Empty);
-        }
-        let mut reports = Vec::with_capacity(rows.len());
-        for row in &rows {
-            reports.push(self.send(row).await?);
-        }
-        for report in reports {
-            let delivered = report.await.map_err(|_| KafkaError::Canceled)?;
-            delivered.map_err(|(error, _)| error)?;
-        }
-        let ids: Vec<i64> = rows.iter().map(|row| row.0).collect();
-        let delete = sqlx::query("DELETE FROM outbox WHERE id = ANY($1)").bind(&ids);
-        delete.execute(&self.pool).await.map_err(StoreError::from)?;
-        Ok(Published::Sent(rows.len()))
+/// The oldest rows of each of these partitions, in order.
+pub(crate) async fn waiting(
+    pool: &PgPool,
+    places: &[Place],
+) -> Result<BTreeMap<Place, Vec<Row>>, StoreError> {
+    let (topics, partitions): (Vec<&str>, Vec<i32>) =
+        places.iter().map(|(topic, partition)| (topic.as_str(), *partition)).unzip();
+    let rows: Vec<Row> = sqlx::query_as(
+        "SELECT rows.* FROM unnest($1::text[], $2::int[]) AS held (topic, partition)
+         CROSS JOIN LATERAL (
+             SELECT id, topic, partition, record_key, payload, headers FROM outbox
+             WHERE outbox.topic = held.topic AND outbox.partition = held.partition
+             ORDER BY id LIMIT $3) AS rows
+         ORDER BY id",
+    )
+    .bind(&topics)
+    .bind(&partitions)
+    .bind(ROWS_MAX)
+    .fetch_all(pool)
+    .await?;
+    let mut by_place = BTreeMap::<Place, Vec<Row>>::new();
+    for row in rows {
+        by_place.entry((row.topic.clone(), row.partition)).or_default().push(row);
     }
+    Ok(by_place)
+}
 
-    async fn oldest(&self, held: &[(String, i32)]) -> Result<Vec<Row>, StoreError> {
-        let (topics, partitions): (Vec<&str>, Vec<i32>) =
-            held.iter().map(|(topic, partition)| (topic.as_str(), *partition)).unzip();
-        let rows = sqlx::query_as(
-            "SELECT id, topic, partition, record_key, payload, headers
-             FROM outbox JOIN unnest($1::text[], $2::int[]) AS held (topic, partition)
-                 USING (topic, partition)
-             ORDER BY id LIMIT $3",
-        )
-        .bind(&topics)
-        .bind(&partitions)
-        .bind(PUBLISH_ROWS_MAX)
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows)
-    }
+/// Removes what is published.
+pub(crate) async fn remove(pool: &PgPool, ids: &[i64]) -> Result<(), StoreError> {
+    sqlx::query("DELETE FROM outbox WHERE id = ANY($1)").bind(ids).execute(pool).await?;
+    Ok(())
+}
 
-    /// Queues one row; where the client's queue is full, waits until it has room.
-    async fn send(
-        &self,
-        (_, topic, partition, key, payload, headers): &Row,
-    ) -> Result<rdkafka::producer::DeliveryFuture, KafkaError> {
-        let mut record = FutureRecord::to(topic)
-            .partition(*partition)
-            .key(key)
-            .payload(payload)
-            .headers(owned_headers(headers));
-        loop {
-            match self.producer.send_result(record) {
-                Ok(report) => return Ok(report),
-                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
-                    record = back;
-                    tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-                }
-                Err((error, _)) => return Err(error),
+/// What became of the rows of one partition.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub place: Place,
+    /// Replicated: to be removed.
+    pub delivered: Vec<i64>,
+    /// Why not all of them are.
+    pub failed: Option<KafkaError>,
+}
+
+/// Publishes rows of one partition and waits until every one is replicated, or refused.
+pub(crate) async fn deliver(
+    producer: FutureProducer<BrokerWatch>,
+    place: Place,
+    rows: Vec<Row>,
+) -> Delivery {
+    let mut delivery = Delivery { place, delivered: vec![], failed: None };
+    let mut reports = Vec::with_capacity(rows.len());
+    for row in &rows {
+        match send(&producer, row).await {
+            Ok(report) => reports.push((row.id, report)),
+            // Nothing may overtake it.
+            Err(error) => {
+                delivery.failed = Some(error);
+                break;
             }
         }
     }
+    for (id, report) in reports {
+        let error = match report.await {
+            Ok(Ok(_)) => {
+                delivery.delivered.push(id);
+                continue;
+            }
+            Ok(Err((error, _))) => error,
+            Err(_) => KafkaError::Canceled,
+        };
+        delivery.failed.get_or_insert(error);
+    }
+    delivery
+}
+
+/// Queues one row; where the client's queue is full, waits until it has room.
+async fn send(
+    producer: &FutureProducer<BrokerWatch>,
+    row: &Row,
+) -> Result<DeliveryFuture, KafkaError> {
+    let mut record = FutureRecord::to(&row.topic)
+        .partition(row.partition)
+        .key(&row.record_key)
+        .payload(&row.payload)
+        .headers(owned_headers(&row.headers));
+    loop {
+        match producer.send_result(record) {
+            Ok(report) => return Ok(report),
+            Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), back)) => {
+                record = back;
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+            }
+            Err((error, _)) => return Err(error),
+        }
+    }
+}
+
+/// Whether the broker, or the client for it, will refuse the same event again.
+pub(crate) fn is_refusal(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::MessageSizeTooLarge
+                | Code::MessageBatchTooLarge
+                | Code::InvalidMessage
+                | Code::InvalidRecord
+                | Code::InvalidTopic
+                | Code::PolicyViolation
+                | Code::TopicAuthorizationFailed
+                | Code::ClusterAuthorizationFailed
+        )
+    )
 }
 
 fn owned_headers(headers: &Value) -> OwnedHeaders {
@@ -168,17 +219,4 @@ fn owned_headers(headers: &Value) -> OwnedHeaders {
     pairs.iter().fold(OwnedHeaders::new_with_capacity(pairs.len()), |all, (key, value)| {
         all.insert(Header { key, value: Some(value) })
     })
-}
-
-/// The partitions as the outbox names them.
-pub(crate) fn held(
-    names: &crate::topic_names::TopicNames,
-    keys: impl Iterator<Item = crate::lanes::LaneKey>,
-) -> Vec<(String, i32)> {
-    let mut by_topic: HashMap<_, &str> = HashMap::new();
-    keys.map(|(topic, partition)| {
-        let name = by_topic.entry(topic).or_insert_with(|| names.name(topic));
-        ((*name).to_owned(), partition)
-    })
-    .collect()
 }

@@ -57,9 +57,10 @@ impl Parking {
     }
 
     /// Records what decide refused.
-    pub(crate) fn reject(&mut self, rejections: Vec<Rejection>) {
+    pub(crate) fn reject(&mut self, rejections: &[Rejection]) {
         for Rejection { source, cause, detail, later } in rejections {
-            self.rejected.insert(source, Reason { cause, detail, later, waits: false });
+            let (cause, detail, later) = (*cause, detail.clone(), *later);
+            self.rejected.insert(*source, Reason { cause, detail, later, waits: false });
         }
     }
 

@@ -1,7 +1,8 @@
 //! The thread that owns the consumer: it polls, decodes, and answers the group's rebalances. It
 //! never waits for the database: what it cannot hand over it keeps, and pauses.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -15,24 +16,29 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::claim::Claimed;
+use crate::claim::{Claim, Start};
 use crate::group::{GroupContext, Rebalance};
 use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
-use crate::record::{Record, Wanted};
+use crate::record::{Record, Wanted, Weight};
 use crate::topic_names::TopicNames;
 
 /// How long a poll waits; answers to the group wait no longer than this.
 const POLL: Duration = Duration::from_millis(20);
+/// While records wait for the worker: it must not be kept waiting for them.
+const POLL_BUSY: Duration = Duration::from_millis(1);
+/// Bytes of records that a worker holds at most, give or take a record: where more were fetched,
+/// nothing more is until half of them are applied.
+const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// How long the group may wait for the batch under way when it takes partitions away.
-const DRAIN: Duration = Duration::from_secs(10);
+pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 /// How often positions are told to Kafka, for the tools that show lag.
 const TELL: Duration = Duration::from_secs(1);
 
 /// What the poll thread asks of the worker.
 pub(crate) enum Control {
-    /// Take the positions of these partitions and say where to start.
-    Claim(Vec<LaneKey>, oneshot::Sender<Vec<Claimed>>),
+    /// Take the positions of these partitions and say where each starts.
+    Claim(Vec<Claim>),
     /// Finish the batch under way, forget these partitions, then say so.
     Release(Vec<LaneKey>, std::sync::mpsc::SyncSender<()>),
 }
@@ -55,9 +61,16 @@ pub(crate) struct Poller {
     pub epochs: HashMap<LaneKey, i64>,
     /// Records that the worker had no room for yet.
     pub carry: VecDeque<Record>,
-    /// Nothing is fetched until the worker has room again.
+    /// So many of them, and nothing more is fetched until half of them are gone. Pausing throws
+    /// away what the client has fetched already, so it must not happen for every batch.
+    pub carry_max: usize,
+    /// Bytes of all records that are not applied yet, here and at the worker.
+    pub held_bytes: Arc<AtomicUsize>,
     pub is_paused: bool,
-    pub claim: Option<(Vec<LaneKey>, oneshot::Receiver<Vec<Claimed>>)>,
+    /// Partitions of ours whose start is not known yet.
+    pub claims: HashMap<LaneKey, oneshot::Receiver<Start>>,
+    /// Partitions that the client was told to fetch, or to keep without fetching.
+    pub assigned: HashSet<LaneKey>,
     /// How far the lanes are, as last heard.
     pub applied: HashMap<LaneKey, i64>,
     pub metrics: Arc<Metrics>,
@@ -69,8 +82,20 @@ impl Poller {
     pub(crate) fn run(mut self) -> Result<(), KafkaError> {
         let ended = self.poll_until_stopped();
         self.consumer.context().close();
-        while self.consumer.context().next_rebalance().is_some() {}
+        while let Some(rebalance) = self.consumer.context().next_rebalance() {
+            if let Err(error) = self.answer(&rebalance) {
+                tracing::debug!(%error, "rebalance while closing");
+            }
+        }
         ended
+    }
+
+    /// What librdkafka waits for after every rebalance, and for ever when it closes.
+    fn answer(&mut self, rebalance: &Rebalance) -> Result<(), KafkaError> {
+        match rebalance {
+            Rebalance::Assign(_) => self.consumer.incremental_assign(&TopicPartitionList::new()),
+            Rebalance::Revoke(partitions) => self.unassign(&self.keys(partitions)),
+        }
     }
 
     fn poll_until_stopped(&mut self) -> Result<(), KafkaError> {
@@ -78,16 +103,17 @@ impl Poller {
         let consumer = Arc::clone(&self.consumer);
         while !self.stop.is_cancelled() {
             self.heartbeat.beat();
-            match consumer.poll(POLL) {
+            let wait = if self.carry.is_empty() { POLL } else { POLL_BUSY };
+            match consumer.poll(wait) {
                 Some(Ok(message)) => self.take(&message),
                 Some(Err(error)) => survive(&error)?,
                 None => {}
             }
             self.hand_over();
-            self.answer_claim()?;
             while let Some(rebalance) = consumer.context().next_rebalance() {
-                self.rebalance(rebalance)?;
+                self.rebalance(&rebalance)?;
             }
+            self.start_claimed()?;
             self.tell_lag_tools();
         }
         Ok(())
@@ -97,12 +123,13 @@ impl Poller {
         let Some(topic) = self.names.topic(message.topic()) else { return };
         let Some(epoch) = self.epochs.get(&(topic, message.partition())) else { return };
         let decoder = self.decoder.read().unwrap_or_else(PoisonError::into_inner);
-        let record = Record::read(message, topic, *epoch, &decoder, self.wanted);
+        let mut record = Record::read(message, topic, *epoch, &decoder, self.wanted);
         drop(decoder);
+        record.weight = Weight::new(record.raw.bytes(), &self.held_bytes);
         self.carry.push_back(record);
     }
 
-    /// Hands over what the worker has room for. While something is left, nothing more is fetched.
+    /// Hands over what the worker has room for. While too much is left, nothing more is fetched.
     fn hand_over(&mut self) {
         while let Some(record) = self.carry.pop_front() {
             if let Err(error) = self.records.try_send(record) {
@@ -110,7 +137,9 @@ impl Poller {
                 break;
             }
         }
-        let is_full = !self.carry.is_empty();
+        let share = if self.is_paused { 2 } else { 1 };
+        let is_full = self.carry.len() > self.carry_max / share
+            || self.held_bytes.load(Ordering::Relaxed) > HELD_BYTES_MAX / share;
         if is_full != self.is_paused {
             self.pause(is_full);
         }
@@ -131,17 +160,21 @@ impl Poller {
         }
     }
 
-    fn rebalance(&mut self, rebalance: Rebalance) -> Result<(), KafkaError> {
+    fn rebalance(&mut self, rebalance: &Rebalance) -> Result<(), KafkaError> {
         match rebalance {
             Rebalance::Assign(partitions) => {
-                let keys = self.keys(&partitions);
-                let (answer, claim) = oneshot::channel();
-                let _ = self.control.send(Control::Claim(keys.clone(), answer));
-                self.claim = Some((keys, claim));
-                Ok(())
+                let mut claims = Vec::with_capacity(partitions.len());
+                for key in self.keys(partitions) {
+                    let (answer, start) = oneshot::channel();
+                    self.claims.insert(key, start);
+                    claims.push(Claim { key, answer });
+                }
+                let _ = self.control.send(Control::Claim(claims));
             }
-            Rebalance::Revoke(partitions) => self.release(self.keys(&partitions)),
+            Rebalance::Revoke(partitions) => self.release(self.keys(partitions)),
         }
+        // The group must not wait for the database: partitions are added when they can start.
+        self.answer(rebalance)
     }
 
     fn keys(&self, partitions: &[(String, i32)]) -> Vec<LaneKey> {
@@ -150,16 +183,18 @@ impl Poller {
     }
 
     /// Starts the claimed partitions at their positions; those that stand still stay paused.
-    fn answer_claim(&mut self) -> Result<(), KafkaError> {
-        let Some((_, claim)) = &mut self.claim else { return Ok(()) };
-        let claimed = match claim.try_recv() {
-            Ok(claimed) => claimed,
-            Err(oneshot::error::TryRecvError::Empty) => return Ok(()),
-            Err(oneshot::error::TryRecvError::Closed) => Vec::new(),
-        };
-        self.claim = None;
+    fn start_claimed(&mut self) -> Result<(), KafkaError> {
         let (mut all, mut halted) = (TopicPartitionList::new(), TopicPartitionList::new());
-        for Claimed { key, start } in claimed {
+        let mut answered = Vec::new();
+        for (key, claim) in &mut self.claims {
+            match claim.try_recv() {
+                Ok(start) => answered.push((*key, start)),
+                Err(oneshot::error::TryRecvError::Empty | oneshot::error::TryRecvError::Closed) => {
+                }
+            }
+        }
+        for (key, start) in answered {
+            self.claims.remove(&key);
             let name = self.names.name(key.0);
             let offset = match start {
                 Some((epoch, next)) => {
@@ -172,7 +207,11 @@ impl Poller {
                     Offset::End
                 }
             };
+            self.assigned.insert(key);
             all.add_partition_offset(name, key.1, offset)?;
+        }
+        if all.count() == 0 {
+            return Ok(());
         }
         self.consumer.incremental_assign(&all)?;
         if halted.count() > 0 {
@@ -185,25 +224,28 @@ impl Poller {
     }
 
     /// Lets the worker finish its batch before the partitions go: drain first, fence second.
-    fn release(&mut self, keys: Vec<LaneKey>) -> Result<(), KafkaError> {
-        let mut list = TopicPartitionList::new();
+    fn release(&mut self, keys: Vec<LaneKey>) {
         for key in &keys {
+            self.claims.remove(key);
             self.epochs.remove(key);
             self.applied.remove(key);
-            list.add_partition(self.names.name(key.0), key.1);
+            self.metrics.lag(self.names.name(key.0), key.1, 0);
         }
         self.carry
             .retain(|record| !keys.contains(&(record.source.topic, record.source.partition.0)));
-        if self.claim.take_if(|(claimed, _)| claimed.iter().any(|key| keys.contains(key))).is_some()
-        {
-            // Taken away before it was started: librdkafka wants both answers all the same.
-            self.consumer.incremental_assign(&list)?;
-        }
         let (done, wait) = sync_channel(1);
         if self.control.send(Control::Release(keys, done)).is_ok()
             && wait.recv_timeout(DRAIN).is_err()
         {
             tracing::warn!("the batch under way did not end in time; the next owner fences it");
+        }
+    }
+
+    /// Takes partitions out of the client's assignment, of these those that are in it.
+    fn unassign(&mut self, keys: &[LaneKey]) -> Result<(), KafkaError> {
+        let mut list = TopicPartitionList::new();
+        for (topic, partition) in keys.iter().filter(|key| self.assigned.remove(key)) {
+            list.add_partition(self.names.name(*topic), *partition);
         }
         self.consumer.incremental_unassign(&list)
     }

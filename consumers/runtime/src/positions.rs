@@ -96,8 +96,10 @@ pub(crate) async fn advance(
     if moved == spans.len() as u64 { Ok(()) } else { Err(StoreError::Fenced) }
 }
 
-/// Where these positions stand now, for those whose epoch is still the span's: after a commit whose
-/// answer was lost, they have moved without this worker's knowledge.
+/// Where these positions stand now, for those whose epoch is still the span's and that did not move
+/// back: after a commit whose answer was lost, they have moved without this worker's knowledge. A
+/// position that is lower than this worker left it stands in a database that lost commits: what
+/// lies between has to be fetched again.
 pub(crate) async fn still_held(
     pool: &PgPool,
     names: &TopicNames,
@@ -113,7 +115,8 @@ pub(crate) async fn still_held(
     .await?;
     let held = rows.into_iter().filter_map(|(topic, partition, epoch, next)| {
         let key = (names.topic(&topic)?, partition);
-        spans.iter().any(|span| span.key == key && span.epoch == epoch).then_some((key, next))
+        let mut of_this = spans.iter().filter(|span| span.key == key && span.epoch == epoch);
+        of_this.any(|span| next >= span.from).then_some((key, next))
     });
     Ok(held.collect())
 }

@@ -1,56 +1,203 @@
-//! The loop around the outbox's courier: after each batch with follow-ups, and once a second for
-//! what an earlier owner left.
+//! The loop around the outbox: publishes what waits in it for the partitions that this process
+//! holds, after each batch with follow-ups, and once a second what an earlier owner left. A crash
+//! in between can only repeat an event, under the same id.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chassis::health::{Dependency, Heartbeat};
+use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, Producer};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+use crate::error::StoreError;
 use crate::group::BrokerWatch;
-use crate::outbox::{self, OutboxCourier, Published};
+use crate::outbox::{self, Delivery, Place};
+use crate::patience::Patience;
 use crate::projection::Projection;
 use crate::shared::Shared;
 
 const IDLE: Duration = Duration::from_secs(1);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How long the partitions of a round wait for one another, so that one statement removes the rows
+/// of all. One that takes longer goes on by itself.
+const ROUND: Duration = Duration::from_millis(50);
+/// How long a partition waits after a failure, and after a refusal.
+const FAILED: Duration = Duration::from_secs(1);
+const REFUSED: Duration = Duration::from_secs(30);
 /// How long the last events may take when the process stops.
-const FLUSH: Duration = Duration::from_secs(10);
+const LAST: Duration = Duration::from_secs(10);
+/// A publisher that is silent for this long is stuck.
+const STUCK: Duration = Duration::from_secs(60);
 
-/// Publishes until shutdown.
-pub(crate) async fn keep_publishing<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
-    let mut courier = OutboxCourier { pool: shared.pool.clone(), producer: producer(&shared)? };
-    let shutdown = shared.process.shutdown.clone();
-    let mut pause = Duration::ZERO;
-    while !shutdown.is_cancelled() {
-        let held = outbox::held(&shared.names, shared.held_keys().into_iter());
-        let attempt = tokio::select! {
-            () = shutdown.cancelled() => break,
-            attempt = courier.try_publish_next(&held) => attempt,
-        };
-        pause = match attempt {
-            Ok(Published::Sent(count)) => {
-                shared.metrics.published.increment(count as u64);
+/// Publishes until `stop`, which comes after the workers': then what their last batches left, too.
+pub(crate) async fn keep_publishing<P: Projection>(
+    shared: Arc<Shared<P>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut publisher = Publisher::new(shared)?;
+    publisher.until(&stop).await?;
+    let rest = tokio::time::timeout(LAST, publisher.rest()).await;
+    let rest = rest.context("the broker or the database took too long").flatten();
+    rest.context("events were left in the outbox; the next start publishes them")
+}
+
+struct Publisher<P: Projection> {
+    shared: Arc<Shared<P>>,
+    producer: FutureProducer<BrokerWatch>,
+    heartbeat: Heartbeat,
+    patience: Patience,
+    under_way: JoinSet<Delivery>,
+    busy: BTreeSet<Place>,
+    /// Published, and to be removed from the outbox.
+    delivered: Vec<i64>,
+    stopped: BTreeMap<Place, Stopped>,
+}
+
+/// A partition that is left alone for a while.
+struct Stopped {
+    until: Instant,
+    /// Where it was refused: the state is shown until an event was delivered.
+    refused: Option<Dependency>,
+}
+
+impl<P: Projection> Publisher<P> {
+    fn new(shared: Arc<Shared<P>>) -> anyhow::Result<Self> {
+        Ok(Self {
+            producer: producer(&shared)?,
+            heartbeat: shared.process.health.heartbeat("publisher", STUCK),
+            patience: Patience::default(),
+            under_way: JoinSet::new(),
+            busy: BTreeSet::new(),
+            delivered: Vec::new(),
+            stopped: BTreeMap::new(),
+            shared,
+        })
+    }
+
+    async fn until(&mut self, stop: &CancellationToken) -> anyhow::Result<()> {
+        while !stop.is_cancelled() {
+            self.heartbeat.beat();
+            let pause = match self.round().await {
+                Ok(0) => IDLE,
+                Ok(_) => continue,
+                Err(error) => {
+                    tracing::warn!(%error, "outbox waits");
+                    self.patience.wait()
+                }
+            };
+            let shared = Arc::clone(&self.shared);
+            tokio::select! {
+                () = stop.cancelled() => {}
+                Some(ended) = self.under_way.join_next() => self.note(ended?)?,
+                () = shared.follow_ups.notified() => {}
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes until nothing waits that can be published.
+    async fn rest(&mut self) -> anyhow::Result<()> {
+        loop {
+            if self.round().await? > 0 {
                 continue;
             }
-            Ok(Published::Empty) => IDLE,
-            Err(error) => {
-                tracing::warn!(%error, "outbox waits");
-                // After a fatal error a producer only refuses. The rows are still there.
-                if courier.producer.client().fatal_error().is_some() {
-                    courier.producer = producer(&shared)?;
-                }
-                (pause * 2).clamp(Duration::from_millis(50), PAUSE_MAX)
+            match self.under_way.join_next().await {
+                Some(ended) => self.note(ended?)?,
+                None => return Ok(()),
             }
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = shared.follow_ups.notified() => {}
-            () = tokio::time::sleep(pause) => {}
         }
     }
-    let flush = tokio::task::spawn_blocking(move || courier.producer.flush(FLUSH));
-    flush.await?.context("events were left in the outbox; the next start publishes them")
+
+    /// Starts what waits, of partitions that are not busy with earlier rows; says how many events
+    /// were published since the last round.
+    async fn round(&mut self) -> anyhow::Result<usize> {
+        self.remove_delivered().await?;
+        let places = self.idle_places();
+        let under_way = self.under_way.len();
+        for (place, rows) in outbox::waiting(&self.shared.pool, &places).await? {
+            self.busy.insert(place.clone());
+            self.under_way.spawn(outbox::deliver(self.producer.clone(), place, rows));
+        }
+        self.patience.restore();
+        let round = Instant::now() + ROUND;
+        while self.under_way.len() > under_way {
+            match tokio::time::timeout_at(round, self.under_way.join_next()).await {
+                Ok(Some(ended)) => self.note(ended?)?,
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(self.remove_delivered().await?)
+    }
+
+    fn idle_places(&mut self) -> Vec<Place> {
+        let names = &self.shared.names;
+        let held = self.shared.held_keys().into_iter();
+        let held = held.map(|(topic, partition)| (names.name(topic).to_owned(), partition));
+        let held: BTreeSet<Place> = held.collect();
+        // What is not ours any more is not ours to complain about.
+        self.stopped.retain(|place, stopped| {
+            let is_held = held.contains(place);
+            if let Some(refused) = stopped.refused.as_ref().filter(|_| !is_held) {
+                refused.forget();
+            }
+            is_held
+        });
+        let now = Instant::now();
+        let waits = |place: &Place| self.stopped.get(place).is_some_and(|s| s.until > now);
+        held.into_iter().filter(|place| !self.busy.contains(place) && !waits(place)).collect()
+    }
+
+    async fn remove_delivered(&mut self) -> Result<usize, StoreError> {
+        if self.delivered.is_empty() {
+            return Ok(0);
+        }
+        outbox::remove(&self.shared.pool, &self.delivered).await?;
+        let count = std::mem::take(&mut self.delivered).len();
+        self.shared.metrics.published.increment(count as u64);
+        Ok(count)
+    }
+
+    fn note(&mut self, delivery: Delivery) -> anyhow::Result<()> {
+        let Delivery { place, delivered, failed } = delivery;
+        self.busy.remove(&place);
+        self.delivered.extend(delivered);
+        match failed {
+            Some(error) => {
+                self.stop(place, &error);
+                // After a fatal error a producer only refuses. The rows are still there.
+                if self.producer.client().fatal_error().is_some() {
+                    self.producer = producer(&self.shared)?;
+                }
+            }
+            None => {
+                let stopped = self.stopped.remove(&place).and_then(|stopped| stopped.refused);
+                stopped.inspect(Dependency::forget);
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves one partition alone for a while; the others go on.
+    fn stop(&mut self, place: Place, error: &KafkaError) {
+        let (topic, partition) = (place.0.as_str(), place.1);
+        let refused = outbox::is_refusal(error).then(|| {
+            tracing::error!(topic, partition, %error, "an event in the outbox is refused");
+            let name = format!("outbox {topic}/{partition}");
+            let dependency = self.shared.process.health.dependency(name);
+            dependency.down(format!("refused: {error}"));
+            dependency
+        });
+        if refused.is_none() {
+            tracing::warn!(topic, partition, %error, "outbox waits");
+        }
+        let pause = if refused.is_some() { REFUSED } else { FAILED };
+        self.stopped.insert(place, Stopped { until: Instant::now() + pause, refused });
+    }
 }
 
 fn producer<P: Projection>(shared: &Shared<P>) -> anyhow::Result<FutureProducer<BrokerWatch>> {

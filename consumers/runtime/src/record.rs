@@ -1,6 +1,9 @@
 //! A record as it was fetched and what it turned out to be. Talks to nobody: a schema that is not
 //! known yet is left for the worker to ask for.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use events_schema::envelope::Envelope;
 use events_schema::wire::{DecodeError, Decoder, SchemaId};
 use events_schema::{Event, EventType, Timestamp, Topic};
@@ -19,6 +22,26 @@ pub(crate) struct Record {
     pub envelope: Envelope,
     pub raw: Raw,
     pub content: Content,
+    pub weight: Weight,
+}
+
+/// Counts a record's bytes among those that a worker holds, for as long as the record lives.
+#[derive(Debug, Default)]
+pub(crate) struct Weight(Option<(usize, Arc<AtomicUsize>)>);
+
+impl Weight {
+    pub(crate) fn new(bytes: usize, held: &Arc<AtomicUsize>) -> Self {
+        held.fetch_add(bytes, Ordering::Relaxed);
+        Self(Some((bytes, Arc::clone(held))))
+    }
+}
+
+impl Drop for Weight {
+    fn drop(&mut self) {
+        if let Some((bytes, held)) = &self.0 {
+            held.fetch_sub(*bytes, Ordering::Relaxed);
+        }
+    }
 }
 
 /// The bytes as they came, for parking.
@@ -67,6 +90,7 @@ impl Record {
             envelope: envelope(message),
             raw: Raw::copy(message),
             content: Content::Irrelevant,
+            weight: Weight::default(),
         };
         record.decode(decoder, wanted);
         record
@@ -94,7 +118,9 @@ impl Record {
     }
 
     /// An event in the wrong topic or under the wrong key would break the order of its own kind.
+    /// What it is about it says itself: a header that says otherwise must not break that order.
     fn check(&mut self, event: Event, wanted: Wanted) -> Content {
+        self.envelope.subject = Some(event.subject());
         if event.event_type().topic() != self.source.topic {
             let detail = format!("{} does not belong here", event.event_type().name());
             return Content::Poison { cause: "wrong-topic", detail };
@@ -103,12 +129,17 @@ impl Record {
             let detail = "the record's key is not the event's".to_owned();
             return Content::Poison { cause: "wrong-key", detail };
         }
-        if self.envelope.subject.is_none() {
-            self.envelope.subject = Some(event.subject());
-        }
         match wanted.contains(&event.event_type()) {
             true => Content::Event(event),
             false => Content::Irrelevant,
+        }
+    }
+
+    /// The schema that it cannot be decoded without.
+    pub(crate) fn needs(&self) -> Option<SchemaId> {
+        match self.content {
+            Content::Unresolved(id) => Some(id),
+            _ => None,
         }
     }
 
@@ -119,6 +150,13 @@ impl Record {
 }
 
 impl Raw {
+    /// Roughly what it takes in memory.
+    pub(crate) fn bytes(&self) -> usize {
+        let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        let headers = self.headers.iter().map(|(name, value)| name.len() + length(value));
+        length(&self.key) + length(&self.payload) + headers.sum::<usize>()
+    }
+
     fn copy(message: &BorrowedMessage<'_>) -> Self {
         let headers = message.headers().map(|headers| {
             let copy = |h: rdkafka::message::Header<'_, &[u8]>| {
@@ -160,5 +198,55 @@ fn cause_of(error: &DecodeError) -> &'static str {
         DecodeError::NoValue => "no-value",
         DecodeError::ForeignSchema(..) => "foreign-schema",
         _ => "undecodable",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::shelf::{received, value};
+
+    /// As fetched: the value and the key of stock for milk.
+    fn fetched() -> Record {
+        let (topic, partition) = (Topic::Stock, Partition(0));
+        let source = Source { topic, partition, offset: Offset(0) };
+        let mut record = crate::testing::record(source, received(1, "milk", 1));
+        record.content = Content::Irrelevant;
+        record.raw.key = Some(b"milk".to_vec());
+        record.raw.payload = Some(value(1, "milk", 1));
+        record
+    }
+
+    fn decoder() -> Decoder {
+        let mut decoder = Decoder::default();
+        decoder.learn(1, EventType::StockReceived.schema());
+        decoder
+    }
+
+    #[test]
+    fn an_event_says_itself_what_it_is_about() {
+        let mut record = fetched();
+        record.envelope.subject = Some("tea".to_owned());
+        record.decode(&decoder(), &[EventType::StockReceived]);
+        assert!(matches!(record.content, Content::Event(_)), "{:?}", record.content);
+        assert_eq!(record.subject(), Some("milk"));
+    }
+
+    #[test]
+    fn an_event_of_a_type_that_no_build_knows_parks() {
+        let mut record = fetched();
+        record.envelope.event_type = Some("orderflow.StockCounted".to_owned());
+        record.decode(&decoder(), &[EventType::StockReceived]);
+        assert!(matches!(record.content, Content::Poison { cause: "unknown-event-type", .. }));
+    }
+
+    #[test]
+    fn bytes_are_held_for_as_long_as_a_record_lives() {
+        let held = Arc::new(AtomicUsize::new(0));
+        let mut record = fetched();
+        record.weight = Weight::new(record.raw.bytes(), &held);
+        assert!(held.load(Ordering::Relaxed) >= 8);
+        drop(record);
+        assert_eq!(held.load(Ordering::Relaxed), 0);
     }
 }

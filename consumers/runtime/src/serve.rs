@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use crate::settings::RuntimeSettings;
 use crate::shared::Shared;
@@ -66,7 +67,9 @@ async fn serve<P: Projection>(
     parts.spawn(chassis::health::serve(own.process.clone())?);
     parts.spawn(beside);
     parts.spawn(async move {
-        let Some(shared) = Shared::<P>::start(own, RuntimeSettings::from_env()?).await? else {
+        let settings = RuntimeSettings::from_env()?;
+        settings.fit(own.pool.options().get_max_connections())?;
+        let Some(shared) = Shared::<P>::start(own, settings).await? else {
             return Ok(());
         };
         work(Arc::new(shared)).await
@@ -82,16 +85,26 @@ async fn serve<P: Projection>(
     first
 }
 
+/// Runs the workers and, until after they have ended, the publisher.
 async fn work<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
+    let stop_publishing = CancellationToken::new();
     let mut workers = JoinSet::new();
     for index in 0..shared.settings.workers {
         workers.spawn(supervise::keep_working(Arc::clone(&shared), index));
     }
-    if !P::PUBLISHES.is_empty() {
-        workers.spawn(publish::keep_publishing(Arc::clone(&shared)));
-    }
-    while let Some(ended) = workers.join_next().await {
-        ended.context("a worker panicked")??;
-    }
+    let working = async {
+        while let Some(ended) = workers.join_next().await {
+            ended.context("a worker panicked")??;
+        }
+        stop_publishing.cancel();
+        Ok(())
+    };
+    let publishing = async {
+        match P::PUBLISHES.is_empty() {
+            true => Ok(()),
+            false => publish::keep_publishing(Arc::clone(&shared), stop_publishing.clone()).await,
+        }
+    };
+    tokio::try_join!(working, publishing)?;
     Ok(())
 }

@@ -35,4 +35,35 @@ impl RuntimeSettings {
             batch_records_max: settings::parsed("BATCH_RECORDS_MAX", 1000, number)?.max(1),
         })
     }
+
+    /// Every worker holds a connection while it applies a batch, and whatever else the process does
+    /// needs one.
+    pub(crate) fn fit(&self, connections_max: u32) -> Result<(), SettingsError> {
+        let fits = self.workers < usize::try_from(connections_max).unwrap_or(usize::MAX);
+        let expected = "less than DATABASE_CONNECTIONS_MAX: every worker holds a connection";
+        fits.then_some(()).ok_or(SettingsError::Invalid("WORKERS", expected))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_workers_than_connections_is_said_in_a_sentence() {
+        let settings = |workers| RuntimeSettings {
+            kafka: KafkaSettings::at("", ""),
+            registry_url: String::new(),
+            schema_cache: PathBuf::new(),
+            workers,
+            worker_id: None,
+            batch_records_max: 1,
+        };
+        assert_eq!(settings(9).fit(10), Ok(()));
+        let refused = settings(10).fit(10).unwrap_err().to_string();
+        assert!(
+            refused.contains("WORKERS must be less than DATABASE_CONNECTIONS_MAX"),
+            "{refused}"
+        );
+    }
 }

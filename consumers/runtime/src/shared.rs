@@ -1,7 +1,7 @@
 //! What the workers of one process share. Every part of it is safe to use from any of them.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chassis::Process;
 use chassis::health::Dependency;
@@ -30,13 +30,21 @@ pub(crate) struct Shared<P: Projection> {
     pub metrics: Arc<Metrics>,
     pub postgres: Dependency,
     pub kafka: Dependency,
+    pub schemas: Dependency,
     /// For what runs beside the workers.
     pub committed: Arc<Notify>,
     /// For the outbox.
     pub follow_ups: Notify,
     pub held: Mutex<BTreeMap<usize, Vec<LaneKey>>>,
-    pub halted: Mutex<BTreeMap<LaneKey, (Dependency, &'static str)>>,
+    pub halted: Mutex<BTreeMap<LaneKey, Halted>>,
     pub projection: std::marker::PhantomData<fn() -> P>,
+}
+
+/// A partition that stands still at a worker of this process.
+pub(crate) struct Halted {
+    worker: usize,
+    state: &'static str,
+    dependency: Dependency,
 }
 
 impl<P: Projection> Shared<P> {
@@ -74,23 +82,36 @@ impl<P: Projection> Shared<P> {
     }
 
     /// A partition stands still until an operator decides.
-    pub(crate) fn halt(&self, key: LaneKey, gap: &Gap) {
-        let topic = self.names.name(key.0);
-        tracing::error!(topic, partition = key.1, state = gap.state(), %gap, "partition stopped");
-        self.metrics.halted(topic, key.1, gap.state(), true);
+    pub(crate) fn halt(&self, worker: usize, key: LaneKey, gap: &Gap) {
+        let (topic, state) = (self.names.name(key.0), gap.state());
+        tracing::error!(topic, partition = key.1, state, %gap, "partition stopped");
+        self.metrics.halted(topic, key.1, state, true);
         let dependency = self.process.health.dependency(format!("{topic}/{}", key.1));
         dependency.down(gap.to_string());
-        let mut halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner);
-        halted.insert(key, (dependency, gap.state()));
+        self.halted().insert(key, Halted { worker, state, dependency });
     }
 
-    /// A partition does not stand still here, or no longer.
-    pub(crate) fn resume(&self, key: LaneKey) {
-        let halted = self.halted.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
-        if let Some((dependency, state)) = halted {
+    /// A partition does not stand still at this worker, or no longer.
+    pub(crate) fn resume(&self, worker: usize, key: LaneKey) {
+        let mut halted = self.halted();
+        if halted.get(&key).is_some_and(|halted| halted.worker == worker)
+            && let Some(Halted { state, dependency, .. }) = halted.remove(&key)
+        {
             dependency.forget();
             self.metrics.halted(self.names.name(key.0), key.1, state, false);
         }
+    }
+
+    /// A worker gave up its client: what stood still there may be another worker's by now.
+    pub(crate) fn resume_all(&self, worker: usize) {
+        let keys: Vec<LaneKey> = self.halted().keys().copied().collect();
+        for key in keys {
+            self.resume(worker, key);
+        }
+    }
+
+    fn halted(&self) -> MutexGuard<'_, BTreeMap<LaneKey, Halted>> {
+        self.halted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -129,6 +150,7 @@ impl<P: Projection> Shared<P> {
             metrics: Arc::new(Metrics::new(P::NAME)),
             postgres,
             kafka,
+            schemas,
             committed: own.committed,
             follow_ups: Notify::new(),
             held: Mutex::default(),

@@ -1,7 +1,7 @@
 //! Keeps a worker working: builds its client, and builds it anew when it is beyond repair or was
 //! fenced. Stops with the process.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,15 @@ use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::error::StoreError;
 use crate::group::{BrokerWatch, GroupContext};
 use crate::lanes::Lanes;
-use crate::poll::Poller;
+use crate::patience::Patience;
+use crate::pending::Pending;
+use crate::poll::{DRAIN, Poller};
 use crate::positions;
 use crate::projection::Projection;
 use crate::shared::Shared;
@@ -21,6 +25,8 @@ use crate::worker::{Worker, WorkerError};
 
 /// A poll thread or worker that is silent for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
+/// Batches that wait for a worker at most.
+const CARRIED_BATCHES: usize = 4;
 /// Pause before a client is built anew after an error.
 const REBUILD: Duration = Duration::from_secs(1);
 
@@ -38,6 +44,11 @@ pub(crate) async fn keep_working<P: Projection>(
         }
         shared.postgres.up();
         let ended = work_once(&shared, index, shutdown.child_token()).await;
+        shared.resume_all(index);
+        if shutdown.is_cancelled() {
+            // What its last batches left in the outbox is still this process's to publish.
+            break;
+        }
         shared.hold(index, Vec::new());
         match ended {
             Ok(()) => continue,
@@ -65,47 +76,18 @@ async fn work_once<P: Projection>(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let consumer = Arc::new(join_group(shared, index)?);
-    // Room for one batch beside the one that is being applied.
-    let (record_sender, records) = mpsc::channel(shared.settings.batch_records_max);
-    let (control_sender, control) = mpsc::unbounded_channel();
-    let health = &shared.process.health;
-    let poller = Poller {
-        consumer: Arc::clone(&consumer),
-        names: shared.names.clone(),
-        decoder: Arc::clone(&shared.decoder),
-        wanted: P::EVENTS,
-        records: record_sender,
-        control: control_sender,
-        progress: Arc::default(),
-        heartbeat: health.heartbeat(format!("poll {index}"), STUCK),
-        stop: stop.clone(),
-        epochs: HashMap::new(),
-        carry: VecDeque::new(),
-        is_paused: false,
-        claim: None,
-        applied: HashMap::new(),
-        metrics: Arc::clone(&shared.metrics),
-        told_at: Instant::now(),
-    };
-    let mut worker = Worker {
-        shared: Arc::clone(shared),
-        index,
-        consumer: Arc::clone(&consumer),
-        records,
-        control,
-        progress: Arc::clone(&poller.progress),
-        heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
-        lanes: Lanes::default(),
-        pending: Vec::new(),
-        claims: VecDeque::new(),
-        pause: None,
-    };
+    let (poller, mut worker) = set_up(shared, index, &consumer, stop.clone());
     let thread = std::thread::Builder::new()
         .name(format!("poll {index}"))
         .spawn(move || poller.run())
         .context("could not start the poll thread")?;
-    let worked = worker.run().await;
+    let worked = tokio::select! {
+        worked = worker.run() => worked,
+        () = overdue(&stop) => Ok(()),
+    };
     stop.cancel();
+    // They hold the client.
+    while worker.asked.join_next().await.is_some() {}
     drop(worker);
     let polled = tokio::task::spawn_blocking(move || {
         let polled = thread.join();
@@ -118,12 +100,76 @@ async fn work_once<P: Projection>(
     polled.map_err(explain)
 }
 
+/// A batch that has not ended this long after it should have stopped is given up: its transaction
+/// is rolled back, or its commit is found in the positions at the next start.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}
+
+fn set_up<P: Projection>(
+    shared: &Arc<Shared<P>>,
+    index: usize,
+    consumer: &Arc<BaseConsumer<GroupContext>>,
+    stop: CancellationToken,
+) -> (Poller, Worker<P>) {
+    let batch_max = shared.settings.batch_records_max;
+    // Room for one batch beside the one that is being applied.
+    let (record_sender, records) = mpsc::channel(batch_max);
+    let (control_sender, control) = mpsc::unbounded_channel();
+    let health = &shared.process.health;
+    let poller = Poller {
+        consumer: Arc::clone(consumer),
+        names: shared.names.clone(),
+        decoder: Arc::clone(&shared.decoder),
+        wanted: P::EVENTS,
+        records: record_sender,
+        control: control_sender,
+        progress: Arc::default(),
+        heartbeat: health.heartbeat(format!("poll {index}"), STUCK),
+        stop,
+        epochs: HashMap::new(),
+        carry: VecDeque::new(),
+        carry_max: batch_max.saturating_mul(CARRIED_BATCHES),
+        held_bytes: Arc::default(),
+        is_paused: false,
+        claims: HashMap::new(),
+        assigned: HashSet::new(),
+        applied: HashMap::new(),
+        metrics: Arc::clone(&shared.metrics),
+        told_at: Instant::now(),
+    };
+    let worker = Worker {
+        shared: Arc::clone(shared),
+        index,
+        consumer: Arc::clone(consumer),
+        records,
+        control,
+        progress: Arc::clone(&poller.progress),
+        heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
+        lanes: Lanes::default(),
+        pending: Pending::default(),
+        applying: Patience::default(),
+        unheard: None,
+        claims: Vec::new(),
+        claiming: Patience::default(),
+        asked: JoinSet::new(),
+        topic_ids: HashMap::new(),
+        compare_at: tokio::time::Instant::now(),
+    };
+    (poller, worker)
+}
+
 fn report<P: Projection>(
     shared: &Shared<P>,
     worked: Result<(), WorkerError>,
 ) -> Result<(), WorkerError> {
-    if let Err(WorkerError::Halt(_)) = &worked {
-        shared.postgres.down("the schema does not fit this build; run `migrate`");
+    match &worked {
+        Err(WorkerError::Halt(StoreError::Broken(what))) => shared.postgres.down(what),
+        Err(WorkerError::Halt(_)) => {
+            shared.postgres.down("the schema does not fit this build; run `migrate`");
+        }
+        _ => {}
     }
     worked
 }
@@ -138,7 +184,11 @@ fn join_group<P: Projection>(
 ) -> anyhow::Result<BaseConsumer<GroupContext>> {
     let settings = &shared.settings;
     let instance = settings.worker_id.as_ref().map(|id| format!("{}-{id}-{index}", P::NAME));
-    let config = settings.kafka.group_member(P::NAME, instance.as_deref());
+    let mut config = settings.kafka.group_member(P::NAME, instance.as_deref());
+    // What is fetched ahead is thrown away when the worker has too much, so it must not be much
+    // more than that.
+    let ahead = settings.batch_records_max.saturating_mul(CARRIED_BATCHES).max(1000);
+    config.set("queued.min.messages", ahead.to_string());
     let context = GroupContext::new(BrokerWatch { kafka: shared.kafka.clone() });
     let consumer: BaseConsumer<GroupContext> =
         config.create_with_context(context).context("could not create the consumer")?;

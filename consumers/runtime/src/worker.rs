@@ -1,31 +1,39 @@
 //! One worker: takes what the poll thread fetched, a batch at a time, and applies it. An outage
 //! makes it wait with the batch in hand; it parks nothing for it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use chassis::health::Heartbeat;
+use chassis::topic_ids::TopicIdError;
+use events_schema::Topic;
 use events_schema::registry::RegistryError;
+use events_schema::wire::SchemaId;
 use rdkafka::consumer::BaseConsumer;
-use tokio::sync::{mpsc, oneshot};
+use rdkafka::error::KafkaError;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
 
-use crate::apply_batch::{Outcomes, apply_batch};
-use crate::claim::{ClaimError, Claimed, claim};
+use crate::apply_batch::{NotApplied, Outcomes, apply_batch};
+use crate::claim::{self, Check, Claim, ClaimError, TopicIds};
 use crate::error::StoreError;
 use crate::faults;
 use crate::gap::Gap;
 use crate::group::GroupContext;
-use crate::lanes::{Lane, LaneKey, Lanes, Span};
+use crate::lanes::{Lane, Lanes, Span};
+use crate::patience::Patience;
+use crate::pending::Pending;
 use crate::poll::{Control, Progress};
-use crate::positions::{self, Taken};
+use crate::positions;
 use crate::projection::Projection;
 use crate::record::{Content, Record};
 use crate::shared::Shared;
 
-/// First and longest pause after a failure.
-const PAUSE_MIN: Duration = Duration::from_millis(50);
-const PAUSE_MAX: Duration = Duration::from_secs(5);
+/// How often the topics are asked whether they are still the same.
+const SAME_TOPICS: Duration = Duration::from_secs(3);
+/// Idle is not stuck: the heartbeat goes on.
+const BEAT: Duration = Duration::from_secs(5);
 
 /// Why a worker cannot go on with this client.
 #[derive(Debug, thiserror::Error)]
@@ -33,8 +41,11 @@ pub(crate) enum WorkerError {
     /// Another worker took a partition that this one believed to hold.
     #[error("another worker owns the partition")]
     Fenced,
+    /// A topic was deleted and created again: its partitions have to be claimed anew, and halt.
+    #[error("the topic {0} was created anew")]
+    TopicRecreated(String),
     /// A defect of ours, such as a missing migration.
-    #[error("the database and this build do not fit together")]
+    #[error("the worker cannot go on")]
     Halt(#[source] StoreError),
 }
 
@@ -42,6 +53,12 @@ pub(crate) enum WorkerError {
 enum Setback {
     Wait(String),
     End(WorkerError),
+}
+
+/// What a broker was asked in the background, so that no batch waits for it.
+pub(crate) enum Asked {
+    Log(Check, Result<Option<Gap>, KafkaError>),
+    TopicIds(Result<TopicIds, TopicIdError>),
 }
 
 pub(crate) struct Worker<P: Projection> {
@@ -53,63 +70,82 @@ pub(crate) struct Worker<P: Projection> {
     pub progress: Progress,
     pub heartbeat: Heartbeat,
     pub lanes: Lanes,
-    pub pending: Vec<Record>,
-    pub claims: VecDeque<(Vec<LaneKey>, oneshot::Sender<Vec<Claimed>>)>,
-    pub pause: Option<Duration>,
+    pub pending: Pending,
+    pub applying: Patience,
+    /// What the last attempt was to commit, where its answer was lost.
+    pub unheard: Option<(Vec<Span>, Outcomes)>,
+    pub claims: Vec<Claim>,
+    pub claiming: Patience,
+    pub asked: JoinSet<Asked>,
+    /// The topics' ids as the positions have them.
+    pub topic_ids: HashMap<Topic, String>,
+    pub compare_at: tokio::time::Instant,
 }
 
 impl<P: Projection> Worker<P> {
-    /// Works until the poll thread has ended or this worker has to give up its client.
+    /// Works until the poll thread has ended or this worker has to give up its client. Partitions
+    /// that cannot be claimed do not hold up those that are.
     pub(crate) async fn run(&mut self) -> Result<(), WorkerError> {
-        let mut resume_at = tokio::time::Instant::now();
+        let room = self.shared.settings.batch_records_max;
         loop {
             self.heartbeat.beat();
-            let idle = self.pause.is_none() && self.claims.is_empty() && self.pending.is_empty();
-            let room = self.shared.settings.batch_records_max;
+            let idle = self.pending.records.is_empty();
             tokio::select! {
                 biased;
                 control = self.control.recv() => match control {
                     Some(control) => self.note(control),
                     None => return Ok(()),
                 },
-                count = self.records.recv_many(&mut self.pending, room), if idle => {
-                    if count == 0 { return Ok(()); }
-                },
-                () = tokio::time::sleep_until(resume_at), if !idle => {}
-                // Idle is not stuck: the heartbeat goes on.
-                () = tokio::time::sleep(Duration::from_secs(5)), if idle => {}
-            }
-            if tokio::time::Instant::now() < resume_at {
-                continue;
-            }
-            match self.step().await {
-                Ok(()) => self.pause = None,
-                Err(Setback::End(error)) => return Err(error),
-                Err(Setback::Wait(reason)) => {
-                    resume_at = tokio::time::Instant::now() + self.back_off(&reason);
+                Some(asked) = self.asked.join_next() => {
+                    let lost = |e: JoinError| StoreError::Broken(e.to_string());
+                    self.hear(asked.map_err(lost).map_err(WorkerError::Halt)?)?;
                 }
+                () = self.claiming.over(), if !self.claims.is_empty() => {
+                    let claimed = self.claim().await;
+                    self.after(claimed, |worker| &mut worker.claiming)?;
+                }
+                () = tokio::time::sleep_until(self.compare_at), if !self.lanes.is_empty() => {
+                    self.compare_topics();
+                }
+                () = self.applying.over(), if !idle => {
+                    let applied = self.step().await;
+                    self.after(applied, |worker| &mut worker.applying)?;
+                }
+                count = self.records.recv_many(&mut self.pending.records, room), if idle => {
+                    if count == 0 { return Ok(()); }
+                }
+                () = tokio::time::sleep(BEAT) => {}
             }
         }
     }
 
-    fn back_off(&mut self, reason: &str) -> Duration {
-        let pause = self.pause.map_or(PAUSE_MIN, |pause| (pause * 2).min(PAUSE_MAX));
-        self.pause = Some(pause);
-        self.shared.metrics.retries.increment(1);
-        tracing::warn!(reason, pause_ms = pause.as_millis(), "waiting");
-        pause
+    fn after(
+        &mut self,
+        step: Result<(), Setback>,
+        patience: impl FnOnce(&mut Self) -> &mut Patience,
+    ) -> Result<(), WorkerError> {
+        match step {
+            Ok(()) => patience(self).restore(),
+            Err(Setback::End(error)) => return Err(error),
+            Err(Setback::Wait(reason)) => {
+                let pause = patience(self).wait();
+                self.shared.metrics.retries.increment(1);
+                tracing::warn!(reason, pause_ms = pause.as_millis(), "waiting");
+            }
+        }
+        Ok(())
     }
 
     fn note(&mut self, control: Control) {
         match control {
-            Control::Claim(keys, answer) => self.claims.push_back((keys, answer)),
+            Control::Claim(claims) => self.claims.extend(claims),
             Control::Release(_, done) if faults::no_fence() => drop(done.send(())),
             Control::Release(keys, done) => {
                 for key in &keys {
                     self.lanes.give_up(*key);
-                    self.shared.resume(*key);
+                    self.shared.resume(self.index, *key);
                 }
-                self.claims.retain(|(claimed, _)| !claimed.iter().any(|key| keys.contains(key)));
+                self.claims.retain(|claim| !claim.answer.is_closed());
                 tracing::info!(worker = self.index, partitions = keys.len(), "partitions released");
                 self.lanes_changed();
                 let _ = done.send(());
@@ -122,56 +158,83 @@ impl<P: Projection> Worker<P> {
         self.shared.hold(self.index, self.lanes.keys().collect());
     }
 
-    async fn step(&mut self) -> Result<(), Setback> {
-        if let Some((keys, answer)) = self.claims.pop_front() {
-            match claim(&self.shared.pool, &self.consumer, &self.shared.names, &keys).await {
-                Ok(taken) => self.start(taken, answer),
-                Err(error) => {
-                    self.claims.push_front((keys, answer));
-                    return Err(self.claim_setback(error));
-                }
-            }
-        }
-        self.pending.retain(|record| self.lanes.admits(record.source, record.epoch));
-        if self.pending.is_empty() {
-            return Ok(());
-        }
-        self.resolve().await?;
-        let mut records = std::mem::take(&mut self.pending);
-        let applied = self.apply(&mut records).await;
-        self.pending = records;
-        applied
-    }
-
-    fn start(&mut self, taken: Vec<(Taken, Option<Gap>)>, answer: oneshot::Sender<Vec<Claimed>>) {
-        self.shared.postgres.up();
-        let mut claimed = Vec::with_capacity(taken.len());
-        for (Taken { key, epoch, next, .. }, gap) in taken {
-            let start = match gap {
-                Some(gap) => {
-                    self.shared.halt(key, &gap);
-                    None
-                }
-                None => {
-                    self.lanes.take(key, Lane { epoch, next });
-                    self.shared.resume(key);
-                    Some((epoch, next))
-                }
-            };
-            claimed.push(Claimed { key, start });
-        }
-        if !claimed.is_empty() {
-            tracing::info!(worker = self.index, partitions = claimed.len(), "partitions taken");
-            self.lanes_changed();
-        }
-        let _ = answer.send(claimed);
-    }
-
-    fn claim_setback(&self, error: ClaimError) -> Setback {
-        match error {
+    /// Takes the positions, then has each compared with its log.
+    async fn claim(&mut self) -> Result<(), Setback> {
+        let keys: Vec<_> = self.claims.iter().map(|claim| claim.key).collect();
+        let shared = &self.shared;
+        let taken = claim::take(&shared.pool, &self.consumer, &shared.names, &keys).await;
+        let (taken, ids) = taken.map_err(|error| match error {
             ClaimError::Store(error) => self.setback(error),
             other => Setback::Wait(other.to_string()),
+        })?;
+        self.shared.postgres.up();
+        let mut taken: HashMap<_, _> = taken.into_iter().map(|taken| (taken.key, taken)).collect();
+        for claim in std::mem::take(&mut self.claims) {
+            let Some(taken) = taken.remove(&claim.key) else { continue };
+            let topic = self.shared.names.name(claim.key.0).to_owned();
+            let topic_id = ids.get(&topic).cloned().unwrap_or_default();
+            let check = Check { claim, taken, topic, topic_id };
+            let consumer = Arc::clone(&self.consumer);
+            self.asked.spawn_blocking(move || {
+                let gap = check.gap(&consumer);
+                Asked::Log(check, gap)
+            });
         }
+        Ok(())
+    }
+
+    fn compare_topics(&mut self) {
+        self.compare_at = tokio::time::Instant::now() + SAME_TOPICS;
+        let topics = claim::names_of(&self.shared.names, self.lanes.keys().map(|key| key.0));
+        let consumer = Arc::clone(&self.consumer);
+        self.asked
+            .spawn_blocking(move || Asked::TopicIds(claim::ask_topic_ids(&consumer, &topics)));
+    }
+
+    fn hear(&mut self, asked: Asked) -> Result<(), WorkerError> {
+        match asked {
+            Asked::Log(check, Ok(gap)) => self.start(check, gap),
+            Asked::Log(check, Err(error)) => {
+                self.claims.push(check.claim);
+                let reason = format!("{}/{}: {error}", check.topic, check.taken.key.1);
+                return self.after(Err(Setback::Wait(reason)), |worker| &mut worker.claiming);
+            }
+            Asked::TopicIds(Ok(ids)) => {
+                for topic in self.lanes.keys().map(|key| key.0) {
+                    let name = self.shared.names.name(topic);
+                    if ids.get(name) != self.topic_ids.get(&topic) && ids.contains_key(name) {
+                        return Err(WorkerError::TopicRecreated(name.to_owned()));
+                    }
+                }
+            }
+            // Whoever fetches hears it too.
+            Asked::TopicIds(Err(error)) => tracing::debug!(%error, "topics not compared"),
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, check: Check, gap: Option<Gap>) {
+        // Taken away meanwhile.
+        if check.claim.answer.is_closed() {
+            return;
+        }
+        let Check { claim: Claim { key, answer }, taken, .. } = check;
+        let start = match gap {
+            Some(gap) => {
+                self.shared.halt(self.index, key, &gap);
+                None
+            }
+            None => {
+                let (epoch, next) = (taken.epoch, taken.next);
+                self.lanes.take(key, Lane { epoch, next });
+                self.topic_ids.insert(key.0, taken.topic_id);
+                self.shared.resume(self.index, key);
+                tracing::debug!(worker = self.index, ?key, next, "partition taken");
+                Some((epoch, next))
+            }
+        };
+        self.lanes_changed();
+        let _ = answer.send(start);
     }
 
     fn setback(&self, error: StoreError) -> Setback {
@@ -180,115 +243,119 @@ impl<P: Projection> Worker<P> {
                 self.shared.postgres.down("not available");
                 Setback::Wait(format!("the database is not available: {source}"))
             }
-            StoreError::Fenced => Setback::End(WorkerError::Fenced),
+            StoreError::Fenced => {
+                self.shared.metrics.fenced.increment(1);
+                Setback::End(WorkerError::Fenced)
+            }
             error => Setback::End(WorkerError::Halt(error)),
         }
     }
 
-    /// Asks the registry for the schemas that the batch needs and nobody asked for before.
-    async fn resolve(&mut self) -> Result<(), Setback> {
-        for record in &mut self.pending {
-            let Content::Unresolved(id) = record.content else { continue };
-            let learned = self.shared.learn(id).await;
-            match learned {
-                Ok(()) => {
-                    let decoder = self.shared.decoder.read();
-                    record.decode(&decoder.unwrap_or_else(PoisonError::into_inner), P::EVENTS);
-                }
-                Err(RegistryError::Unavailable { url, cause }) => {
-                    return Err(Setback::Wait(format!("the registry at {url}: {cause}")));
-                }
-                Err(error) => {
-                    let detail = error.to_string();
-                    record.content = Content::Poison { cause: "foreign-schema", detail };
-                }
-            }
+    /// One transaction; what the database refuses makes the next one smaller.
+    async fn step(&mut self) -> Result<(), Setback> {
+        let lanes = &self.lanes;
+        self.pending.records.retain(|record| lanes.admits(record.source, record.epoch));
+        if self.pending.records.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    /// Applies records and takes out of `records` what is done. Where the database refuses what a
-    /// record asks it to store, halves the batch until that record is found, and parks it.
-    async fn apply(&mut self, records: &mut Vec<Record>) -> Result<(), Setback> {
-        let mut tail: Vec<Vec<Record>> = Vec::new();
-        let mut refused_alone = false;
-        loop {
-            match self.apply_once(records).await {
-                Ok(()) => match tail.pop() {
-                    Some(next) => (*records, refused_alone) = (next, false),
-                    None => return Ok(()),
-                },
-                Err(StoreError::Refused(source)) => match records.as_mut_slice() {
-                    // Twice alone, because the first time a neighbour in another partition may
-                    // have written the same row meanwhile.
-                    [record] if refused_alone => record.content = refused(&source),
-                    [_] => refused_alone = true,
-                    _ => tail.push(records.split_off(records.len() / 2)),
-                },
-                Err(error) => {
-                    while let Some(mut rest) = tail.pop() {
-                        records.append(&mut rest);
-                    }
-                    return Err(self.fenced_or(error, records).await);
-                }
-            }
-        }
-    }
-
-    async fn apply_once(&mut self, records: &mut Vec<Record>) -> Result<(), StoreError> {
+        self.resolve().await?;
         let began = Instant::now();
-        let spans = self.lanes.spans(records);
-        let outcomes = apply_batch::<P>(&self.shared.bench(), &spans, records).await?;
-        self.applied(&spans, outcomes, records, began);
-        records.clear();
-        Ok(())
+        let share = self.pending.next();
+        let spans = self.lanes.spans(share);
+        match apply_batch::<P>(&self.shared.bench(), &spans, share).await {
+            Ok(outcomes) => {
+                self.applied(&spans, outcomes, began);
+                Ok(())
+            }
+            Err(NotApplied { error: StoreError::Refused(refused), .. }) => {
+                self.pending.refused(&refused).map_err(|error| self.setback(error))
+            }
+            Err(NotApplied { error: StoreError::Fenced, .. }) => self.fenced(&spans).await,
+            Err(NotApplied { error, unheard }) => {
+                self.unheard = unheard.map(|outcomes| (spans, outcomes)).or(self.unheard.take());
+                Err(self.setback(error))
+            }
+        }
     }
 
-    fn applied(&mut self, spans: &[Span], outcomes: Outcomes, records: &[Record], began: Instant) {
+    fn applied(&mut self, spans: &[Span], outcomes: Outcomes, began: Instant) {
         let shared = &self.shared;
-        shared.postgres.up();
+        let share = self.pending.next();
+        shared.metrics.batch_records.record(share.len() as f64);
+        shared.metrics.batch_seconds.record(began.elapsed().as_secs_f64());
+        if let Some(last) = share.last() {
+            let age = chassis::clock::now() - last.recorded_at.to_utc();
+            shared.metrics.event_age_seconds.set(age.num_milliseconds() as f64 / 1000.0);
+        }
+        self.pending.applied();
+        self.unheard = None;
+        self.committed(spans, outcomes);
+    }
+
+    fn committed(&mut self, spans: &[Span], outcomes: Outcomes) {
+        self.shared.postgres.up();
         self.lanes.advance(spans);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.extend(spans.iter().map(|span| (span.key, span.to)));
         drop(progress);
-        shared.committed(outcomes);
-        shared.metrics.batch_records.record(records.len() as f64);
-        shared.metrics.batch_seconds.record(began.elapsed().as_secs_f64());
-        if let Some(last) = records.last() {
-            let age = chassis::clock::now() - last.recorded_at.to_utc();
-            shared.metrics.event_age_seconds.set(age.num_milliseconds() as f64 / 1000.0);
-        }
+        self.shared.committed(outcomes);
     }
 
-    /// A position that is not where this worker left it was either moved by its own commit, whose
-    /// answer was lost, or taken by another worker.
-    async fn fenced_or(&mut self, error: StoreError, records: &mut Vec<Record>) -> Setback {
-        if !matches!(error, StoreError::Fenced) {
-            return self.setback(error);
+    /// A position that is not where this worker left it was moved by its own commit, whose answer
+    /// was lost; or another worker took it; or the database lost commits.
+    async fn fenced(&mut self, spans: &[Span]) -> Result<(), Setback> {
+        let shared = &self.shared;
+        let held = positions::still_held(&shared.pool, &shared.names, spans).await;
+        let held = held.map_err(|error| self.setback(error))?;
+        if held.len() != spans.len() {
+            return Err(self.setback(StoreError::Fenced));
         }
-        let spans = self.lanes.spans(records);
-        match positions::still_held(&self.shared.pool, &self.shared.names, &spans).await {
-            Err(error) => self.setback(error),
-            Ok(held) if held.len() == spans.len() => {
-                for (key, next) in held {
-                    self.lanes.correct(key, next);
+        if let Some((spans, outcomes)) = self.unheard.take()
+            && spans.iter().all(|span| held.get(&span.key) == Some(&span.to))
+        {
+            self.committed(&spans, outcomes);
+        }
+        for (key, next) in held {
+            self.lanes.correct(key, next);
+        }
+        Err(Setback::Wait("the last commit was heard late".to_owned()))
+    }
+
+    /// Asks the registry for the schemas that the batch needs and nobody asked for before.
+    async fn resolve(&mut self) -> Result<(), Setback> {
+        for id in self.decode() {
+            match self.shared.learn(id).await {
+                Ok(()) => self.shared.schemas.up(),
+                Err(RegistryError::Unavailable { url, cause }) => {
+                    self.shared.schemas.down("the registry is not available");
+                    return Err(Setback::Wait(format!("the registry at {url}: {cause}")));
                 }
-                records.retain(|record| self.lanes.admits(record.source, record.epoch));
-                Setback::Wait("the last commit was heard late".to_owned())
-            }
-            Ok(_) => {
-                self.shared.metrics.fenced.increment(1);
-                Setback::End(WorkerError::Fenced)
+                Err(error) => {
+                    let detail = error.to_string();
+                    let of = |r: &&mut Record| r.needs() == Some(id);
+                    for record in self.pending.records.iter_mut().filter(of) {
+                        let detail = detail.clone();
+                        record.content = Content::Poison { cause: "foreign-schema", detail };
+                    }
+                }
             }
         }
+        self.decode();
+        Ok(())
     }
-}
 
-/// Code and constraint only: the database's message may repeat what the record holds.
-fn refused(error: &sqlx::Error) -> Content {
-    let database = error.as_database_error();
-    let code = database.and_then(|e| e.code()).unwrap_or_default();
-    let constraint = database.and_then(|e| e.constraint()).unwrap_or("no constraint");
-    let detail = format!("the database refused it: SQLSTATE {code}, {constraint}");
-    Content::Poison { cause: "refused-by-database", detail }
+    /// Decodes what waits for a schema that is known by now; says which are not.
+    fn decode(&mut self) -> BTreeSet<SchemaId> {
+        let mut waiting =
+            self.pending.records.iter_mut().filter(|r| r.needs().is_some()).peekable();
+        if waiting.peek().is_none() {
+            return BTreeSet::new();
+        }
+        let decoder = self.shared.decoder.read().unwrap_or_else(PoisonError::into_inner);
+        let decode = |record: &mut Record| {
+            record.decode(&decoder, P::EVENTS);
+            record.needs()
+        };
+        waiting.filter_map(decode).collect()
+    }
 }

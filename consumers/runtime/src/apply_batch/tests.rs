@@ -1,66 +1,22 @@
-//! The runtime's story against a real Postgres, told with the smallest projection there is: it
-//! keeps every stock delta once, and refuses 13 (later deltas park) and -13 (they flow).
+//! The runtime's story against a real Postgres, told with the smallest projection there is.
 
+use events_schema::Topic;
 use events_schema::wire::Encoder;
-use events_schema::{Event, EventId, EventType, StockDelta, StockReceived, Timestamp, Topic};
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use super::{Bench, Outcomes, apply_batch};
 use crate::error::StoreError;
 use crate::lanes::{Lane, Lanes, Span};
 use crate::positions;
-use crate::projection::{
-    Batch, Decision, Delivered, Later, Offset, Partition, Projection, Rejection, Source,
-};
-use crate::record::{Content, Raw, Record};
-use crate::testing::database;
+use crate::projection::{Offset, Partition, Source};
+use crate::record::{Content, Record};
+use crate::testing;
+use crate::testing::shelf::{Shelf, received, shelf};
 use crate::topic_names::TopicNames;
-
-struct Shelf;
-
-impl Projection for Shelf {
-    const NAME: &'static str = "shelf";
-    const TOPICS: &'static [Topic] = &[Topic::Stock];
-    const EVENTS: &'static [EventType] = &[EventType::StockReceived];
-    type State = Vec<Uuid>;
-    type Change = (Uuid, i32);
-
-    async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<Self::State, StoreError> {
-        let ids: Vec<Uuid> = batch.event_ids().into_iter().map(EventId::uuid).collect();
-        let known = sqlx::query_scalar("SELECT event_id FROM deltas WHERE event_id = ANY($1)");
-        Ok(known.bind(ids).fetch_all(conn).await?)
-    }
-
-    fn decide(known: Self::State, batch: &Batch) -> Decision<Self::Change> {
-        let mut decision = Decision::default();
-        for Delivered { source, event, .. } in &batch.records {
-            let Event::StockReceived(received) = event else { continue };
-            if known.contains(&received.event_id.uuid()) {
-                decision.duplicates.push(*source);
-            } else if received.delta.get() == 13 {
-                let (cause, detail) = ("unlucky", "13 is not kept".to_owned());
-                let (source, later) = (*source, Later::Parks);
-                decision.rejections.push(Rejection { source, cause, detail, later });
-            } else if received.delta.get() == -13 {
-                let (cause, detail) = ("too-unlucky", "nor is what it takes".to_owned());
-                let (source, later) = (*source, Later::Flows);
-                decision.rejections.push(Rejection { source, cause, detail, later });
-            } else {
-                decision.changes.push((received.event_id.uuid(), received.delta.get()));
-            }
-        }
-        decision
-    }
-
-    async fn save(conn: &mut PgConnection, changes: &[Self::Change]) -> Result<(), StoreError> {
-        let (ids, deltas): (Vec<Uuid>, Vec<i32>) = changes.iter().copied().unzip();
-        let insert = "INSERT INTO deltas SELECT * FROM unnest($1::uuid[], $2::int[])";
-        sqlx::query(insert).bind(ids).bind(deltas).execute(conn).await?;
-        Ok(())
-    }
-}
 
 struct Setting {
     pool: PgPool,
@@ -71,11 +27,7 @@ struct Setting {
 
 impl Setting {
     async fn new(pool: PgPoolOptions, options: PgConnectOptions) -> Self {
-        let none = sqlx::migrate::Migrator::with_migrations(vec![]);
-        let pool = database::<Shelf>(pool, options, &none).await;
-        let table =
-            "CREATE TABLE deltas (event_id uuid PRIMARY KEY, delta int CHECK (delta <> 99))";
-        sqlx::query(table).execute(&pool).await.unwrap();
+        let pool = shelf(pool, options).await;
         let names = TopicNames::unprefixed();
         let encoder = Encoder::new([]).unwrap();
         let mut setting = Self { pool, names, encoder, lanes: Lanes::default() };
@@ -104,8 +56,8 @@ impl Setting {
         records: &mut [Record],
     ) -> Result<Outcomes, StoreError> {
         let (pool, names, encoder) = (&self.pool, &self.names, &self.encoder);
-        apply_batch::<Shelf>(&Bench { pool, names, encoder, source: "/shelf" }, spans, records)
-            .await
+        let bench = Bench { pool, names, encoder, source: "/shelf" };
+        apply_batch::<Shelf>(&bench, spans, records).await.map_err(|failed| failed.error)
     }
 
     async fn number(&self, query: &'static str) -> i64 {
@@ -114,27 +66,18 @@ impl Setting {
 }
 
 fn record(offset: i64, sku: &str, delta: i64) -> Record {
-    let event = StockReceived {
-        event_id: Uuid::from_u128(offset.unsigned_abs().into()).into(),
-        sku: sku.parse().unwrap(),
-        delta: StockDelta::try_from(delta).unwrap(),
-        received_at: Timestamp::from_micros(0),
-    };
-    let mut record = poison(offset, Some(sku));
-    record.content = Content::Event(event.into());
-    record
+    testing::record(at(offset), received(offset, sku, delta))
+}
+
+fn at(offset: i64) -> Source {
+    Source { topic: Topic::Stock, partition: Partition(0), offset: Offset(offset) }
 }
 
 fn poison(offset: i64, subject: Option<&str>) -> Record {
-    let source = Source { topic: Topic::Stock, partition: Partition(0), offset: Offset(offset) };
-    let envelope = events_schema::envelope::Envelope {
-        subject: subject.map(str::to_owned),
-        ..Default::default()
-    };
-    let headers = vec![("ce_subject".to_owned(), subject.map(|s| s.as_bytes().to_vec()))];
-    let raw = Raw { key: None, payload: Some(vec![1, 2, 3]), headers };
-    let content = Content::Poison { cause: "undecodable", detail: "three bytes".to_owned() };
-    Record { source, epoch: 1, recorded_at: Timestamp::from_micros(0), envelope, raw, content }
+    let mut record = record(offset, "any", 1);
+    record.envelope.subject = subject.map(str::to_owned);
+    record.content = Content::Poison { cause: "undecodable", detail: "three bytes".to_owned() };
+    record
 }
 
 const NEXT: &str = "SELECT next_offset FROM positions";
@@ -306,4 +249,82 @@ async fn a_detail_with_a_zero_character_parks(pool: PgPoolOptions, options: PgCo
     let detail: String =
         sqlx::query_scalar("SELECT detail FROM parked").fetch_one(&setting.pool).await.unwrap();
     assert_eq!(detail, "a\u{fffd}b");
+}
+
+#[sqlx::test]
+async fn what_a_repeated_pass_wrote_before_it_was_repeated_is_gone(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    setting.apply(&mut [record(0, "a", 13), record(1, "b", 2)]).await.unwrap();
+    let loads = setting.number("SELECT sum(records) FROM loads").await;
+    assert_eq!(loads, 1, "only the pass that was committed left what load wrote");
+}
+
+#[sqlx::test]
+async fn a_rejection_of_what_is_not_in_the_batch_is_a_defect_and_ends(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let refused = setting.apply(&mut [record(0, "a", testing::shelf::BLAMES_ANOTHER)]).await;
+    assert!(matches!(refused, Err(StoreError::Broken(_))), "{refused:?}");
+    assert_eq!(setting.number(NEXT).await, 0);
+}
+
+#[sqlx::test]
+async fn a_duplicate_that_is_counted_twice_is_a_defect(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let refused = setting.apply(&mut [record(0, "a", testing::shelf::COUNTS_TWICE)]).await;
+    assert!(matches!(refused, Err(StoreError::Broken(_))), "{refused:?}");
+    assert_eq!(setting.number(DELTAS).await, 0);
+}
+
+/// Few subjects, so that everything meets everything; 13 and -13 are rejected, 0 is poison.
+fn history() -> impl Strategy<Value = Vec<(&'static str, i64, bool)>> {
+    let sku = prop::sample::select(&["a", "b", "c", "d", "e"][..]);
+    let delta = prop_oneof![6 => 1..9_i64, 1 => Just(13), 1 => Just(-13), 1 => Just(0)];
+    prop::collection::vec((sku, delta, prop::bool::weighted(0.1)), 1..30)
+}
+
+fn to_record((offset, (sku, delta, is_irrelevant)): (i64, (&str, i64, bool))) -> Record {
+    let mut record =
+        if delta == 0 { poison(offset, Some(sku)) } else { record(offset, sku, delta) };
+    if is_irrelevant {
+        record.content = Content::Irrelevant;
+    }
+    record
+}
+
+#[sqlx::test]
+async fn every_record_received_is_applied_or_a_duplicate_or_rejected(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..24 {
+        let history = history().new_tree(&mut runner).unwrap().current();
+        let cut = (0..history.len()).new_tree(&mut runner).unwrap().current();
+        let reset = "TRUNCATE deltas, parked; UPDATE positions SET next_offset = 0";
+        sqlx::raw_sql(reset).execute(&setting.pool).await.unwrap();
+        setting.lanes.correct((Topic::Stock, 0), 0);
+        let irrelevant = history.iter().filter(|record| record.2).count() as i64;
+        let mut records: Vec<Record> = (0..).zip(history.clone()).map(to_record).collect();
+        let mut total = Outcomes::default();
+        let (first, second) = records.split_at_mut(cut);
+        for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
+            let outcomes = setting.apply(part).await.unwrap();
+            total.applied += outcomes.applied;
+            total.rejected += outcomes.rejected;
+        }
+        assert_eq!(total.applied + total.rejected, records.len(), "cut at {cut}: {history:?}");
+        let applied = setting.number(DELTAS).await + irrelevant;
+        assert_eq!(total.applied as i64, applied, "cut at {cut}: {history:?}");
+        assert_eq!(total.rejected as i64, setting.number(PARKED).await, "{history:?}");
+    }
 }

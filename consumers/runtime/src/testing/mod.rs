@@ -16,6 +16,9 @@ use crate::record::{Content, Raw, Record};
 use crate::topic_names::TopicNames;
 use crate::{Batch, Delivered, Offset, Partition, Projection, Source, StoreError, migrate};
 
+#[cfg(test)]
+pub(crate) mod shelf;
+
 /// A pool on the test's own database, with the projection's schema migrated, as the service would
 /// find it. Takes what `#[sqlx::test]` hands out.
 ///
@@ -96,19 +99,25 @@ pub async fn deliver<P: Projection>(
         let end: &mut i64 = ends.entry(topic).or_default();
         let source = Source { topic, partition: Partition(0), offset: Offset(*end) };
         *end += 1;
-        let (subject, recorded_at) = (Some(event.subject()), event.occurred_at());
-        Record {
-            source,
-            epoch: 0,
-            recorded_at,
-            envelope: Envelope { subject, ..Envelope::default() },
-            raw: Raw { key: None, payload: None, headers: vec![] },
-            content: Content::Event(event),
-        }
+        record(source, event)
     };
     let mut records: Vec<Record> = events.into_iter().map(&mut place).collect();
     let spans = lanes.spans(&records);
     let bench = Bench { pool, names: &names, encoder: &encoder, source: "/test" };
-    apply_batch::<P>(&bench, &spans, &mut records).await?;
-    Ok(())
+    let applied = apply_batch::<P>(&bench, &spans, &mut records).await;
+    applied.map(|_| ()).map_err(|failed| failed.error)
+}
+
+/// The record of an event, as it would have been fetched and decoded.
+pub(crate) fn record(source: Source, event: Event) -> Record {
+    let (subject, recorded_at) = (Some(event.subject()), event.occurred_at());
+    Record {
+        source,
+        epoch: 1,
+        recorded_at,
+        envelope: Envelope { subject, ..Envelope::default() },
+        raw: Raw { key: None, payload: Some(vec![1, 2, 3]), headers: vec![] },
+        content: Content::Event(event),
+        weight: Default::default(),
+    }
 }

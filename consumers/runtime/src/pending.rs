@@ -1,0 +1,127 @@
+//! What a worker took and has not applied yet, and how much of it the next transaction takes: all,
+//! or less while a record that the database refuses is being looked for. Pure.
+
+use crate::error::StoreError;
+use crate::record::{Content, Record};
+
+/// Records in order, per lane.
+#[derive(Debug, Default)]
+pub(crate) struct Pending {
+    pub records: Vec<Record>,
+    /// The next transaction takes so many, where something was refused; otherwise all.
+    share: Option<usize>,
+    refused_alone: bool,
+}
+
+impl Pending {
+    /// What the next transaction takes.
+    pub(crate) fn next(&mut self) -> &mut [Record] {
+        let count = self.share.unwrap_or(usize::MAX).min(self.records.len());
+        self.records.get_mut(..count).unwrap_or_default()
+    }
+
+    /// It was applied: the one after takes more again.
+    pub(crate) fn applied(&mut self) {
+        let count = self.next().len();
+        self.records.drain(..count);
+        self.refused_alone = false;
+        let share = self.share.map(|share| share.saturating_mul(2));
+        self.share = share.filter(|share| *share < self.records.len());
+    }
+
+    /// The database refused what a record of it asks to store: halves it until that record is alone,
+    /// and makes it park.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] where the record can be neither applied nor parked.
+    pub(crate) fn refused(&mut self, error: &sqlx::Error) -> Result<(), StoreError> {
+        let alone = self.refused_alone;
+        match self.next() {
+            [record] if alone => match record.content {
+                Content::Poison { .. } => {
+                    let what = format!("{:?} can be neither applied nor parked", record.source);
+                    return Err(StoreError::Broken(format!("{what}: {}", named(error))));
+                }
+                _ => {
+                    let detail = format!("the database refused it: {}", named(error));
+                    record.content = Content::Poison { cause: "refused-by-database", detail };
+                }
+            },
+            // Twice alone, because the first time a neighbour in another partition may have
+            // written the same row meanwhile.
+            [_] => self.refused_alone = true,
+            several => self.share = Some(several.len() / 2),
+        }
+        Ok(())
+    }
+}
+
+/// Code and constraint only: the database's message may repeat what the record holds.
+fn named(error: &sqlx::Error) -> String {
+    let database = error.as_database_error();
+    let code = database.and_then(|e| e.code()).unwrap_or_default();
+    let constraint = database.and_then(|e| e.constraint()).unwrap_or("no constraint");
+    format!("SQLSTATE {code}, {constraint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::projection::{Offset, Partition, Source};
+    use crate::testing::{record, shelf};
+
+    fn records(count: i64) -> Vec<Record> {
+        let at = |offset| {
+            let (topic, partition) = (events_schema::Topic::Stock, Partition(0));
+            let source = Source { topic, partition, offset: Offset(offset) };
+            record(source, shelf::received(offset, "a", 1))
+        };
+        (0..count).map(at).collect()
+    }
+
+    fn error() -> sqlx::Error {
+        sqlx::Error::PoolTimedOut
+    }
+
+    /// Works through `count` records of which the database refuses the one at `bad`.
+    fn work(count: i64, bad: i64) -> (Vec<i64>, usize) {
+        let mut pending = Pending { records: records(count), ..Pending::default() };
+        let (mut parked, mut transactions) = (vec![], 0);
+        while !pending.records.is_empty() {
+            transactions += 1;
+            let share = pending.next();
+            let poison = |r: &&mut Record| matches!(r.content, Content::Poison { .. });
+            let bad_one = share.iter_mut().find(|record| record.source.offset.0 == bad);
+            if bad_one.is_some_and(|record| !poison(&record)) {
+                pending.refused(&error()).unwrap();
+                continue;
+            }
+            parked.extend(share.iter_mut().filter(poison).map(|record| record.source.offset.0));
+            pending.applied();
+        }
+        (parked, transactions)
+    }
+
+    #[test]
+    fn only_the_record_that_the_database_refuses_parks() {
+        for bad in [0, 1, 499, 500, 998, 999] {
+            let (parked, transactions) = work(1000, bad);
+            assert_eq!(parked, [bad]);
+            assert!(transactions < 45, "{transactions} transactions to find {bad}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_cannot_even_be_parked_is_named_and_ends_the_search() {
+        let mut pending = Pending { records: records(1), ..Pending::default() };
+        let mut tries = 0;
+        let ended = loop {
+            tries += 1;
+            match pending.refused(&error()) {
+                Ok(()) => assert!(tries < 5, "it goes on for ever"),
+                Err(error) => break error.to_string(),
+            }
+        };
+        assert!(ended.contains("neither applied nor parked"), "{ended}");
+    }
+}

@@ -1,0 +1,99 @@
+//! The smallest projection there is, for the runtime's own tests, and events for it.
+
+use events_schema::wire::Encoder;
+use events_schema::{Event, EventId, EventType, StockDelta, StockReceived, Timestamp, Topic};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::database;
+use crate::error::StoreError;
+use crate::projection::{
+    Batch, Decision, Delivered, Later, Partition, Projection, Rejection, Source,
+};
+
+/// Deltas that make `decide` break its contract.
+pub(crate) const BLAMES_ANOTHER: i64 = 1001;
+pub(crate) const COUNTS_TWICE: i64 = 1002;
+
+/// Keeps every stock delta once; refuses 13 (later deltas of the SKU park) and -13 (they flow). The
+/// database refuses 99.
+pub(crate) struct Shelf;
+
+impl Projection for Shelf {
+    const NAME: &'static str = "shelf";
+    const TOPICS: &'static [Topic] = &[Topic::Stock];
+    const EVENTS: &'static [EventType] = &[EventType::StockReceived];
+    type State = Vec<Uuid>;
+    type Change = (Uuid, i32);
+
+    async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<Self::State, StoreError> {
+        // As inventory opens its shelves: a load that writes.
+        let seen = i32::try_from(batch.records.len()).unwrap();
+        sqlx::query("INSERT INTO loads VALUES ($1)").bind(seen).execute(&mut *conn).await?;
+        let ids: Vec<Uuid> = batch.event_ids().into_iter().map(EventId::uuid).collect();
+        let known = sqlx::query_scalar("SELECT event_id FROM deltas WHERE event_id = ANY($1)");
+        Ok(known.bind(ids).fetch_all(conn).await?)
+    }
+
+    fn decide(known: Self::State, batch: &Batch) -> Decision<Self::Change> {
+        let mut decision = Decision::default();
+        for Delivered { source, event, .. } in &batch.records {
+            let Event::StockReceived(received) = event else { continue };
+            if known.contains(&received.event_id.uuid()) {
+                decision.duplicates.push(*source);
+            } else if received.delta.get() == BLAMES_ANOTHER as i32 {
+                let source = Source { partition: Partition(77), ..*source };
+                let (cause, detail, later) = ("blames", String::new(), Later::Parks);
+                decision.rejections.push(Rejection { source, cause, detail, later });
+            } else if received.delta.get() == COUNTS_TWICE as i32 {
+                decision.duplicates.extend([*source, *source]);
+            } else if received.delta.get() == 13 {
+                let (cause, detail) = ("unlucky", "13 is not kept".to_owned());
+                let (source, later) = (*source, Later::Parks);
+                decision.rejections.push(Rejection { source, cause, detail, later });
+            } else if received.delta.get() == -13 {
+                let (cause, detail) = ("too-unlucky", "nor is what it takes".to_owned());
+                let (source, later) = (*source, Later::Flows);
+                decision.rejections.push(Rejection { source, cause, detail, later });
+            } else {
+                decision.changes.push((received.event_id.uuid(), received.delta.get()));
+            }
+        }
+        decision
+    }
+
+    async fn save(conn: &mut PgConnection, changes: &[Self::Change]) -> Result<(), StoreError> {
+        let (ids, deltas): (Vec<Uuid>, Vec<i32>) = changes.iter().copied().unzip();
+        let insert = "INSERT INTO deltas SELECT * FROM unnest($1::uuid[], $2::int[])";
+        sqlx::query(insert).bind(ids).bind(deltas).execute(conn).await?;
+        Ok(())
+    }
+}
+
+/// The shelf's tables in the test's own database.
+pub(crate) async fn shelf(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
+    let none = sqlx::migrate::Migrator::with_migrations(vec![]);
+    let pool = database::<Shelf>(pool, options, &none).await;
+    let tables = "CREATE TABLE deltas (event_id uuid PRIMARY KEY, delta int CHECK (delta <> 99));
+                  CREATE TABLE loads (records int)";
+    sqlx::raw_sql(tables).execute(&pool).await.unwrap();
+    pool
+}
+
+/// The stock record of that number.
+pub(crate) fn received(number: i64, sku: &str, delta: i64) -> Event {
+    StockReceived {
+        event_id: Uuid::from_u128(number.unsigned_abs().into()).into(),
+        sku: sku.parse().unwrap(),
+        delta: StockDelta::try_from(delta).unwrap(),
+        received_at: Timestamp::from_micros(0),
+    }
+    .into()
+}
+
+/// The value of that record, under schema id 1.
+pub(crate) fn value(number: i64, sku: &str, delta: i64) -> Vec<u8> {
+    let encoder = Encoder::new([(EventType::StockReceived, 1)]).unwrap();
+    encoder.encode(&received(number, sku, delta), Vec::new()).unwrap()
+}

@@ -1,0 +1,9 @@
+//! The runtime whole, inside one process: real Postgres, librdkafka's own mock of a cluster (and a
+//! real cluster where the mock cannot do it). Apply and park are tested beside their code.
+
+mod outbox;
+mod partitions;
+mod workers;
+mod world;
+
+pub(crate) use world::ids_of_mock;

@@ -1,0 +1,142 @@
+//! Who publishes what waits in the outbox, and what does not hold it up.
+
+use std::sync::Arc;
+
+use events_schema::EventType;
+use events_schema::wire::Encoder;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio_util::sync::CancellationToken;
+
+use super::world::{STOCK, World, eventually};
+use crate::apply_batch::Bench;
+use crate::outbox::save;
+use crate::projection::{FollowUp, Offset, Partition, Source};
+use crate::publish::keep_publishing;
+use crate::shared::Shared;
+use crate::testing::record;
+use crate::testing::shelf::{Shelf, received, shelf};
+use crate::topic_names::TopicNames;
+
+#[sqlx::test(migrations = false)]
+async fn what_follows_from_a_record_belongs_to_its_trace(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = shelf(pool, options).await;
+    let (topic, partition) = (STOCK, Partition(3));
+    let cause = Source { topic, partition, offset: Offset(7) };
+    let mut record = record(cause, received(1, "milk", 1));
+    record.envelope.traceparent = Some("00-trace".to_owned());
+    let names = TopicNames::unprefixed();
+    let encoder = Encoder::new([(EventType::StockReceived, 1)]).unwrap();
+    let bench = Bench { pool: &pool, names: &names, encoder: &encoder, source: "/shelf" };
+    let follow_up = FollowUp { cause, event: received(2, "milk", 1) };
+    let mut conn = pool.acquire().await.unwrap();
+    save(&mut conn, &bench, &[record], &[follow_up]).await.unwrap();
+    let headers = sqlx::query_scalar("SELECT headers FROM outbox WHERE partition = 3");
+    let headers: Vec<(String, String)> =
+        serde_json::from_value(headers.fetch_one(&pool).await.unwrap()).unwrap();
+    assert!(headers.contains(&("traceparent".to_owned(), "00-trace".to_owned())), "{headers:?}");
+}
+
+const WAITING: &str = "SELECT count(*) FROM outbox";
+
+/// A publisher at work, for these partitions.
+struct Publishing {
+    shared: Arc<Shared<Shelf>>,
+    stop: CancellationToken,
+    ended: tokio::task::JoinHandle<anyhow::Result<()>>,
+}
+
+async fn publish(world: &World, partitions: &[i32]) -> Publishing {
+    let (shared, stop) = (world.shared().await, CancellationToken::new());
+    shared.hold(0, partitions.iter().map(|partition| (STOCK, *partition)).collect());
+    let ended = tokio::spawn(keep_publishing(Arc::clone(&shared), stop.clone()));
+    Publishing { shared, stop, ended }
+}
+
+impl Publishing {
+    async fn stop(self) {
+        self.stop.cancel();
+        self.ended.await.unwrap().unwrap();
+    }
+}
+
+async fn leave(world: &World, partition: i32, payload: &[u8]) {
+    let insert = "INSERT INTO outbox (topic, partition, record_key, payload, headers)
+                  VALUES ('stock', $1, 'milk', $2, '[[\"ce_type\", \"any\"]]')";
+    let insert = sqlx::query(insert).bind(partition).bind(payload);
+    insert.execute(&world.pool).await.unwrap();
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_an_earlier_owner_left_is_published_in_order_by_the_next_one(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    for (partition, payload) in [(0, b"one"), (1, b"not"), (0, b"two"), (0, b"end")] {
+        leave(&world, partition, payload).await;
+    }
+    let publishing = publish(&world, &[0]).await;
+    world.until_number(WAITING, 1).await;
+    publishing.stop().await;
+    assert_eq!(world.values(0), [b"one", b"two", b"end"]);
+    assert_eq!(world.values(1), Vec::<Vec<u8>>::new(), "another's partition");
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_the_last_batches_left_is_published_before_the_process_ends(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    leave(&world, 0, b"last").await;
+    let (shared, stop) = (world.shared().await, CancellationToken::new());
+    shared.hold(0, vec![(STOCK, 0)]);
+    stop.cancel();
+    keep_publishing(shared, stop).await.unwrap();
+    assert_eq!(world.number(WAITING).await, 0);
+    assert_eq!(world.values(0), [b"last"]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_partition_that_cannot_be_written_does_not_hold_up_the_others(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let cluster = world.cluster.as_ref().unwrap();
+    cluster.partition_leader("stock", 1, None).unwrap();
+    leave(&world, 1, b"stuck").await;
+    leave(&world, 0, b"flows").await;
+    let publishing = publish(&world, &[0, 1]).await;
+    world.until_number(WAITING, 1).await;
+    leave(&world, 0, b"on").await;
+    eventually("later rows too", async || world.number(WAITING).await == 1).await;
+    cluster.partition_leader("stock", 1, Some(1)).unwrap();
+    world.until_number(WAITING, 0).await;
+    publishing.stop().await;
+    assert_eq!(world.values(0), [&b"flows"[..], b"on"]);
+    assert_eq!(world.values(1), [b"stuck"]);
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_refused_event_stops_its_partition_under_a_name(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    leave(&world, 1, b"before").await;
+    leave(&world, 1, &vec![0; 2_000_000]).await;
+    leave(&world, 1, b"behind").await;
+    leave(&world, 0, b"flows").await;
+    let publishing = publish(&world, &[0, 1]).await;
+    let health = publishing.shared.process.health.clone();
+    let named = async || health.not_ready().contains_key("outbox stock/1");
+    eventually("the refusal has a name", named).await;
+    world.until_number(WAITING, 2).await;
+    assert_eq!(world.values(1), [b"before"], "nothing overtakes it");
+    assert_eq!(world.values(0), [b"flows"]);
+    publishing.stop().await;
+}

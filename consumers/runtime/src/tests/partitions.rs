@@ -1,0 +1,112 @@
+//! Where partitions start, and that one which cannot does not hold up the others.
+
+use std::sync::Arc;
+
+use rdkafka::message::OwnedHeaders;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::world::{MOCK_ID, PARTITIONS, World, eventually};
+
+const DELTAS: &str = "SELECT count(*) FROM deltas";
+
+#[sqlx::test(migrations = false)]
+async fn a_position_outside_the_log_stops_its_partition_under_a_name(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    // The mock keeps five megabytes of a partition.
+    for _ in 0..7 {
+        world.write(0, "milk", &[0; 900_000], OwnedHeaders::new()).await;
+    }
+    world.receive(3, 1, "milk").await;
+    let id = MOCK_ID;
+    for (partition, next, id) in [(0, 0, id), (1, 9, id), (2, 0, "another"), (3, 0, id)] {
+        world.stand(partition, next, id).await;
+    }
+    let worker = world.worker().await;
+    worker.until_complaint("stock/0", "gap: offsets 0 to").await;
+    worker.until_complaint("stock/1", "beyond_end: the position 9").await;
+    worker.until_complaint("stock/2", "topic_recreated: ").await;
+    world.until_number(DELTAS, 1).await;
+    assert_eq!(worker.complaint("stock/3"), None);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_partition_without_a_leader_does_not_hold_up_the_others(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let cluster = world.cluster.as_ref().unwrap();
+    world.receive(1, 1, "tea").await;
+    cluster.partition_leader("stock", 1, None).unwrap();
+    world.receive(0, 2, "milk").await;
+    let worker = world.worker().await;
+    world.until_number(DELTAS, 1).await;
+    assert!(worker.shared.held_keys().len() < PARTITIONS as usize);
+    cluster.partition_leader("stock", 1, Some(1)).unwrap();
+    world.until_number(DELTAS, 2).await;
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_end_of_the_log_is_asked_after_the_last_owner_has_ended(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    world.stand(0, 0, MOCK_ID).await;
+    // The last owner is about to commit what the log holds by then.
+    let mut owner = world.pool.begin().await.unwrap();
+    let moves = "UPDATE positions SET next_offset = 3 WHERE partition = 0";
+    sqlx::query(moves).execute(&mut *owner).await.unwrap();
+    let worker = world.worker().await;
+    let waits = "SELECT count(*) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    // With a statement in between, because a transaction that stands still is rolled back.
+    let is_waiting = async || world.number(waits).await == 1;
+    let keep_alive = async {
+        loop {
+            sqlx::query("SELECT 1").execute(&mut *owner).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+        }
+    };
+    tokio::select! {
+        () = eventually("the worker waits for the last owner", is_waiting) => {}
+        () = keep_alive => {}
+    }
+    for number in 1..=4 {
+        world.receive(0, number, "milk").await;
+    }
+    owner.commit().await.unwrap();
+    world.until_number("SELECT next_offset FROM positions WHERE partition = 0", 4).await;
+    assert_eq!(world.number(DELTAS).await, 1);
+    assert_eq!(worker.complaint("stock/0"), None);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_next_worker_goes_on_where_the_last_one_stopped(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    world.receive(2, 1, "milk").await;
+    let first = world.worker().await;
+    world.until_number(DELTAS, 1).await;
+    let process = Arc::clone(&first.shared);
+    first.stop().await;
+    assert_eq!(
+        process.held_keys().len(),
+        PARTITIONS as usize,
+        "for the publisher, which ends last"
+    );
+    world.receive(2, 2, "milk").await;
+    let second = world.worker().await;
+    second.until_holding(PARTITIONS as usize).await;
+    world.until_number(DELTAS, 2).await;
+    assert_eq!(world.number("SELECT epoch FROM positions WHERE partition = 2").await, 2);
+    second.stop().await;
+}

@@ -1,0 +1,111 @@
+//! What a worker does when the database or a record is not as it should be.
+
+use std::time::Duration;
+
+use chassis::kafka::KafkaSettings;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::message::OwnedHeaders;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::world::{WITHIN, World};
+use crate::testing::shelf::shelf;
+
+const DELTAS: &str = "SELECT count(*) FROM deltas";
+
+#[sqlx::test(migrations = false)]
+async fn a_position_that_went_back_is_fetched_again(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let worker = world.worker().await;
+    for number in 1..=3 {
+        world.receive(0, number, "milk").await;
+    }
+    world.until_number(DELTAS, 3).await;
+    // As a standby that was promoted without the last commits.
+    let lost = "TRUNCATE deltas; UPDATE positions SET next_offset = 0 WHERE partition = 0";
+    sqlx::raw_sql(lost).execute(&world.pool).await.unwrap();
+    world.receive(0, 4, "milk").await;
+    world.until_number("SELECT next_offset FROM positions WHERE partition = 0", 4).await;
+    assert_eq!(world.number(DELTAS).await, 4);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_record_that_can_neither_be_applied_nor_parked_is_named_until_it_can(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let never = "ALTER TABLE parked ADD CONSTRAINT never CHECK (cause <> 'undecodable')";
+    sqlx::raw_sql(never).execute(&world.pool).await.unwrap();
+    let worker = world.worker().await;
+    world.receive(0, 1, "milk").await;
+    world.write(0, "milk", b"junk", OwnedHeaders::new()).await;
+    world.receive(0, 2, "milk").await;
+    worker.until_complaint("postgres", "neither applied nor parked").await;
+    let allowed = "ALTER TABLE parked DROP CONSTRAINT never";
+    sqlx::raw_sql(allowed).execute(&world.pool).await.unwrap();
+    world.until_number(DELTAS, 2).await;
+    assert_eq!(world.number("SELECT record_offset FROM parked").await, 1);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_backlog_of_many_batches_is_applied(pool: PgPoolOptions, options: PgConnectOptions) {
+    let world = World::new(pool, options).await;
+    // Twenty batches, five times as many as may wait for the worker.
+    let receive = |number| world.receive(0, number, "milk");
+    futures::future::join_all((1..=2000).map(receive)).await;
+    let worker = world.worker().await;
+    world.until_number(DELTAS, 2000).await;
+    assert_eq!(world.number("SELECT next_offset FROM positions WHERE partition = 0").await, 2000);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_worker_whose_database_is_away_while_it_claims_stops_within_seconds(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let worker = world.worker().await;
+    let has_probed = async || worker.complaint("postgres").is_none();
+    super::world::eventually("the database was there", has_probed).await;
+    world.pool.close().await;
+    worker.until_complaint("postgres", "not available").await;
+    let took = worker.stop().await;
+    assert!(took < Duration::from_secs(8), "{took:?}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_topic_that_is_created_anew_under_a_running_worker_stops_its_partitions(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    // The mock cannot delete a topic.
+    let servers = chassis::settings::required("KAFKA_BOOTSTRAP_SERVERS").unwrap();
+    let prefix = format!("test-{}-", uuid::Uuid::now_v7());
+    let kafka = KafkaSettings::at(servers, prefix);
+    let topic = kafka.prefixed("stock");
+    let admin: AdminClient<DefaultClientContext> = kafka.client("test").create().unwrap();
+    let options_of_admin = AdminOptions::new().operation_timeout(Some(WITHIN));
+    let create = async || {
+        let new = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
+        admin.create_topics([&new], &options_of_admin).await.unwrap().remove(0).is_ok()
+    };
+    assert!(create().await);
+    let world = World::at(None, kafka, shelf(pool, options).await);
+    let worker = world.worker().await;
+    world.receive(0, 1, "milk").await;
+    world.until_number(DELTAS, 1).await;
+    admin.delete_topics(&[&topic], &options_of_admin).await.unwrap();
+    super::world::eventually("the topic is there again", create).await;
+    // As many as before, so that the position lies inside the new log.
+    world.receive(0, 2, "milk").await;
+    worker.until_complaint(&format!("{topic}/0"), "topic_recreated").await;
+    worker.stop().await;
+    admin.delete_topics(&[&topic], &options_of_admin).await.unwrap();
+}
