@@ -101,8 +101,10 @@ impl<P: Projection> Worker<P> {
                     self.hear(asked.map_err(lost).map_err(WorkerError::Halt)?)?;
                 }
                 () = self.claiming.over(), if !self.claims.is_empty() => {
-                    let claimed = self.claim().await;
-                    self.after(claimed, |worker| &mut worker.claiming)?;
+                    // Patience is restored by a partition that starts, not by one that was taken.
+                    if let Err(setback) = self.claim().await {
+                        self.after(Err(setback), |worker| &mut worker.claiming)?;
+                    }
                 }
                 () = tokio::time::sleep_until(self.compare_at), if !self.lanes.is_empty() => {
                     self.compare_topics();
@@ -218,6 +220,7 @@ impl<P: Projection> Worker<P> {
         if check.claim.answer.is_closed() {
             return;
         }
+        self.claiming.restore();
         let Check { claim: Claim { key, answer }, taken, .. } = check;
         let start = match gap {
             Some(gap) => {
