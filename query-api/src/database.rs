@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use chassis::health::Dependency;
 use futures::future::BoxFuture;
+use futures::{FutureExt, TryFutureExt};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};
+use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
 
 /// A connection that is not free within this time will not make the request faster.
@@ -39,6 +41,7 @@ pub(crate) struct Database {
     pool: PgPool,
     is_up: Arc<AtomicBool>,
     statement: Duration,
+    patient: Arc<Semaphore>,
 }
 
 impl Database {
@@ -51,8 +54,10 @@ impl Database {
                 ("default_transaction_read_only", "on"),
             ]);
         let options = pool.options().clone().acquire_timeout(ACQUIRE);
+        let patient = (options.get_max_connections() / 2).max(1);
         let pool = options.connect_lazy_with(session);
-        Self { pool, is_up: Arc::default(), statement }
+        let patient = Arc::new(Semaphore::new(patient as usize));
+        Self { pool, is_up: Arc::default(), statement, patient }
     }
 
     /// Runs a read. While the database is away this fails at once, without trying; a connection
@@ -61,13 +66,34 @@ impl Database {
         &self,
         work: impl for<'c> Fn(&'c mut PgConnection) -> Reading<'c, T>,
     ) -> Result<T, Unavailable> {
-        if !self.is_up.load(Ordering::Relaxed) {
+        if !self.is_up() {
             return Err(Unavailable::Down);
         }
         let deadline = Instant::now() + ACQUIRE + self.statement;
         // The server gives a statement up first, unless it does not answer at all.
         let answer = tokio::time::timeout_at(deadline, self.attempt(&work)).await;
         answer.unwrap_or(Err(Unavailable::Overloaded))
+    }
+
+    /// As [`Database::read`], for those who have waited already: they come all at once, and stand in
+    /// line for half of the connections instead of being too many.
+    pub(crate) async fn read_in_turn<T>(
+        &self,
+        work: impl for<'c> Fn(&'c mut PgConnection) -> Reading<'c, T>,
+    ) -> Result<T, Unavailable> {
+        // It is never closed.
+        let _turn = self.patient.acquire().await;
+        self.read(work).await
+    }
+
+    /// Whether it answered when it was looked at last.
+    pub(crate) fn is_up(&self) -> bool {
+        self.is_up.load(Ordering::Relaxed)
+    }
+
+    /// A connection that no crowd of requests can take away.
+    pub(crate) fn line(&self) -> Line {
+        Line { options: self.pool.connect_options(), connection: None }
     }
 
     async fn attempt<T>(
@@ -110,42 +136,56 @@ impl Database {
     /// Looks at the database for ever, on a connection of its own, so that a crowd of requests
     /// does not look like an outage.
     pub(crate) async fn watch(self, dependency: Dependency) {
-        let mut connection = None;
+        let mut line = self.line();
         loop {
-            let looked = look(&mut connection, &self.pool.connect_options()).await;
+            let looked = line.ask(tables).await;
             self.is_up.store(looked.is_ok(), Ordering::Relaxed);
             match looked {
                 Ok(()) => dependency.up(),
-                Err(reason) => {
-                    connection = None;
-                    dependency.down(reason);
-                }
+                Err(Unavailable::Defect) => dependency
+                    .down("inventory's tables are not there, or this role may not read them"),
+                Err(_) => dependency.down("Postgres does not answer"),
             }
             sleep(LOOK_EVERY).await;
         }
     }
 }
 
-/// Whether the tables of the projection can be read; otherwise why not, for an operator.
-async fn look(
-    connection: &mut Option<PgConnection>,
-    options: &PgConnectOptions,
-) -> Result<(), &'static str> {
-    let answer = timeout(LOOK, async {
-        let connection = match connection {
-            Some(connection) => connection,
-            None => connection.insert(PgConnection::connect_with(options).await?),
+/// Whether the tables of the projection can be read.
+fn tables(conn: &mut PgConnection) -> Reading<'_, ()> {
+    sqlx::query("SELECT FROM orders, positions LIMIT 0").execute(conn).map_ok(drop).boxed()
+}
+
+/// A connection of its own, made again after it died.
+pub(crate) struct Line {
+    options: Arc<PgConnectOptions>,
+    connection: Option<PgConnection>,
+}
+
+impl Line {
+    /// Asks once; a failure hangs up.
+    pub(crate) async fn ask<T>(
+        &mut self,
+        question: impl for<'c> FnOnce(&'c mut PgConnection) -> Reading<'c, T>,
+    ) -> Result<T, Unavailable> {
+        let answer = timeout(LOOK, async {
+            let connection = match &mut self.connection {
+                Some(connection) => connection,
+                none => none.insert(PgConnection::connect_with(&self.options).await?),
+            };
+            question(connection).await
+        });
+        let answer = match answer.await {
+            Ok(answer) => answer.map_err(|error| {
+                tracing::debug!(%error, "the database does not answer a question");
+                meaning(&error).unwrap_or(Unavailable::Down)
+            }),
+            Err(_) => Err(Unavailable::Down),
         };
-        sqlx::query("SELECT FROM orders, positions LIMIT 0").execute(connection).await
-    });
-    match answer.await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(error)) if meaning(&error) == Some(Unavailable::Defect) => {
-            tracing::debug!(%error, "the tables cannot be read");
-            Err("inventory's tables are not there, or this role may not read them")
+        if answer.is_err() {
+            self.connection = None;
         }
-        Ok(Err(_)) => Err("Postgres does not answer"),
-        Err(_) => Err("Postgres does not answer in time"),
+        answer
     }
 }
 

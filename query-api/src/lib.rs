@@ -13,6 +13,7 @@ mod progress;
 mod routes;
 mod server;
 pub mod settings;
+mod snapshot;
 
 use chassis::Process;
 

@@ -36,10 +36,11 @@ struct Api;
 #[expect(dead_code, reason = "only the document names them")]
 pub(crate) struct FreshnessHeaders {
     /// `topic:partition@offset`, as an answer of the producer API said it: the answer includes this
-    /// record, or says that it is stale.
+    /// record, or says that it is stale. May be given several times; each counts.
     #[param(rename = "Order-Min-Position", pattern = "^(orders|products|stock):[0-9]+@[0-9]+$")]
     order_min_position: Option<String>,
     /// `wait=N`: wait up to N seconds (at most 30) for the position; without, not at all.
+    /// `Preference-Applied` says what was done; `wait=0` where too many wait already.
     #[param(rename = "Prefer", example = "wait=5")]
     prefer: Option<String>,
 }
@@ -89,8 +90,9 @@ pub(crate) struct NotFoundBody {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only the document names it")]
 pub(crate) enum OrderNotFoundProblem {
-    /// `order-not-found`: inventory has not seen the order yet, or there is none. With Retry-After
-    /// where the `Order-Min-Position` is not reached.
+    /// `order-not-found`: inventory has not seen the order yet, or there is none, or it could not be
+    /// applied and the `detail` says so. With Retry-After where the `Order-Min-Position` is not
+    /// reached.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] NotFoundBody),
 }

@@ -2,15 +2,14 @@
 
 use chrono::{DateTime, Utc};
 use events_schema::{OrderId, Topic};
-use futures::FutureExt;
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
-use sqlx::types::Json;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::database::Reading;
-use crate::position::Position;
+use crate::progress::Reached;
+use crate::snapshot::{self, Snapshot, snapshot_of};
 
 /// What became of an order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -68,8 +67,15 @@ pub(crate) struct ShortageView {
     available: i32,
 }
 
-/// A row of the query below.
-#[derive(sqlx::FromRow)]
+/// What the query below finds: always one of it.
+#[derive(Deserialize)]
+pub(crate) struct Found {
+    pub(crate) order: Option<OrderRow>,
+    /// Inventory could not apply an event of it; this and all later ones wait for an operator.
+    pub(crate) parked: bool,
+}
+
+#[derive(Deserialize)]
 pub(crate) struct OrderRow {
     order_id: Uuid,
     customer_id: String,
@@ -79,25 +85,23 @@ pub(crate) struct OrderRow {
     placed_at: Option<DateTime<Utc>>,
     decided_at: Option<DateTime<Utc>>,
     cancelled_at: Option<DateTime<Utc>>,
-    shortages: Json<Vec<ShortageView>>,
-    lines: Json<Vec<LineView>>,
+    shortages: Vec<ShortageView>,
+    lines: Vec<LineView>,
     source_partition: i32,
-    next_offset: Option<i64>,
 }
 
 impl OrderRow {
     /// What the client sees.
-    pub(crate) fn view(self, stale: bool) -> OrderView {
-        let next = self.next_offset.unwrap_or_default();
-        let position = Position::before(Topic::Orders, self.source_partition, next);
+    pub(crate) fn view(self, reached: &Reached, stale: bool) -> OrderView {
+        let position = reached.of(Topic::Orders, Some(self.source_partition)).pop();
         OrderView {
             order_id: self.order_id,
             customer_id: self.customer_id,
             status: self.status,
-            lines: self.lines.0,
+            lines: self.lines,
             total_minor: self.total_minor,
             currency: self.currency,
-            shortages: self.shortages.0,
+            shortages: self.shortages,
             placed_at: self.placed_at,
             decided_at: self.decided_at,
             cancelled_at: self.cancelled_at,
@@ -107,22 +111,19 @@ impl OrderRow {
     }
 }
 
-/// The order and the position of its partition in one statement, so that they fit together.
-pub(crate) fn find<'c>(
-    conn: &'c mut PgConnection,
-    order: OrderId,
-    orders_topic: &str,
-) -> Reading<'c, Option<OrderRow>> {
-    let query = sqlx::query_as(
-        "SELECT orders.order_id, customer_id, status, currency, total_minor, placed_at, decided_at,
-                cancelled_at, shortages, source_partition, next_offset,
-                coalesce((SELECT jsonb_agg(jsonb_build_object('sku', sku, 'quantity', quantity,
-                                 'unit_price_minor', unit_price_minor) ORDER BY line)
-                          FROM order_lines WHERE order_lines.order_id = orders.order_id), '[]')
-                AS lines
-         FROM orders
-         LEFT JOIN positions ON topic = $2 AND partition = source_partition
-         WHERE orders.order_id = $1",
-    );
-    query.bind(order.uuid()).bind(orders_topic.to_owned()).fetch_optional(conn).boxed()
+/// The order, if it is there.
+pub(crate) fn find(conn: &mut PgConnection, order: OrderId) -> Reading<'_, Snapshot<Found>> {
+    let query = sqlx::query_as(snapshot_of!(
+        "SELECT EXISTS (SELECT FROM parked WHERE subject = $2) AS parked,
+                (SELECT to_json(shown) FROM (
+                    SELECT order_id, customer_id, status, currency, total_minor, placed_at,
+                           decided_at, cancelled_at, shortages, source_partition,
+                           coalesce((SELECT json_agg(json_build_object('sku', sku, 'quantity',
+                                            quantity, 'unit_price_minor', unit_price_minor)
+                                            ORDER BY line)
+                                     FROM order_lines WHERE order_lines.order_id = orders.order_id),
+                                    '[]') AS lines
+                    FROM orders WHERE order_id = $1) AS shown) AS \"order\""
+    ));
+    snapshot::read(query.bind(order.uuid()).bind(order.to_string()), conn)
 }

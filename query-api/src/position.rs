@@ -6,7 +6,7 @@ use std::str::FromStr;
 use events_schema::Topic;
 
 /// A record of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Position {
     pub(crate) topic: Topic,
     pub(crate) partition: i32,

@@ -45,6 +45,16 @@ impl NotFound {
         Self::new(problem, "order", stale, reached)
     }
 
+    /// It is in the log, and will not be shown before an operator has seen to it.
+    pub(crate) fn parked_order(stale: bool, reached: &[Position]) -> Self {
+        let mut order = Self::order(stale, reached);
+        order.problem = order.problem.detail(
+            "the order was taken, but inventory could not apply it and has set it aside \
+             (parked) until an operator has seen to it",
+        );
+        order
+    }
+
     pub(crate) fn product(stale: bool, reached: &[Position]) -> Self {
         let problem = Problem::new(StatusCode::NOT_FOUND, "product-not-found", "Product not found");
         Self::new(problem, "product", stale, reached)
@@ -87,6 +97,6 @@ pub(crate) fn invalid_query(detail: String) -> Problem {
 /// The path exists, the method does not.
 pub(crate) fn method_not_allowed(method: &str) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
-        .detail(format!("{method} is not possible here, GET is"))
-        .header(ALLOW, HeaderValue::from_static("GET"))
+        .detail(format!("{method} is not possible here, GET and HEAD are"))
+        .header(ALLOW, HeaderValue::from_static("GET, HEAD"))
 }

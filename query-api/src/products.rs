@@ -2,15 +2,15 @@
 
 use chrono::{DateTime, Utc};
 use events_schema::Sku;
-use futures::FutureExt;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use utoipa::ToSchema;
 
 use crate::database::Reading;
+use crate::snapshot::{self, Snapshot, snapshot_of};
 
 /// A product with what is left of it.
-#[derive(Debug, Serialize, ToSchema, sqlx::FromRow)]
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Product)]
 pub(crate) struct ProductView {
     #[schema(example = "1029743")]
@@ -44,18 +44,21 @@ pub(crate) struct Page {
 // department there is a statement of its own, because a plan for both would use no index.
 macro_rules! select {
     ($rest:literal) => {
-        concat!(
+        snapshot_of!(concat!(
             "SELECT sku, name, department, price_minor, currency, updated_at,
                     coalesce((SELECT available FROM stock WHERE stock.sku = products.sku), 0)
                     AS available
              FROM products WHERE ",
             $rest
-        )
+        ))
     };
 }
 
 /// A page of the catalogue, by SKU.
-pub(crate) fn page<'c>(conn: &'c mut PgConnection, page: &Page) -> Reading<'c, Vec<ProductView>> {
+pub(crate) fn page<'c>(
+    conn: &'c mut PgConnection,
+    page: &Page,
+) -> Reading<'c, Snapshot<ProductView>> {
     let query = match &page.department {
         None => sqlx::query_as(select!("sku > $1 ORDER BY sku LIMIT $2")),
         Some(_) => sqlx::query_as(select!("department = $3 AND sku > $1 ORDER BY sku LIMIT $2")),
@@ -63,12 +66,15 @@ pub(crate) fn page<'c>(conn: &'c mut PgConnection, page: &Page) -> Reading<'c, V
     let after = page.after.as_ref().map_or("", Sku::as_str).to_owned();
     let query = query.bind(after).bind(page.rows_max);
     match page.department.clone() {
-        None => query.fetch_all(conn).boxed(),
-        Some(department) => query.bind(department).fetch_all(conn).boxed(),
+        None => snapshot::read(query, conn),
+        Some(department) => snapshot::read(query.bind(department), conn),
     }
 }
 
-/// One product.
-pub(crate) fn find<'c>(conn: &'c mut PgConnection, sku: &Sku) -> Reading<'c, Option<ProductView>> {
-    sqlx::query_as(select!("sku = $1")).bind(sku.to_string()).fetch_optional(conn).boxed()
+/// One product, or none.
+pub(crate) fn find<'c>(
+    conn: &'c mut PgConnection,
+    sku: &Sku,
+) -> Reading<'c, Snapshot<ProductView>> {
+    snapshot::read(sqlx::query_as(select!("sku = $1")).bind(sku.to_string()), conn)
 }

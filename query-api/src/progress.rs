@@ -10,25 +10,30 @@ use events_schema::Topic;
 use futures::FutureExt;
 use sqlx::PgConnection;
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::database::{Database, Reading, Unavailable};
 use crate::metrics;
 use crate::position::Position;
+use crate::snapshot::PositionRow;
 
 /// Between two looks at the positions while anybody waits: one query for all who wait.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// Between two looks while the database does not answer.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The offset of the next record to apply, by topic and partition.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Reached(BTreeMap<(Topic, i32), i64>);
 
 impl Reached {
-    /// Whether this record is applied.
-    pub(crate) fn has_passed(&self, position: &Position) -> bool {
-        let next = self.0.get(&(position.topic, position.partition));
-        next.is_some_and(|next| *next > position.offset)
+    /// Whether all of these records are applied.
+    pub(crate) fn has_passed(&self, positions: &[Position]) -> bool {
+        positions.iter().all(|position| {
+            let next = self.0.get(&(position.topic, position.partition));
+            next.is_some_and(|next| *next > position.offset)
+        })
     }
 
     /// The last record that is applied, of each partition of the topic or of only this one.
@@ -42,6 +47,17 @@ impl Reached {
     }
 }
 
+/// How waiting ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Waited {
+    /// The positions are passed, on the database that was asked.
+    Passed,
+    /// The time is over, or the process stops.
+    InVain,
+    /// So many wait already that nobody else does.
+    Crowded,
+}
+
 /// What the watcher says to all who wait.
 type Answer = Result<Arc<Reached>, Unavailable>;
 
@@ -52,68 +68,77 @@ pub(crate) struct Progress {
     prefix: Arc<str>,
     answers: watch::Sender<Answer>,
     waiting: Arc<AtomicUsize>,
+    waiting_max: usize,
     waiting_gauge: Gauge,
     wanted: Arc<Notify>,
     shutdown: CancellationToken,
 }
 
 impl Progress {
-    pub(crate) fn new(database: Database, prefix: &str, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        prefix: &str,
+        waiting_max: usize,
+        shutdown: CancellationToken,
+    ) -> Self {
         let answers = watch::Sender::new(Err(Unavailable::Down));
         let (waiting, wanted) = Default::default();
         let (prefix, waiting_gauge) = (prefix.into(), metrics::waiting());
-        Self { database, prefix, answers, waiting, waiting_gauge, wanted, shutdown }
+        Self { database, prefix, answers, waiting, waiting_max, waiting_gauge, wanted, shutdown }
     }
 
-    /// The name of a topic in this deployment.
-    pub(crate) fn topic_name(&self, topic: Topic) -> String {
-        format!("{}{}", self.prefix, topic.name())
-    }
-
-    /// How far it is now.
-    pub(crate) async fn reached(&self) -> Result<Reached, Unavailable> {
-        let rows = self.database.read(positions).await?;
-        let topic = |name: &str| Topic::ALL.into_iter().find(|t| self.topic_name(*t) == name);
-        let known = |(name, partition, next): (String, i32, i64)| {
-            topic(&name).map(|topic| ((topic, partition), next))
+    /// What these rows say of the topics of this deployment.
+    pub(crate) fn of(&self, rows: &[PositionRow]) -> Reached {
+        let topic = |name: &str| {
+            let name = name.strip_prefix(&*self.prefix)?;
+            Topic::ALL.into_iter().find(|topic| topic.name() == name)
         };
-        Ok(Reached(rows.into_iter().filter_map(known).collect()))
+        let known =
+            |(name, partition, next): &PositionRow| Some(((topic(name)?, *partition), *next));
+        Reached(rows.iter().filter_map(known).collect())
     }
 
-    /// How far it is once it has passed the position, or when the time is over.
+    /// Waits until the positions are passed.
     pub(crate) async fn wait(
         &self,
-        position: &Position,
-        longest: Duration,
-    ) -> Result<Reached, Unavailable> {
-        let reached = self.reached().await?;
-        if reached.has_passed(position) || longest.is_zero() {
-            return Ok(reached);
-        }
-        let mut last = Arc::new(reached);
-        let waiting = Waiting::new(self);
-        let passed = timeout(longest, waiting.until(position, &mut last));
-        let outcome = tokio::select! {
-            outcome = passed => outcome,
+        positions: &[Position],
+        until: Instant,
+    ) -> Result<Waited, Unavailable> {
+        let Some(waiting) = Waiting::new(self) else { return Ok(Waited::Crowded) };
+        tokio::select! {
+            passed = timeout_at(until, waiting.until_passed(positions)) => match passed {
+                Ok(passed) => passed.map(|()| Waited::Passed),
+                Err(_) => Ok(Waited::InVain),
+            },
             // A process that stops answers those who wait.
-            () = self.shutdown.cancelled() => Ok(Ok(())),
-        };
-        if let Ok(Err(unavailable)) = outcome {
-            return Err(unavailable);
+            () = self.shutdown.cancelled() => Ok(Waited::InVain),
         }
-        metrics::waited(last.has_passed(position));
-        Ok(Reached::clone(&last))
     }
 
-    /// Looks at the positions while anybody waits.
+    /// Looks at the positions while anybody waits, on a connection of its own: requests that are
+    /// too many shall not end the waiting of those who are patient.
     pub(crate) async fn watch(self) {
+        let mut line = self.database.line();
         loop {
             if self.waiting.load(Ordering::Acquire) == 0 {
                 self.wanted.notified().await;
             }
-            let answer = self.reached().await.map(Arc::new);
-            drop(self.answers.send_replace(answer));
-            sleep(LOOK_EVERY).await;
+            let pause = match line.ask(positions).await {
+                Ok(rows) => {
+                    drop(self.answers.send_replace(Ok(Arc::new(self.of(&rows)))));
+                    LOOK_EVERY
+                }
+                // One question without an answer is no outage yet: those who wait go on.
+                Err(why) => {
+                    let is_outage = !self.database.is_up();
+                    if is_outage || why == Unavailable::Defect {
+                        let why = if is_outage { Unavailable::Down } else { why };
+                        drop(self.answers.send_replace(Err(why)));
+                    }
+                    LOOK_AGAIN
+                }
+            };
+            sleep(pause).await;
         }
     }
 }
@@ -125,26 +150,27 @@ struct Waiting<'a> {
 }
 
 impl<'a> Waiting<'a> {
-    fn new(progress: &'a Progress) -> Self {
+    /// `None` where too many wait.
+    fn new(progress: &'a Progress) -> Option<Self> {
         // Only answers from now on: the last one may be old.
         let answers = progress.answers.subscribe();
-        progress.waiting.fetch_add(1, Ordering::AcqRel);
+        if progress.waiting.fetch_add(1, Ordering::AcqRel) >= progress.waiting_max {
+            progress.waiting.fetch_sub(1, Ordering::AcqRel);
+            return None;
+        }
         progress.waiting_gauge.increment(1.0);
         progress.wanted.notify_one();
-        Self { progress, answers }
+        Some(Self { progress, answers })
     }
 
-    async fn until(
-        mut self,
-        position: &Position,
-        last: &mut Arc<Reached>,
-    ) -> Result<(), Unavailable> {
-        while !last.has_passed(position) {
+    async fn until_passed(mut self, positions: &[Position]) -> Result<(), Unavailable> {
+        loop {
             // The sender lives as long as the progress.
             let _ = self.answers.changed().await;
-            *last = self.answers.borrow_and_update().clone()?;
+            if self.answers.borrow_and_update().clone()?.has_passed(positions) {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 
@@ -155,7 +181,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-fn positions(conn: &mut PgConnection) -> Reading<'_, Vec<(String, i32, i64)>> {
+fn positions(conn: &mut PgConnection) -> Reading<'_, Vec<PositionRow>> {
     let query = sqlx::query_as("SELECT topic, partition, next_offset FROM positions");
     query.fetch_all(conn).boxed()
 }

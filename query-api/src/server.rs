@@ -10,7 +10,7 @@ use actix_web::{App, HttpResponse, HttpServer};
 use anyhow::Context;
 use chassis::{Process, health};
 use tokio::task::JoinHandle as Task;
-use utoipa_swagger_ui::SwaggerUi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::database::Database;
 use crate::openapi;
@@ -42,7 +42,9 @@ impl Server {
     pub fn start(process: Process, settings: Settings) -> anyhow::Result<Self> {
         let database = Database::new(&settings.pool, settings.query_timeout);
         let shutdown = process.shutdown.clone();
-        let progress = Progress::new(database.clone(), &settings.topic_prefix, shutdown);
+        let waiters_max = settings.http.waiters_max;
+        let progress =
+            Progress::new(database.clone(), &settings.topic_prefix, waiters_max, shutdown);
         let api = Api { database: database.clone(), progress: progress.clone() };
         let (addresses, server) = listen(&settings.http, &process, &api)?;
         let dependency = process.health.dependency("postgres");
@@ -104,9 +106,11 @@ fn listen(
 fn configure(config: &mut ServiceConfig) {
     let docs =
         || async { HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/")).finish() };
+    // Else the browser of whoever reads the page would send it to a validator on the internet.
+    let page = SwaggerUi::new("/docs/{_:.*}").config(Config::default().validator_url("none"));
     config
         .configure(health::configure)
         .configure(routes::configure)
         .route("/docs", web::get().to(docs))
-        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", openapi::document()));
+        .service(page.url("/openapi.json", openapi::document()));
 }

@@ -29,6 +29,9 @@ pub struct HttpSettings {
     pub workers: usize,
     /// `HTTP_CONNECTIONS_MAX` (default 4096): open connections of one worker; more wait.
     pub connections_max: usize,
+    /// `HTTP_WAITERS_MAX` (default 1000): requests that wait for a position at once; the next one is
+    /// answered as things are.
+    pub waiters_max: usize,
     /// `SHUTDOWN_SECONDS` (default 20): how long a stop may take.
     pub shutdown: Duration,
 }
@@ -60,6 +63,7 @@ impl HttpSettings {
             address: settings::parsed("HTTP_ADDR", address, "an address like 0.0.0.0:8081")?,
             workers: at_least_one("HTTP_WORKERS", cores)?,
             connections_max: at_least_one("HTTP_CONNECTIONS_MAX", 4096)?,
+            waiters_max: at_least_one("HTTP_WAITERS_MAX", 1000)?,
             shutdown: Duration::from_secs(at_least_one("SHUTDOWN_SECONDS", 20)? as u64),
         })
     }

@@ -5,11 +5,12 @@ use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
 use events_schema::{OrderId, Topic};
 
-use super::{Api, Freshness, found, observed, path};
+use super::freshness::{Freshness, Seen, applied};
+use super::{Api, found, observed, path};
 use crate::metrics::Route;
 use crate::openapi::{FreshnessHeaders, OrderNotFoundProblem, RequestProblems};
-use crate::orders::{self, OrderView};
-use crate::problems::{self, NotFound};
+use crate::orders::{self, Found, OrderView};
+use crate::problems::NotFound;
 
 /// See what became of an order.
 ///
@@ -37,13 +38,14 @@ pub(crate) async fn get(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 async fn order(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Problem> {
     let order_id: OrderId = path(request, "order_id")?;
     let freshness = Freshness::of(request)?;
-    let reached = freshness.reached(&api.progress).await?;
-    let topic = api.progress.topic_name(Topic::Orders);
-    let row = api.database.read(|conn| orders::find(conn, order_id, &topic)).await;
-    let stale = freshness.is_stale(&reached);
-    let response = match row.map_err(problems::unavailable)? {
-        Some(row) => found(&row.view(stale)),
-        None => NotFound::order(stale, &freshness.named(Topic::Orders, &reached)).response(),
+    let seen = freshness.read(api, |conn| orders::find(conn, order_id)).await?;
+    let Seen { rows, reached, stale, waited } = seen;
+    let response = match rows.into_iter().next() {
+        Some(Found { order: Some(row), .. }) => found(&row.view(&reached, stale)),
+        Some(Found { parked: true, .. }) => {
+            NotFound::parked_order(stale, &freshness.named(Topic::Orders, &reached)).response()
+        }
+        _ => NotFound::order(stale, &freshness.named(Topic::Orders, &reached)).response(),
     };
-    Ok(freshness.applied(response))
+    Ok(applied(response, waited))
 }

@@ -9,7 +9,8 @@ use events_schema::{Sku, Text, Topic};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Api, Freshness, found, observed, path};
+use super::freshness::{Freshness, Seen, applied};
+use super::{Api, found, observed, path};
 use crate::cursor;
 use crate::metrics::Route;
 use crate::openapi::{FreshnessHeaders, ProductNotFoundProblem, RequestProblems};
@@ -85,21 +86,20 @@ async fn listed(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Proble
     let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
     let page = page(query, limit)?;
     let freshness = Freshness::of(request)?;
-    let reached = freshness.reached(&api.progress).await?;
-    let rows = api.database.read(|conn| products::page(conn, &page)).await;
-    let mut items = rows.map_err(problems::unavailable)?;
+    let seen = freshness.read(api, |conn| products::page(conn, &page)).await?;
+    let Seen { rows: mut items, stale, waited, .. } = seen;
     // One more was asked for than is shown: it only tells that there is a next page.
     let more = items.len() > usize::from(limit);
     items.truncate(usize::from(limit));
     let last = items.last().filter(|_| more).map(|last| cursor::after(&last.sku));
     let next = last.map(|cursor| link(limit, &cursor, page.department.as_deref()));
     let header = next.as_ref().map(|next| (LINK, format!("<{next}>; rel=\"next\"")));
-    let view = PageView { items, next, stale: freshness.is_stale(&reached) };
+    let view = PageView { items, next, stale };
     let mut response = HttpResponse::Ok();
     header.into_iter().for_each(|header| {
         response.insert_header(header);
     });
-    Ok(freshness.applied(response.json(view)))
+    Ok(applied(response.json(view), waited))
 }
 
 fn plain(error: &actix_web::error::QueryPayloadError) -> String {
@@ -153,12 +153,11 @@ pub(crate) async fn get(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 async fn one(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Problem> {
     let sku: Sku = path(request, "sku")?;
     let freshness = Freshness::of(request)?;
-    let reached = freshness.reached(&api.progress).await?;
-    let row = api.database.read(|conn| products::find(conn, &sku)).await;
-    let stale = freshness.is_stale(&reached);
-    let response = match row.map_err(problems::unavailable)? {
+    let seen = freshness.read(api, |conn| products::find(conn, &sku)).await?;
+    let Seen { rows, reached, stale, waited } = seen;
+    let response = match rows.into_iter().next() {
         Some(product) => found(&OneView { product, stale }),
         None => NotFound::product(stale, &freshness.named(Topic::Products, &reached)).response(),
     };
-    Ok(freshness.applied(response))
+    Ok(applied(response, waited))
 }

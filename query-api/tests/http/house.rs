@@ -21,6 +21,8 @@ use uuid::Uuid;
 
 /// What stands before the topics' names in these tests.
 pub(crate) const PREFIX: &str = "test.";
+/// Requests that may wait at once.
+pub(crate) const WAITERS_MAX: usize = 60;
 
 pub(crate) struct House {
     pub(crate) pool: PgPool,
@@ -58,6 +60,7 @@ impl House {
                 address: ([127, 0, 0, 1], 0).into(),
                 workers: 1,
                 connections_max: 100,
+                waiters_max: WAITERS_MAX,
                 shutdown: Duration::from_secs(5),
             },
         };
@@ -83,6 +86,10 @@ impl House {
             request = request.header(*name, *value);
         }
         request.send().await.unwrap()
+    }
+
+    pub(crate) async fn head(&self, path: &str) -> Response {
+        self.client.head(format!("{}{path}", self.base)).send().await.unwrap()
     }
 
     /// The answer's status and body.

@@ -6,7 +6,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::house::{House, order_path, place, receive};
+use crate::house::{House, WAITERS_MAX, order_path, place, receive};
 
 const MIN: &str = "Order-Min-Position";
 
@@ -142,6 +142,86 @@ async fn many_waiters_cost_one_query_at_a_time(pool: PgPoolOptions, options: PgC
 }
 
 #[sqlx::test(migrations = false)]
+async fn the_patient_are_all_answered_and_the_one_too_many_at_once(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let house = House::open(pool, options).await;
+    house.advance("orders", 0, 0).await;
+    let headers = [(MIN, "orders:0@0"), ("Prefer", "wait=20")];
+    let path = order_path(1);
+    let asking = futures::future::join_all((0..WAITERS_MAX).map(|_| house.ask(&path, &headers)));
+    let one_more = async {
+        house.waiting(WAITERS_MAX).await;
+        let response = house.get(&path, &headers).await;
+        assert_eq!(response.headers()["preference-applied"], "wait=0");
+        let body: serde_json::Value = response.json().await.unwrap();
+        assert_eq!((&body["status"], &body["stale"]), (&json!(404), &json!(true)));
+        house.fold([place(1, &[("milk", 3)])]).await;
+        house.advance("orders", 0, 1).await;
+    };
+    let (answers, ()) = tokio::join!(asking, one_more);
+    for (status, body) in answers {
+        assert_eq!((status, &body["stale"]), (StatusCode::OK, &json!(false)));
+    }
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn every_position_of_a_request_counts(pool: PgPoolOptions, options: PgConnectOptions) {
+    let house = House::open(pool, options).await;
+    house.advance("orders", 0, 5).await;
+    house.advance("stock", 2, 3).await;
+    let path = order_path(1);
+    let table = [
+        (vec![(MIN, "orders:0@4"), (MIN, "stock:2@2")], false),
+        (vec![(MIN, "orders:0@4"), (MIN, "orders:0@5")], true),
+        (vec![(MIN, "orders:0@5"), (MIN, "orders:0@4")], true),
+        (vec![(MIN, "orders:0@4, stock:2@3")], true),
+    ];
+    for (headers, stale) in table {
+        let (_, body) = house.ask(&path, &headers).await;
+        assert_eq!(body["stale"], stale, "{headers:?}");
+    }
+    let headers = [(MIN, "stock:2@2"), (MIN, "orders:0@5"), (MIN, "orders:0@4")];
+    let (_, body) = house.ask(&path, &headers).await;
+    assert_eq!(body["positions"], json!(["orders:0@4", "stock:2@2"]));
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_parked_order_is_not_said_to_be_none(pool: PgPoolOptions, options: PgConnectOptions) {
+    let house = House::open(pool, options).await;
+    house.advance("orders", 0, 1).await;
+    let park = "INSERT INTO parked (topic, partition, record_offset, subject, cause, detail,
+                                    headers, recorded_at)
+                VALUES ('test.orders', 0, 0, $1, 'foreign-schema', 'of ann@example.com', '[]',
+                        now())";
+    let subject = order_path(1).rsplit('/').next().unwrap().to_owned();
+    sqlx::query(park).bind(subject).execute(&house.pool).await.unwrap();
+    let (status, body) = house.ask(&order_path(1), &[(MIN, "orders:0@0")]).await;
+    assert_eq!((status, &body["stale"]), (StatusCode::NOT_FOUND, &json!(false)));
+    let detail = body["detail"].as_str().unwrap();
+    assert!(detail.contains("parked") && !detail.contains("ann"), "{detail}");
+    let (_, body) = house.ask(&order_path(2), &[(MIN, "orders:0@0")]).await;
+    assert!(body["detail"].as_str().unwrap().contains("no such order"), "{body}");
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn head_is_get_without_the_body(pool: PgPoolOptions, options: PgConnectOptions) {
+    let house = House::open(pool, options).await;
+    house.fold([place(1, &[("milk", 3)])]).await;
+    let length = house.get(&order_path(1), &[]).await.headers()["content-length"].clone();
+    let response = house.head(&order_path(1)).await;
+    assert_eq!(response.status(), StatusCode::OK);
+    assert_eq!(response.headers()["content-length"], length);
+    assert_eq!(response.bytes().await.unwrap().len(), 0);
+    assert_eq!(house.head(&order_path(2)).await.status(), StatusCode::NOT_FOUND);
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn what_cannot_be_read_is_refused(pool: PgPoolOptions, options: PgConnectOptions) {
     let house = House::open(pool, options).await;
     let order = order_path(1);
@@ -172,5 +252,7 @@ async fn the_api_describes_itself(pool: PgPoolOptions, options: PgConnectOptions
     }
     let page = house.get("/docs", &[]).await.text().await.unwrap();
     assert!(page.contains("swagger-ui"), "{page}");
+    let script = house.get("/docs/swagger-initializer.js", &[]).await.text().await.unwrap();
+    assert!(script.contains("\"validatorUrl\": \"none\""), "{script}");
     house.close().await;
 }

@@ -126,6 +126,30 @@ async fn an_outage_ends_the_waiting(pool: PgPoolOptions, options: PgConnectOptio
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_crowd_does_not_end_the_waiting(pool: PgPoolOptions, options: PgConnectOptions) {
+    let house = House::open(pool, options).await;
+    house.advance("orders", 0, 0).await;
+    let headers = [("Order-Min-Position", "orders:0@0"), ("Prefer", "wait=20")];
+    let path = order_path(1);
+    let crowding = async {
+        house.waiting(1).await;
+        // Whoever reads products now holds a connection until it is given up.
+        let mut locked = house.pool.begin().await.unwrap();
+        sqlx::query("LOCK TABLE products").execute(&mut *locked).await.unwrap();
+        let crowd = (0..10).map(|_| house.get("/v1/products", &[]));
+        for answer in futures::future::join_all(crowd).await {
+            assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
+        }
+        locked.rollback().await.unwrap();
+        house.fold([place(1, &[("milk", 3)])]).await;
+        house.advance("orders", 0, 1).await;
+    };
+    let (response, ()) = tokio::join!(house.get(&path, &headers), crowding);
+    assert_eq!(response.status(), StatusCode::OK);
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn tables_that_are_not_there_are_named(pool: PgPoolOptions, options: PgConnectOptions) {
     let pool = pool.connect_with(options.clone()).await.unwrap();
     let house = House::over(pool, options);
