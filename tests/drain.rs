@@ -1,70 +1,69 @@
 //! Promise 1: 202 means replicated, and SIGTERM loses nothing that was acknowledged.
 
-use std::cell::Cell;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures::future::join_all;
-use harness::{Deployment, Order, Shop, Violation, ensure, holds_within};
-use rdkafka::ClientConfig;
+use harness::{Deployment, HeldBrokers, Order, Shop, Violation, ensure, eventually};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde_json::{Value, json};
 
 const CLIENTS: usize = 50;
-const WITHIN: Duration = Duration::from_secs(30);
-/// A request that was begun this long before SIGTERM has reached the API.
-const ON_ITS_WAY: Duration = Duration::from_millis(50);
-
-/// When a request was begun and ended, and with which status; `None` without an answer.
-struct Asked {
-    begun: Instant,
-    ended: Instant,
-    status: Option<u16>,
-}
+const WITHIN: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn sigterm_answers_every_request_in_flight_and_keeps_every_acknowledged_event() {
     let deployment = Deployment::new().await;
-    let mut producer = deployment.start("producer-api").await;
+    let _inventory = deployment.start("inventory").await;
+    let brokers = HeldBrokers::of(&deployment).await;
+    let producer = deployment.service("producer-api", "producer-api").await;
+    let producer = producer.env("KAFKA_BOOTSTRAP_SERVERS", &brokers.bootstrap_servers);
+    let mut producer =
+        producer.env("ACK_TIMEOUT_MS", "60000").env("SHUTDOWN_SECONDS", "60").start().await;
     let shop = Shop::at(&producer, None);
     shop.offer("milk", 249, 0).await;
     shop.place(&Order::of("first", "milk", 1)).await;
 
-    let answered = Cell::new(0);
-    let asking = join_all((0..CLIENTS).map(|client| ask_until_refused(&shop, client, &answered)));
+    brokers.hold();
+    let asking = join_all((0..CLIENTS).map(|client| ask(&shop, client)));
     let stopping = async {
-        holds_within(WITHIN, async || answered.get() > 4 * CLIENTS).await;
-        let stopped_at = Instant::now();
+        eventually(WITHIN, "every request is in flight", async || {
+            let in_flight = producer.metric("orderflow_publish_in_flight").await;
+            (in_flight == CLIENTS as f64).then_some(())
+        })
+        .await;
         producer.ask_to_stop();
-        (stopped_at, producer.stopped().await)
+        eventually(WITHIN, "it takes no more connections", async || {
+            (!producer.listens().await).then_some(())
+        })
+        .await;
+        brokers.release();
+        producer.stopped().await
     };
-    let (asked, (stopped_at, status)) = tokio::join!(asking, stopping);
+    let (answers, status) = tokio::join!(asking, stopping);
 
     assert!(status.success(), "{status}");
-    let asked: Vec<Asked> = asked.into_iter().flatten().collect();
-    let in_flight = asked.iter().filter(|asked| asked.begun + ON_ITS_WAY < stopped_at);
-    let unanswered = in_flight.filter(|asked| asked.status.is_none()).count();
-    assert_eq!(unanswered, 0, "every request in flight is answered");
-    assert!(asked.iter().any(|asked| asked.ended > stopped_at), "some were in flight");
-    let acknowledged = asked.iter().filter(|asked| asked.status == Some(202)).count() as i64;
-    let in_log = records_in(&deployment, "orders");
-    assert!(in_log > acknowledged, "{acknowledged} acknowledged, {in_log} in the log");
+    let acknowledged: Vec<String> = answers.into_iter().map(|line| line.to_string()).collect();
+    let ledger = deployment.folder().join("ledger.jsonl");
+    std::fs::write(&ledger, acknowledged.join("\n")).unwrap();
+    let arguments = ["verify", "--projection", "inventory", "--ledger", ledger.to_str().unwrap()];
+    eventually(WITHIN, "the orders are decided", async || {
+        deployment.is_at_the_end("inventory").await.then_some(())
+    })
+    .await;
+    deployment.orderctl(&arguments).await.expect_success();
 }
 
-/// One order after the other, until the API is gone.
-async fn ask_until_refused(shop: &Shop, client: usize, answered: &Cell<usize>) -> Vec<Asked> {
-    let order = Order::of(&format!("c{client}"), "milk", 1);
-    let mut asked = Vec::new();
-    loop {
-        let begun = Instant::now();
-        let answer = shop.try_place(&order).await;
-        let status = answer.ok().map(|answer| answer.status().as_u16());
-        asked.push(Asked { begun, ended: Instant::now(), status });
-        match status {
-            Some(_) => answered.set(answered.get() + 1),
-            None => return asked,
-        }
-    }
+/// One order, which must be acknowledged; its line of the ledger.
+async fn ask(shop: &Shop, client: usize) -> Value {
+    let answer = shop.try_place(&Order::of(&format!("c{client}"), "milk", 1)).await;
+    let answer = answer.expect("a request in flight is answered");
+    let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
+    let body: Value = answer.json().await.unwrap();
+    assert_eq!(status, 202, "{body}");
+    let position = headers["Order-Position"].to_str().unwrap();
+    json!({ "order_id": body["order_id"], "position": position })
 }
 
 /// While the brokers refuse the record, no order may be answered 202.
@@ -74,38 +73,36 @@ pub(crate) async fn nothing_is_acknowledged_before_the_brokers(
 ) -> Result<(), Violation> {
     shop.offer("milk", 249, 0).await;
     shop.place(&Order::of("first", "milk", 1)).await;
-    let before = records_in(deployment, "orders");
-    refuse_every_record(deployment).await;
+    refuse_every_record(deployment, "ada").await;
+    let before = records_of_orders(deployment);
     let answer = shop.try_place(&Order::of("ada", "milk", 1)).await.unwrap();
     let status = answer.status().as_u16();
-    let in_log = records_in(deployment, "orders") - before;
+    let in_log = records_of_orders(deployment) - before;
     ensure(in_log == 0, "the topic takes nothing")?;
     ensure(status != 202, "no 202 before the brokers acknowledge")?;
     ensure(status >= 500, format!("the client did nothing wrong, but was answered {status}"))
 }
 
-/// The topic takes no record that is longer than this many bytes.
-async fn refuse_every_record(deployment: &Deployment) {
-    let admin: AdminClient<DefaultClientContext> = client(deployment).create().unwrap();
+/// The topic takes no record that is longer than this many bytes. The brokers do what they were
+/// told a little later, so somebody else tries until he is refused, under the same key.
+async fn refuse_every_record(deployment: &Deployment, key: &str) {
+    let admin: AdminClient<DefaultClientContext> = deployment.kafka().create().unwrap();
     let topic = deployment.topic("orders");
     let config = AlterConfig::new(ResourceSpecifier::Topic(&topic))
         .set("max.message.bytes", "10")
         .set("retention.ms", "-1");
     let done = admin.alter_configs([&config], &AdminOptions::new()).await.unwrap();
     done.into_iter().for_each(|result| drop(result.unwrap()));
+    let mut client = deployment.kafka();
+    client.set("partitioner", "murmur2_random");
+    let other: FutureProducer = client.create().unwrap();
+    eventually(WITHIN, "the topic refuses records", async || {
+        let record = FutureRecord::to(&topic).key(key).payload("somebody else's");
+        other.send(record, WITHIN).await.is_err().then_some(())
+    })
+    .await;
 }
 
-fn records_in(deployment: &Deployment, topic: &str) -> i64 {
-    let consumer: BaseConsumer = client(deployment).set("group.id", "count").create().unwrap();
-    let topic = deployment.topic(topic);
-    let metadata = consumer.fetch_metadata(Some(&topic), WITHIN).unwrap();
-    let partitions = metadata.topics()[0].partitions();
-    let end = |id| consumer.fetch_watermarks(&topic, id, WITHIN).unwrap().1;
-    partitions.iter().map(|partition| end(partition.id())).sum()
-}
-
-fn client(deployment: &Deployment) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &deployment.stack.kafka);
-    config
+fn records_of_orders(deployment: &Deployment) -> i64 {
+    deployment.ends(&deployment.topic("orders")).values().sum()
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::{Deployment, Service, Shop, Violation};
+use harness::{Deployment, Service, Shop, Violation, holds_within};
 
 use crate::{drain, fencing, mail_ledger, position};
 
@@ -42,12 +42,24 @@ async fn a_202_before_the_acknowledgement_is_noticed() {
 async fn a_worker_that_is_not_fenced_is_noticed() {
     let deployment = Deployment::new().await;
     let frozen = faulty(&deployment, "inventory", "no-fence").await;
+    noticed(frozen_until_replaced(&deployment, &frozen).await, "the thawed worker changed");
+}
+
+/// The same worker, deaf in the same way: the compare-and-set alone keeps it out.
+#[tokio::test]
+async fn a_worker_that_does_not_hear_of_its_loss_is_fenced() {
+    let deployment = Deployment::new().await;
+    let frozen = faulty(&deployment, "inventory", "release-missed").await;
+    frozen_until_replaced(&deployment, &frozen).await.unwrap();
+    let fenced = async || frozen.metric("orderflow_fenced_batches_total").await >= 1.0;
+    assert!(holds_within(Duration::from_secs(60), fenced).await, "a batch of it was fenced");
+}
+
+async fn frozen_until_replaced(deployment: &Deployment, frozen: &Service) -> Result<(), Violation> {
     let successor = deployment.service("inventory", "successor").await.spawn();
     let producer = deployment.start("producer-api").await;
     let shop = Shop::at(&producer, None);
-    let scenario =
-        fencing::frozen_while_its_partitions_move(&deployment, &shop, &frozen, &successor);
-    noticed(scenario.await, "the thawed worker changed");
+    fencing::frozen_while_its_partitions_move(deployment, &shop, frozen, &successor).await
 }
 
 #[tokio::test]

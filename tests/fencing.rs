@@ -47,6 +47,9 @@ pub(crate) async fn frozen_while_its_partitions_move(
     let decided = "SELECT count(*) FROM inventory.orders";
     let all = holds_within(WITHIN, async || deployment.number(decided).await == orders).await;
     ensure(all, "the successor decides what the frozen worker had begun")?;
+    // The outcomes come back as records, and move its position too.
+    let settled = holds_within(WITHIN, async || deployment.is_at_the_end("inventory").await).await;
+    ensure(settled, "the successor has read everything")?;
     let before = state(deployment).await;
 
     frozen.thaw();

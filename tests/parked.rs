@@ -36,6 +36,13 @@ async fn bytes_that_are_no_event_park_and_the_partition_goes_on() {
     assert_eq!(status, 404, "the parked order was not decided");
     let units = "SELECT available FROM inventory.stock WHERE sku = 'milk'";
     assert_eq!(deployment.number(units).await, 8);
+
+    for consumer in ["inventory", "confirmation-email", "analytics"] {
+        let done = holds_within(WITHIN, async || deployment.is_at_the_end(consumer).await).await;
+        assert!(done, "{consumer} reads on to the end");
+    }
+    // What is parked is left out of the fold, and nothing else differs.
+    deployment.orderctl(&["verify"]).await.expect_success();
 }
 
 async fn the_poison_and_the_order_are_parked(deployment: &Deployment, consumer: &str, order: &str) {

@@ -3,17 +3,19 @@
 //! `STORM_ORDERS` is how many (default 20000), `STORM_SEED` repeats the kills of an earlier run.
 
 use std::cell::Cell;
-use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use chassis::settings;
 use futures::stream::{self, StreamExt};
-use harness::{Deployment, Mails, Service, Shop, holds_within};
+use harness::{Deployment, Order, Service, Shop, eventually, holds_within};
+use serde_json::Value;
+use uuid::Uuid;
 
+mod checks;
 mod kills;
 mod real_orders;
 
-use kills::Kills;
+use kills::{Draw, Kills, kill_until};
 use real_orders::RealOrders;
 
 /// Requests under way at any time.
@@ -22,44 +24,51 @@ const CLIENTS: usize = 64;
 const INTERVAL: Duration = Duration::from_micros(1_500);
 /// Until every projection has caught up after the last order.
 const CATCH_UP: Duration = Duration::from_secs(300);
+/// Of a hundred orders, so many are cancelled once they are acknowledged.
+const CANCELLED_PERCENT: u128 = 3;
+/// From so many orders on, there is time to kill everybody.
+const FULL: usize = 20_000;
+
+const GROUPS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
+const WORKERS_OF_A_GROUP: usize = 2;
+/// What a courier may have handed to the mail server when it is killed.
+const MAIL_CONNECTIONS: usize = 4;
+const MAIL_BATCH: usize = 8;
 
 #[tokio::test]
 async fn every_acknowledged_order_has_one_outcome_and_one_mail_whatever_is_killed() {
-    let count = settings::parsed("STORM_ORDERS", 20_000, "a whole number").unwrap();
+    let count = settings::parsed("STORM_ORDERS", FULL, "a whole number").unwrap();
     let seed =
         settings::parsed("STORM_SEED", u64::from(std::process::id()), "a whole number").unwrap();
     println!("storm: {count} orders; to repeat the kills: STORM_SEED={seed}");
     let deployment = Deployment::alone().await;
     let mut apis = [api(&deployment, "api-1").await, api(&deployment, "api-2").await];
-    let mut workers = Vec::new();
-    for consumer in ["inventory", "confirmation-email", "analytics"] {
-        for number in [1, 2] {
-            let service = deployment.service(consumer, &format!("{consumer}-{number}")).await;
-            // What a killed courier had in hand is `unknown` after ten times this.
-            let service = service.env("WORKERS", "2").env("MAIL_REPLY_SECONDS_MAX", "2");
-            workers.push(service.start().await);
-        }
-    }
-    let orders = RealOrders::read(count);
+    let mut workers = workers(&deployment).await;
+    let domain = format!("{}storm.example", deployment.prefix);
+    let orders = RealOrders::read(count, &domain);
     let shops = [Shop::at(&apis[0], None), Shop::at(&apis[1], None)];
     stock_up(&deployment, &shops, &orders).await;
 
     let started = Instant::now();
     let done = Cell::new(0);
-    let posting = post(&shops, &orders, &done);
-    let mut kills = Kills::new(seed);
-    let (ledger, ()) = tokio::join!(posting, kills.run(&mut workers, &mut apis, &done, count));
-    println!(
-        "storm: {} acknowledged in {:.0?}, {} kills",
-        ledger.len(),
-        started.elapsed(),
-        kills.count
+    let (ledger, kills, ()) = tokio::join!(
+        post(&shops, &orders, seed, &done),
+        kill_until(&done, count, Draw::new(seed), &mut workers, &mut apis),
+        verify_meanwhile(&deployment, &done, count / 3),
     );
+    println!("storm: all acknowledged after {:.0?}; {:?} kills", started.elapsed(), kills.workers);
+    if count >= FULL {
+        assert!(kills.workers.iter().all(|killed| *killed > 0), "everybody was hit");
+        assert_eq!(kills.apis, 1, "and an instance of the API");
+    }
 
+    let lines: Vec<String> = ledger.iter().map(Value::to_string).collect();
     let file = deployment.folder().join("ledger.jsonl");
-    std::fs::write(&file, ledger.join("\n") + "\n").unwrap();
-    caught_up(&deployment, ledger.len()).await;
-    check_outcomes_and_mails(&deployment, ledger.len()).await;
+    std::fs::write(&file, lines.join("\n") + "\n").unwrap();
+    caught_up(&deployment).await;
+    let cancelled = ledger.iter().filter(|line| line.get("cancel_position").is_some()).count();
+    checks::outcomes(&deployment, ledger.len(), cancelled).await;
+    checks::mails(&deployment, &domain, in_killed_hands(&kills)).await;
     let arguments = ["verify", "--ledger", file.to_str().unwrap()];
     deployment.orderctl(&arguments).await.expect_success();
 }
@@ -68,81 +77,78 @@ async fn api(deployment: &Deployment, name: &str) -> Service {
     deployment.service("producer-api", name).await.start().await
 }
 
+async fn workers(deployment: &Deployment) -> Vec<Service> {
+    let mut workers = Vec::new();
+    for consumer in GROUPS {
+        for number in 1..=WORKERS_OF_A_GROUP {
+            let service = deployment.service(consumer, &format!("{consumer}-{number}")).await;
+            let service = service
+                .env("WORKERS", "2")
+                .env("MAIL_CONNECTIONS", MAIL_CONNECTIONS.to_string())
+                .env("MAIL_BATCH", MAIL_BATCH.to_string())
+                // What a killed courier had in hand is `unknown` after ten times this.
+                .env("MAIL_REPLY_SECONDS_MAX", "4");
+            workers.push(service.start().await);
+        }
+    }
+    workers
+}
+
 async fn stock_up(deployment: &Deployment, shops: &[Shop; 2], orders: &RealOrders) {
     let offers = orders.offers().enumerate();
     let offer = |(n, (sku, price, stock)): (usize, (String, i64, i32))| async move {
         shops[n % 2].offer(&sku, price, stock).await;
     };
-    stream::iter(offers).map(offer).buffer_unordered(CLIENTS).collect::<()>().await;
+    stream::iter(offers).map(offer).buffer_unordered(CLIENTS).collect::<Vec<()>>().await;
     let stocked = "SELECT count(*) FROM inventory.stock";
     let wanted = orders.offers().count() as i64;
     let there = async || deployment.number(stocked).await == wanted;
     assert!(holds_within(CATCH_UP, there).await, "the stock of {wanted} SKUs arrives");
 }
 
-/// Posts every order until it is acknowledged, however often that takes; returns the ledger.
-async fn post(shops: &[Shop; 2], orders: &RealOrders, done: &Cell<usize>) -> Vec<String> {
+/// Posts every order until it is acknowledged, however often that takes, and cancels some; returns
+/// the ledger.
+async fn post(shops: &[Shop; 2], orders: &RealOrders, seed: u64, done: &Cell<usize>) -> Vec<Value> {
     let began = tokio::time::Instant::now();
     let place = |(n, order)| async move {
         tokio::time::sleep_until(began + INTERVAL * n as u32).await;
-        let placed = real_orders::place_until_acknowledged(shops, n, order).await;
+        let mut line = real_orders::place_until_acknowledged(shops, n, order).await;
+        if is_cancelled(order, seed) {
+            real_orders::cancel_until_acknowledged(shops, n, &mut line).await;
+        }
         done.set(done.get() + 1);
-        placed.to_string()
+        line
     };
     stream::iter(orders.orders().enumerate()).map(place).buffer_unordered(CLIENTS).collect().await
 }
 
-const UNDECIDED_MAILS: &str =
-    "SELECT count(*) FROM \"confirmation-email\".mails WHERE state IN ('queued', 'sending')";
-
-async fn caught_up(deployment: &Deployment, orders: usize) {
-    let orders = orders as i64;
-    let all = async || {
-        deployment.number("SELECT count(*) FROM inventory.orders").await >= orders
-            && deployment.number("SELECT count(*) FROM inventory.outbox").await == 0
-            && deployment.number("SELECT count(*) FROM \"confirmation-email\".mails").await
-                >= orders
-            && deployment.number(UNDECIDED_MAILS).await == 0
-            && deployment.number(ANALYSED).await >= orders
-    };
-    assert!(holds_within(CATCH_UP, all).await, "every projection catches up");
+fn is_cancelled(order: &Order, seed: u64) -> bool {
+    let key = order.key.clone().unwrap_or_default();
+    let drawn = Uuid::new_v5(&Uuid::from_u64_pair(seed, 0), key.as_bytes());
+    drawn.as_u128() % 100 < CANCELLED_PERCENT
 }
 
-const ANALYSED: &str =
-    "SELECT count(*) FROM analytics.orders WHERE coalesce(confirmed_at, rejected_at) IS NOT NULL";
+/// While orders come and workers die, the log explains every row that there is.
+async fn verify_meanwhile(deployment: &Deployment, done: &Cell<usize>, after: usize) {
+    let come = async || (done.get() >= after).then_some(());
+    eventually(CATCH_UP, "a third of the orders is acknowledged", come).await;
+    deployment.orderctl(&["verify"]).await.expect_success();
+}
 
-async fn check_outcomes_and_mails(deployment: &Deployment, acknowledged: usize) {
-    let acknowledged = acknowledged as i64;
-    let parked =
-        "SELECT (SELECT count(*) FROM inventory.parked) + (SELECT count(*) FROM analytics.parked)
-        + (SELECT count(*) FROM \"confirmation-email\".parked)";
-    assert_eq!(deployment.number(parked).await, 0, "nothing is poison");
-    let outcomes =
-        "SELECT count(*) FROM inventory.orders WHERE status IN ('confirmed', 'rejected')";
-    assert_eq!(deployment.number(outcomes).await, acknowledged, "one outcome per order");
-    let units = "SELECT (SELECT coalesce(sum(delta), 0) FROM inventory.stock_receipts)
-        - (SELECT coalesce(sum(available), 0) FROM inventory.stock)
-        - (SELECT coalesce(sum(quantity), 0) FROM inventory.order_lines JOIN inventory.orders
-           USING (order_id) WHERE status = 'confirmed')";
-    let units = format!("SELECT ({units})::bigint");
-    assert_eq!(deployment.number(&units).await, 0, "received = sold + on the shelf");
-
-    let rows: Vec<(String, String)> =
-        sqlx::query_as("SELECT event_id::text, state FROM \"confirmation-email\".mails")
-            .fetch_all(&deployment.pool)
-            .await
-            .unwrap();
-    assert_eq!(rows.len() as i64, acknowledged, "one ledger row per order");
-    let taken = Mails::of(&deployment.stack).counts().await;
-    let taken: HashMap<&str, usize> =
-        taken.iter().map(|(id, count)| (id.split('@').next().unwrap(), *count)).collect();
-    for (event_id, state) in rows {
-        let copies = taken.get(event_id.as_str()).copied().unwrap_or_default();
-        let allowed = match state.as_str() {
-            "sent" => copies == 1,
-            "unknown" => copies <= 1,
-            _ => false,
-        };
-        assert!(allowed, "mail {event_id} is {state} and was taken {copies} times");
+async fn caught_up(deployment: &Deployment) {
+    for group in GROUPS {
+        let all = async || deployment.is_at_the_end(group).await;
+        assert!(holds_within(CATCH_UP, all).await, "{group} catches up");
     }
+    let open =
+        "SELECT count(*) FROM \"confirmation-email\".mails WHERE state IN ('queued', 'sending')";
+    let none = async || deployment.number(open).await == 0;
+    assert!(holds_within(CATCH_UP, none).await, "every mail is settled");
+}
+
+/// The most mails that the killed couriers can have handed over without hearing the answer.
+fn in_killed_hands(kills: &Kills) -> usize {
+    let is_courier = |(n, _): &(usize, &usize)| GROUPS[n / WORKERS_OF_A_GROUP] == GROUPS[1];
+    let killed: usize = kills.workers.iter().enumerate().filter(is_courier).map(|(_, k)| k).sum();
+    killed * MAIL_CONNECTIONS * MAIL_BATCH
 }

@@ -6,6 +6,9 @@ use std::process::Output;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::metadata::MetadataTopic;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tempfile::TempDir;
@@ -190,6 +193,23 @@ impl Deployment {
         done.unwrap().rows_affected()
     }
 
+    /// Leaves nothing behind on servers that others use too; what cannot be removed stays. On a
+    /// thread of its own, because this one may be inside of a runtime that is ending.
+    fn remove(&self) {
+        let (stack, prefix) = (self.stack.clone(), self.prefix.clone());
+        let database = prefix.trim_end_matches('-').to_owned();
+        let removing = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(async {
+                drop_database(&stack, &database).await;
+                delete_topics(&stack, &prefix).await;
+            });
+        });
+        if removing.join().is_err() {
+            eprintln!("--- {} could not be removed from the servers", self.prefix);
+        }
+    }
+
     async fn database_url_of(&self, service: &str) -> String {
         let answer = self.orderctl(&["database", "url", service]).await;
         answer.expect_success().stdout.trim().to_owned()
@@ -201,6 +221,8 @@ impl Drop for Deployment {
         if std::thread::panicking() {
             let kept = self.folder.take().map(TempDir::keep);
             eprintln!("--- the logs of {} are kept in {}", self.prefix, kept.unwrap().display());
+        } else {
+            self.remove();
         }
     }
 }
@@ -232,6 +254,23 @@ pub(crate) fn binary_path(name: &str) -> PathBuf {
     let path = own.parent().and_then(Path::parent).unwrap().join(name);
     assert!(path.exists(), "{} is missing: run scripts/test, which builds it", path.display());
     path
+}
+
+/// Also while somebody is still connected.
+async fn drop_database(stack: &Stack, name: &str) {
+    let mut admin = PgConnection::connect(&stack.database).await.unwrap();
+    let drop = AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+    sqlx::raw_sql(drop).execute(&mut admin).await.unwrap();
+}
+
+async fn delete_topics(stack: &Stack, prefix: &str) {
+    let mut config = rdkafka::ClientConfig::new();
+    config.set("bootstrap.servers", &stack.kafka);
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    let metadata = admin.inner().fetch_metadata(None, Duration::from_secs(30)).unwrap();
+    let names = metadata.topics().iter().map(MetadataTopic::name);
+    let names: Vec<&str> = names.filter(|name| name.starts_with(prefix)).collect();
+    admin.delete_topics(&names, &AdminOptions::new()).await.unwrap();
 }
 
 async fn make_database(stack: &Stack, name: &str) -> String {

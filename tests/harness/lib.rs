@@ -10,6 +10,7 @@
 mod check;
 mod deployment;
 mod eventually;
+mod kafka;
 mod mails;
 mod ports;
 mod process;
@@ -20,6 +21,7 @@ mod stack;
 pub use check::{Violation, ensure};
 pub use deployment::{Answer, Deployment};
 pub use eventually::{eventually, holds_within};
+pub use kafka::HeldBrokers;
 pub use mails::Mails;
 pub use process::{Service, Spec};
 pub use relay::{Relay, host_and_port};

@@ -21,11 +21,13 @@ impl Mails {
         Self { api: stack.mail_api.clone(), http: reqwest::Client::new() }
     }
 
-    /// How often each Message-ID was taken.
-    pub async fn counts(&self) -> HashMap<String, usize> {
+    /// How often each Message-ID was taken, of the mails to addresses that end so.
+    pub async fn counts(&self, recipients_end: &str) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for mail in self.listed().await {
-            *counts.entry(text(&mail["MessageID"])).or_default() += 1;
+            if text(&mail["To"][0]["Address"]).ends_with(recipients_end) {
+                *counts.entry(text(&mail["MessageID"])).or_default() += 1;
+            }
         }
         counts
     }

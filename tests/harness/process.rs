@@ -81,6 +81,11 @@ impl Service {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// Whether it takes connections.
+    pub async fn listens(&self) -> bool {
+        tokio::net::TcpStream::connect(self.spec.address).await.is_ok()
+    }
+
     /// The sum of every series of this metric; 0 where it has none.
     pub async fn metric(&self, name: &str) -> f64 {
         let Ok(answer) = reqwest::get(format!("{}/metrics", self.url())).await else { return 0.0 };

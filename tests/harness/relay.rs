@@ -1,17 +1,23 @@
-//! A relay to a server that a test can take away and bring back, while the server itself goes on
-//! for everybody else. Understands nothing of what it carries.
+//! A relay to a server that a test can take away and bring back, or hold still, while the server
+//! itself goes on for everybody else. Understands nothing of what it carries.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use tokio::io::copy_bidirectional;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// Carries connections until it is dropped; then it hangs up and nobody listens any more.
 pub struct Relay {
     address: SocketAddr,
+    flows: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
+
+/// Bytes that the server sends, and as many that its clients get instead.
+pub(crate) type Rewrites = Arc<Vec<(Vec<u8>, Vec<u8>)>>;
 
 impl Relay {
     /// A relay to `host:port`, on a free port of its own.
@@ -20,8 +26,14 @@ impl Relay {
     /// When no port is free.
     pub async fn to(server: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::on(listener, server.to_owned(), Rewrites::default())
+    }
+
+    pub(crate) fn on(listener: TcpListener, server: String, rewrites: Rewrites) -> Self {
         let address = listener.local_addr().unwrap();
-        Self { address, task: tokio::spawn(accept(listener, server.to_owned())) }
+        let flows = watch::Sender::new(true);
+        let task = tokio::spawn(accept(listener, server, flows.subscribe(), rewrites));
+        Self { address, flows, task }
     }
 
     /// `url` with the relay in the place of its server.
@@ -30,6 +42,11 @@ impl Relay {
     /// When `url` names no host and port.
     pub fn instead_of_server_in(&self, url: &str) -> String {
         url.replacen(host_and_port(url), &self.address.to_string(), 1)
+    }
+
+    /// Holds back what clients send, until it flows again; the connections stay.
+    pub(crate) fn flow(&self, flows: bool) {
+        self.flows.send_replace(flows);
     }
 }
 
@@ -48,15 +65,67 @@ pub fn host_and_port(url: &str) -> &str {
     rest.split('/').next().unwrap()
 }
 
-async fn accept(listener: TcpListener, server: String) {
+async fn accept(
+    listener: TcpListener,
+    server: String,
+    flows: watch::Receiver<bool>,
+    rewrites: Rewrites,
+) {
     // Dropped with the listener, so that connections end when the relay does.
     let mut connections = tokio::task::JoinSet::new();
-    while let Ok((mut client, _)) = listener.accept().await {
-        let server = server.clone();
+    while let Ok((client, _)) = listener.accept().await {
+        let (server, flows, rewrites) = (server.clone(), flows.clone(), Arc::clone(&rewrites));
         connections.spawn(async move {
-            if let Ok(mut server) = TcpStream::connect(server).await {
-                let _ = copy_bidirectional(&mut client, &mut server).await;
+            let Ok(server) = TcpStream::connect(server).await else { return };
+            let ((from_client, to_client), (from_server, to_server)) =
+                (client.into_split(), server.into_split());
+            let (_stays, always) = watch::channel(true);
+            tokio::select! {
+                _ = carry(from_client, to_server, flows, Rewrites::default()) => {}
+                _ = carry(from_server, to_client, always, rewrites) => {}
             }
         });
     }
+}
+
+/// Until either side hangs up.
+async fn carry(
+    mut from: impl AsyncRead + Unpin,
+    mut to: impl AsyncWrite + Unpin,
+    mut flows: watch::Receiver<bool>,
+    rewrites: Rewrites,
+) -> std::io::Result<()> {
+    let mut chunk = vec![0; 1 << 16];
+    let mut held = Vec::new();
+    loop {
+        let read = from.read(&mut chunk).await?;
+        if read == 0 {
+            return Ok(());
+        }
+        // An error says that the relay is gone; then this task is as well.
+        let _ = flows.wait_for(|flows| *flows).await;
+        held.extend_from_slice(&chunk[..read]);
+        rewrite(&mut held, &rewrites);
+        let ready = held.len() - begun(&held, &rewrites);
+        to.write_all(&held[..ready]).await?;
+        held.drain(..ready);
+    }
+}
+
+fn rewrite(bytes: &mut [u8], rewrites: &Rewrites) {
+    for (old, new) in rewrites.iter() {
+        let places = bytes.windows(old.len()).enumerate().filter(|(_, window)| window == old);
+        let places: Vec<usize> = places.map(|(place, _)| place).collect();
+        for place in places {
+            bytes[place..place + old.len()].copy_from_slice(new);
+        }
+    }
+}
+
+/// How many of the last bytes may be the beginning of what is rewritten.
+fn begun(bytes: &[u8], rewrites: &Rewrites) -> usize {
+    let longest = |(old, _): &(Vec<u8>, Vec<u8>)| {
+        (1..old.len()).rev().find(|length| bytes.ends_with(&old[..*length])).unwrap_or_default()
+    };
+    rewrites.iter().map(longest).max().unwrap_or_default()
 }

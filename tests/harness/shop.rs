@@ -117,10 +117,17 @@ impl Shop {
 
     /// Asks to cancel an order; the position of the request.
     pub async fn cancel(&self, order: &Placed) -> String {
-        let body = json!({ "customer_id": order.customer_id });
-        let path = format!("/v1/orders/{}/cancel", order.order_id);
-        let answer = self.expect_accepted(Method::POST, &path, body).await;
-        header(&answer, "Order-Position")
+        let answer = self.try_cancel(&order.order_id, &order.customer_id).await.unwrap();
+        header(&accepted(answer).await, "Order-Position")
+    }
+
+    /// Asks to cancel an order, once, whatever the answer.
+    ///
+    /// # Errors
+    /// When there is no answer.
+    pub async fn try_cancel(&self, order_id: &str, customer_id: &str) -> reqwest::Result<Response> {
+        let url = format!("{}/v1/orders/{order_id}/cancel", self.producer);
+        self.http.post(url).json(&json!({ "customer_id": customer_id })).send().await
     }
 
     /// The order as query-api shows it once it has passed this position; waits on the server's side.
@@ -146,13 +153,16 @@ impl Shop {
 
     async fn expect_accepted(&self, method: Method, path: &str, body: Value) -> Response {
         let request = self.http.request(method, format!("{}{path}", self.producer)).json(&body);
-        let answer = request.send().await.unwrap();
-        let status = answer.status();
-        if !status.is_success() {
-            panic!("{path}: {status} {}", answer.text().await.unwrap());
-        }
-        answer
+        accepted(request.send().await.unwrap()).await
     }
+}
+
+async fn accepted(answer: Response) -> Response {
+    let status = answer.status();
+    if !status.is_success() {
+        panic!("{}: {status} {}", answer.url().path().to_owned(), answer.text().await.unwrap());
+    }
+    answer
 }
 
 async fn acknowledged(order: &Order, answer: Response) -> Placed {

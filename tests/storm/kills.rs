@@ -12,59 +12,65 @@ const EVERY: Duration = Duration::from_secs(2);
 /// How long a killed process stays away.
 const AWAY: Duration = Duration::from_millis(500);
 
-pub(crate) struct Kills {
+/// Draws from the seed: the nth draw of a run is always the same.
+pub(crate) struct Draw {
     seed: u64,
-    pub(crate) count: u64,
+    count: u64,
 }
 
-impl Kills {
+impl Draw {
     pub(crate) fn new(seed: u64) -> Self {
         Self { seed, count: 0 }
     }
 
-    /// Kills a random worker again and again, and one API instance in the middle, until every
-    /// order is acknowledged. Whoever is killed comes back.
-    pub(crate) async fn run(
-        &mut self,
-        workers: &mut [Service],
-        apis: &mut [Service; 2],
-        done: &Cell<usize>,
-        orders: usize,
-    ) {
-        let mut next = Instant::now() + EVERY;
-        let mut api_killed = false;
-        while done.get() < orders {
-            sleep_until(next).await;
-            let mut victims = vec![self.draw(workers.len())];
-            if !api_killed && done.get() >= orders / 2 {
-                api_killed = true;
-                victims.push(workers.len());
-            }
-            for victim in &victims {
-                of(workers, apis, *victim).kill();
-            }
-            sleep_until(next + AWAY).await;
-            for victim in &victims {
-                of(workers, apis, *victim).start_again();
-            }
-            next += EVERY;
-        }
-    }
-
-    fn draw(&mut self, bound: usize) -> usize {
+    /// Less than `bound`.
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         self.count += 1;
-        let drawn = Uuid::new_v5(&Uuid::from_u64_pair(self.seed, self.count), b"victim");
+        let drawn = Uuid::new_v5(&Uuid::from_u64_pair(self.seed, self.count), b"storm");
         (drawn.as_u128() % bound as u128) as usize
     }
 }
 
-fn of<'a>(
-    workers: &'a mut [Service],
-    apis: &'a mut [Service; 2],
-    victim: usize,
-) -> &'a mut Service {
-    match workers.get_mut(victim) {
-        Some(worker) => worker,
-        None => &mut apis[0],
+/// How often each one was killed.
+pub(crate) struct Kills {
+    pub(crate) workers: Vec<usize>,
+    pub(crate) apis: usize,
+}
+
+/// Kills one worker after the other, each of them once in a round, in an order that is drawn; and
+/// one API instance, at an order from the middle half. Whoever is killed comes back.
+pub(crate) async fn kill_until(
+    done: &Cell<usize>,
+    orders: usize,
+    mut draw: Draw,
+    workers: &mut [Service],
+    apis: &mut [Service; 2],
+) -> Kills {
+    let api = draw.below(apis.len());
+    let at = orders / 4 + draw.below(orders / 2 + 1);
+    println!("storm: instance {} of the API dies after {at} orders", api + 1);
+    let mut kills = Kills { workers: vec![0; workers.len()], apis: 0 };
+    let mut round: Vec<usize> = Vec::new();
+    let mut next = Instant::now() + EVERY;
+    while done.get() < orders {
+        sleep_until(next).await;
+        if round.is_empty() {
+            round = (0..workers.len()).collect();
+        }
+        let victim = round.swap_remove(draw.below(round.len()));
+        let api_too = kills.apis == 0 && done.get() >= at;
+        workers[victim].kill();
+        kills.workers[victim] += 1;
+        if api_too {
+            apis[api].kill();
+            kills.apis += 1;
+        }
+        sleep_until(next + AWAY).await;
+        workers[victim].start_again();
+        if api_too {
+            apis[api].start_again();
+        }
+        next += EVERY;
     }
+    kills
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use harness::{Order, Shop, eventually};
+use reqwest::Response;
 use serde_json::{Value, json};
 
 /// How long an order may take to be acknowledged, over kills and restarts.
@@ -18,12 +19,13 @@ pub(crate) struct RealOrders {
 }
 
 impl RealOrders {
-    /// The first `count` lines that are orders: a basket without a line is none.
-    pub(crate) fn read(count: usize) -> Self {
+    /// The first `count` lines that are orders: a basket without a line is none. The customers'
+    /// addresses are of this domain.
+    pub(crate) fn read(count: usize, domain: &str) -> Self {
         let orders: Vec<Order> = rows("orders.jsonl")
             .filter(|row| !row["lines"].as_array().unwrap().is_empty())
             .take(count)
-            .map(|row| order(&row))
+            .map(|row| order(&row, domain))
             .collect();
         assert_eq!(orders.len(), count, "the real year has no {count} orders");
         let price = |row: Value| (text(&row["sku"]), row["price_minor"].as_i64().unwrap());
@@ -50,10 +52,31 @@ impl RealOrders {
 
 /// Asks one instance, then the other, under the same key; the order's line of the ledger.
 pub(crate) async fn place_until_acknowledged(shops: &[Shop; 2], n: usize, order: &Order) -> Value {
+    let ask = async |shop: &Shop| shop.try_place(order).await;
+    let (position, body) = until_acknowledged(shops, n, ask).await;
+    json!({
+        "order_id": body["order_id"], "customer_id": order.customer_id, "basket": order.key,
+        "position": position, "acknowledged_at_micros": 0,
+    })
+}
+
+/// In the same way, and adds the position to the order's line.
+pub(crate) async fn cancel_until_acknowledged(shops: &[Shop; 2], n: usize, line: &mut Value) {
+    let (order_id, customer_id) = (text(&line["order_id"]), text(&line["customer_id"]));
+    let ask = async |shop: &Shop| shop.try_cancel(&order_id, &customer_id).await;
+    let (position, _) = until_acknowledged(shops, n, ask).await;
+    line["cancel_position"] = json!(position);
+}
+
+async fn until_acknowledged(
+    shops: &[Shop; 2],
+    n: usize,
+    ask: impl AsyncFn(&Shop) -> reqwest::Result<Response>,
+) -> (String, Value) {
     let mut attempt = n;
-    eventually(ACKNOWLEDGED, "an order is acknowledged", async || {
+    eventually(ACKNOWLEDGED, "a request is acknowledged", async || {
         attempt += 1;
-        let answer = shops[attempt % 2].try_place(order).await.ok()?;
+        let answer = ask(&shops[attempt % 2]).await.ok()?;
         match answer.status().as_u16() {
             202 => {}
             // It does not know the product yet: an instance that just came back.
@@ -61,20 +84,16 @@ pub(crate) async fn place_until_acknowledged(shops: &[Shop; 2], n: usize, order:
             status => panic!("{status}: {}", answer.text().await.unwrap()),
         }
         let position = answer.headers().get("Order-Position")?.to_str().unwrap().to_owned();
-        let body: Value = answer.json().await.ok()?;
-        Some(json!({
-            "order_id": body["order_id"], "customer_id": order.customer_id, "basket": order.key,
-            "position": position, "acknowledged_at_micros": 0,
-        }))
+        Some((position, answer.json().await.ok()?))
     })
     .await
 }
 
-fn order(row: &Value) -> Order {
+fn order(row: &Value, domain: &str) -> Order {
     let customer_id = text(&row["customer_id"]);
     let line = |line: &Value| (text(&line["sku"]), line["quantity"].as_i64().unwrap() as i32);
     Order {
-        email: format!("customer-{customer_id}@storm.example"),
+        email: format!("customer-{customer_id}@{domain}"),
         locale: "en",
         lines: row["lines"].as_array().unwrap().iter().map(line).collect(),
         key: Some(text(&row["basket"])),

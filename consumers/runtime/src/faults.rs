@@ -6,7 +6,12 @@ pub(crate) fn position_first() -> bool {
     active("position-first")
 }
 
-/// A worker that lost its partitions is not kept out, and does not hear that it lost them.
+/// A worker does not hear that it lost its partitions: only the compare-and-set keeps it out.
+pub(crate) fn release_missed() -> bool {
+    active("release-missed") || no_fence()
+}
+
+/// Nor does the compare-and-set.
 pub(crate) fn no_fence() -> bool {
     active("no-fence")
 }

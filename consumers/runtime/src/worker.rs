@@ -141,7 +141,7 @@ impl<P: Projection> Worker<P> {
     fn note(&mut self, control: Control) {
         match control {
             Control::Claim(claims) => self.claims.extend(claims),
-            Control::Release(_, done) if faults::no_fence() => drop(done.send(())),
+            Control::Release(_, done) if faults::release_missed() => drop(done.send(())),
             Control::Release(keys, done) => {
                 for key in &keys {
                     self.lanes.give_up(*key);
