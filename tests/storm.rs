@@ -66,8 +66,7 @@ async fn every_acknowledged_order_has_one_outcome_and_one_mail_whatever_is_kille
     let file = deployment.folder().join("ledger.jsonl");
     std::fs::write(&file, lines.join("\n") + "\n").unwrap();
     caught_up(&deployment).await;
-    let cancelled = ledger.iter().filter(|line| line.get("cancel_position").is_some()).count();
-    checks::outcomes(&deployment, ledger.len(), cancelled).await;
+    checks::outcomes(&deployment, &ledger).await;
     checks::mails(&deployment, &domain, in_killed_hands(&kills)).await;
     let arguments = ["verify", "--ledger", file.to_str().unwrap()];
     deployment.orderctl(&arguments).await.expect_success();

@@ -85,8 +85,8 @@ fn consumers_have_the_same_files() {
 }
 
 #[test]
-fn consumers_are_documented_under_the_same_headings() {
-    none(documents::consumer_headings(&repository()));
+fn services_are_documented_under_the_same_headings() {
+    none(documents::headings(&repository()));
 }
 
 #[test]

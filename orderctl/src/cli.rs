@@ -3,15 +3,16 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Outcome;
-use crate::{database, load, replay, schemas, summary, topics, verify};
+use crate::{database, load, positions, replay, schemas, summary, topics, verify};
 
 const EXITS: &str = "\
 Exit codes:
-  0  done; nothing differs
-  1  something differs or a check failed; it is named
-  2  the command line or an environment variable is wrong
-  3  the log no longer, or not yet, holds what was asked for
-  4  a server is away or refused; nothing can be said
+  0    done; nothing differs
+  1    something differs or a check failed; it is named
+  2    the command line or an environment variable is wrong
+  3    the log no longer, or not yet, holds what was asked for
+  4    a server is away or refused; nothing can be said
+  130  interrupted by Ctrl-C; what was under way is finished
 
 Servers are named by KAFKA_BOOTSTRAP_SERVERS, KAFKA_PREFIX, SCHEMA_REGISTRY_URL and DATABASE_URL.";
 
@@ -34,6 +35,9 @@ pub(crate) enum Command {
     /// Schemas in the registry.
     #[command(subcommand)]
     Schemas(schemas::Command),
+    /// Where the projections stand in the log.
+    #[command(subcommand)]
+    Positions(positions::Command),
     /// Prints topics as JSON lines.
     Replay(replay::Args),
     /// Proves that the log explains every row of the projections.
@@ -50,6 +54,7 @@ impl Command {
             Self::Database(command) => command.run().await,
             Self::Topics(command) => command.run().await,
             Self::Schemas(command) => command.run().await,
+            Self::Positions(command) => command.run().await,
             Self::Replay(args) => replay::run(args).await,
             Self::Verify(args) => verify::run(args).await,
             Self::Load(args) => load::run(*args).await,

@@ -53,7 +53,8 @@ impl<A: Fn(SchemaId) -> Result<String, RegistryError>> Decoding<A> {
                 self.decoder.learn(id, &schema);
                 Ok(true)
             }
-            Err(RegistryError::NotFound(_)) => {
+            // An id that the registry will not talk about is as good as none.
+            Err(RegistryError::NotFound(_) | RegistryError::Refused { .. }) => {
                 self.absent.insert(id);
                 Ok(false)
             }
@@ -80,6 +81,14 @@ mod tests {
             assert_eq!(cause, "the schema registry knows no schema id 9");
         }
         assert_eq!(asked.get(), 1);
+    }
+
+    #[test]
+    fn a_schema_that_the_registry_refuses_is_the_records_fault() {
+        let refuse = |id| {
+            Err(RegistryError::Refused { subject: format!("schema id {id}"), cause: "c".into() })
+        };
+        assert!(Decoding::new(refuse).read(Some(&[0, 0, 0, 0, 9, 1])).unwrap().is_err());
     }
 
     #[test]

@@ -37,6 +37,11 @@ pub(crate) struct Usage(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Gap(pub(crate) String);
 
+/// The operator ended the work in the middle; what was under way is finished.
+#[derive(Debug, thiserror::Error)]
+#[error("interrupted: what was under way is finished and counted above")]
+pub(crate) struct Interrupted;
+
 /// Whoever read standard output has gone, as `head` does: the work is done.
 #[derive(Debug, thiserror::Error)]
 #[error("nobody reads the output any more")]
@@ -56,6 +61,9 @@ fn code_of(error: &anyhow::Error) -> u8 {
         2
     } else if error.is::<Gap>() {
         3
+    } else if error.is::<Interrupted>() {
+        // As a shell says it of a process that SIGINT ended.
+        130
     } else {
         4
     }
@@ -71,6 +79,7 @@ mod tests {
         assert_eq!(code_of(&missing), 2);
         assert_eq!(code_of(&anyhow::Error::new(Gap("gone".into())).context("orders")), 3);
         assert_eq!(code_of(&anyhow::anyhow!("the broker is away")), 4);
+        assert_eq!(code_of(&Interrupted.into()), 130);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod exit;
 mod load;
 mod log;
 mod output;
+mod positions;
 mod replay;
 mod schemas;
 mod summary;

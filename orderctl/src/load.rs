@@ -8,6 +8,7 @@ mod draw;
 mod drive;
 mod generated;
 mod ledger;
+mod open_files;
 mod pace;
 mod progress;
 mod report;
@@ -19,14 +20,13 @@ mod tests;
 
 use std::sync::Arc;
 
-use anyhow::bail;
 use tokio_util::sync::CancellationToken;
 
-use crate::exit::Outcome;
+use crate::exit::{Interrupted, Outcome};
 use crate::output;
 
 pub(crate) use args::Args;
-use args::What;
+use args::{IN_FLIGHT_MAX, What};
 use client::Client;
 use draw::Draw;
 use drive::Run;
@@ -38,6 +38,7 @@ use source::{Rows, Slice, Source};
 
 /// Runs the load; what failed or has an unknown outcome makes it differ.
 pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
+    let args = args.within(open_files::room_for(IN_FLIGHT_MAX))?;
     let source = args.source();
     let slice = args.slice(source.orders_in_all()?)?;
     let stop = CancellationToken::new();
@@ -56,7 +57,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
         output::line(serde_json::to_string(&reports)?)?;
     }
     if stop.is_cancelled() {
-        bail!("interrupted: what was under way is finished and counted above");
+        return Err(Interrupted.into());
     }
     let clean = reports.iter().all(Report::clean);
     Ok(if clean { Outcome::Fine } else { Outcome::Differs })

@@ -31,6 +31,9 @@ pub(crate) struct Span {
 /// Reads one topic at a time.
 pub(crate) struct LogReader {
     consumer: BaseConsumer,
+    /// Is told the end of the log also where a transaction is open: the other one is told how far
+    /// it may read.
+    ends: BaseConsumer,
     settings: KafkaSettings,
 }
 
@@ -41,8 +44,11 @@ impl LogReader {
     }
 
     pub(crate) fn new(settings: KafkaSettings) -> anyhow::Result<Self> {
-        let config = settings.reader("orderctl");
-        Ok(Self { consumer: config.create().context("could not set up Kafka")?, settings })
+        let mut config = settings.reader("orderctl");
+        let consumer = config.create().context("could not set up Kafka")?;
+        config.set("isolation.level", "read_uncommitted");
+        let ends = config.create().context("could not set up Kafka")?;
+        Ok(Self { consumer, ends, settings })
     }
 
     /// The topic's name on the brokers.
@@ -74,7 +80,7 @@ impl LogReader {
     }
 
     fn extent(&self, name: &str, partition: i32) -> anyhow::Result<Span> {
-        let marks = self.consumer.fetch_watermarks(name, partition, ANSWER_WITHIN);
+        let marks = self.ends.fetch_watermarks(name, partition, ANSWER_WITHIN);
         let (start, end) =
             marks.with_context(|| format!("could not ask where {name}:{partition} ends"))?;
         Ok(Span { partition, start, end })
@@ -95,9 +101,17 @@ impl LogReader {
         }
         let answer = self.consumer.offsets_for_times(asked, ANSWER_WITHIN);
         let answer = answer.context("could not ask for the offsets of a time")?;
-        let offset = |offset| if let Offset::Offset(offset) = offset { Some(offset) } else { None };
-        let pairs = answer.elements();
-        Ok(pairs.iter().filter_map(|e| Some((e.partition(), offset(e.offset())?))).collect())
+        let mut offsets = HashMap::new();
+        for element in answer.elements() {
+            let partition = element.partition();
+            element
+                .error()
+                .with_context(|| format!("could not ask {name}:{partition} for a time"))?;
+            if let Offset::Offset(offset) = element.offset() {
+                offsets.insert(partition, offset);
+            }
+        }
+        Ok(offsets)
     }
 
     /// Hands every record of the spans to `each`, in order per partition, until it breaks.
@@ -118,27 +132,52 @@ impl LogReader {
         let mut heard = Instant::now();
         while !open.is_empty() {
             match self.consumer.poll(POLL) {
-                None if heard.elapsed() > SILENCE_MAX => bail!("{name} sends nothing any more"),
+                None if heard.elapsed() > SILENCE_MAX => return self.explain_silence(&name, &open),
                 None => {}
                 Some(Ok(record)) => {
-                    heard = Instant::now();
                     let Some(end) = open.get(&record.partition()).copied() else { continue };
                     if record.offset() < end && each(&record)?.is_break() {
                         break;
                     }
+                    // Only now: whoever takes the records may have been blocked for long.
+                    heard = Instant::now();
                     if record.offset() + 1 >= end {
                         self.close(&name, record.partition(), &mut open)?;
                     }
                 }
                 // What stands between the last record and the end is no record: a marker of a
-                // transaction, or what compaction took away.
+                // transaction, or what compaction took away. Unless a transaction is open there:
+                // then this is no end, and the next one comes when it is over.
                 Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    self.close(&name, partition, &mut open)?;
+                    let end = open.get(&partition).copied().unwrap_or_default();
+                    if self.readable(&name, partition)? >= end {
+                        self.close(&name, partition, &mut open)?;
+                    }
                 }
                 Some(Err(error)) => sort(error, &name)?,
             }
         }
         Ok(self.consumer.unassign()?)
+    }
+
+    /// How far it may be read: up to the first record of an open transaction.
+    fn readable(&self, name: &str, partition: i32) -> anyhow::Result<i64> {
+        let marks = self.consumer.fetch_watermarks(name, partition, ANSWER_WITHIN);
+        Ok(marks.with_context(|| format!("could not ask where {name}:{partition} ends"))?.1)
+    }
+
+    fn explain_silence(&self, name: &str, open: &HashMap<i32, i64>) -> anyhow::Result<()> {
+        for (partition, end) in open {
+            let readable = self.readable(name, *partition)?;
+            if readable < *end {
+                return Err(Gap(format!(
+                    "{name}:{partition} can be read up to {readable} and not to its end {end}: \
+                     somebody's transaction is open there"
+                ))
+                .into());
+            }
+        }
+        bail!("{name} sends nothing any more")
     }
 
     fn close(

@@ -14,7 +14,7 @@ use events_schema::{CustomerId, EventType, OrderId};
 
 use crate::decoding::{self, Decoding};
 use crate::exit::Outcome;
-use crate::log::LogReader;
+use crate::log::{LogReader, Span};
 use crate::output::written;
 use crate::schemas;
 
@@ -86,6 +86,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
+/// The first whole millisecond that is not before the time.
+fn first_millis(time: DateTime<Utc>) -> i64 {
+    let millis = time.timestamp_millis();
+    millis + i64::from(time.timestamp_subsec_nanos() % 1_000_000 > 0)
+}
+
 struct Replay<'a, A, W> {
     args: &'a Args,
     filter: Filter,
@@ -101,31 +107,37 @@ impl<'a, A: Fn(SchemaId) -> Result<String, RegistryError>, W: Write> Replay<'a, 
             types: args.event_type.clone(),
             customer: args.customer.clone(),
             order: args.order,
+            not_before: args.from_time.map(first_millis),
         };
         let style = Style { headers: args.headers, personal_data: args.with_personal_data };
         Self { args, filter, style, decoding, out, left: args.limit.unwrap_or(u64::MAX) }
     }
 
+    /// What is wrong with any topic is said before anything is printed.
     fn run(mut self, reader: &LogReader) -> anyhow::Result<()> {
-        for topic in &self.args.topics {
-            self.topic(reader, topic)?;
+        let topics: Vec<&'a String> = self.args.topics.iter().collect();
+        let spans: anyhow::Result<Vec<_>> =
+            topics.iter().map(|topic| self.spans(reader, topic)).collect();
+        for (topic, spans) in topics.into_iter().zip(spans?) {
+            if self.left > 0 {
+                self.topic(reader, topic, &spans)?;
+            }
         }
         written(self.out.flush())
     }
 
-    fn topic(&mut self, reader: &LogReader, topic: &str) -> anyhow::Result<()> {
+    fn spans(&self, reader: &LogReader, topic: &str) -> anyhow::Result<Vec<Span>> {
         let extents = start::chosen(topic, reader.extents(topic)?, &self.args.partition)?;
-        let start = match self.args.from_time {
-            Some(time) => {
-                Start::Found(reader.offsets_at(topic, &extents, time.timestamp_millis())?)
-            }
+        start::fits(topic, &extents, &self.args.from_offset)?;
+        let start = match self.filter.not_before {
+            Some(millis) => Start::Found(reader.offsets_at(topic, &extents, millis)?),
             None => Start::Named(self.args.from_offset.clone()),
         };
-        let spans = start::spans(topic, &extents, &start)?;
-        if self.left == 0 {
-            return Ok(());
-        }
-        reader.read(topic, &spans, |message| {
+        Ok(start::spans(topic, &extents, &start)?)
+    }
+
+    fn topic(&mut self, reader: &LogReader, topic: &str, spans: &[Span]) -> anyhow::Result<()> {
+        reader.read(topic, spans, |message| {
             let Some(record) = self.filter.take(message) else {
                 return Ok(ControlFlow::Continue(()));
             };

@@ -47,6 +47,8 @@ struct Broker {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Shape {
     partitions: usize,
+    /// Of every record.
+    copies: usize,
     configs: Vec<(&'static str, String)>,
 }
 
@@ -62,9 +64,14 @@ impl Broker {
         for topic in Topic::ALL {
             let name = self.settings.prefixed(topic.name());
             let found = metadata.topics().iter().find(|t| t.name() == name && t.error().is_none());
-            let said = match found.map(|found| found.partitions().len()) {
+            let said = match found {
                 None => self.create(topic, &name, copies).await?,
-                Some(partitions) => self.compare(topic, &name, partitions).await?,
+                Some(found) => {
+                    let partitions = found.partitions();
+                    let fewest = partitions.iter().map(|one| one.replicas().len()).min();
+                    let found = (partitions.len(), fewest.unwrap_or_default());
+                    self.compare(topic, &name, found, copies).await?
+                }
             };
             outcome = outcome.and(said.0);
             output::line(format_args!("{name}  {}", said.1))?;
@@ -102,18 +109,18 @@ impl Broker {
         &self,
         topic: Topic,
         name: &str,
-        partitions: usize,
+        (partitions, found_copies): (usize, usize),
+        copies: i32,
     ) -> anyhow::Result<(Outcome, String)> {
         let resource = ResourceSpecifier::Topic(name);
         let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN));
         let mut answers = self.client.describe_configs([&resource], &options).await?;
         let answer = answers.pop().context("the broker does not describe its topics")?;
         let configs = answer.with_context(|| format!("could not read the settings of {name}"))?;
-        let mut wanted = wanted(topic, 1);
+        let wanted = wanted(topic, copies);
         let value = |key: &str| configs.get(key).and_then(|entry| entry.value.clone());
         let pairs = wanted.configs.iter().map(|(key, _)| (*key, value(key).unwrap_or_default()));
-        let found = Shape { partitions, configs: pairs.collect() };
-        wanted.configs.retain(|(key, _)| *key != "min.insync.replicas");
+        let found = Shape { partitions, copies: found_copies, configs: pairs.collect() };
         Ok(verdict(&wanted, &found))
     }
 }
@@ -132,7 +139,11 @@ fn wanted(topic: Topic, copies: i32) -> Shape {
         // With acks=all an acknowledged record is on two brokers, and one of three may be away.
         configs.push(("min.insync.replicas", "2".to_owned()));
     }
-    Shape { partitions: usize::try_from(topic.partitions()).unwrap_or_default(), configs }
+    Shape {
+        partitions: usize::try_from(topic.partitions()).unwrap_or_default(),
+        copies: usize::try_from(copies).unwrap_or_default(),
+        configs,
+    }
 }
 
 /// Names what differs. Partitions are never changed: a key would move, and its order break.
@@ -141,6 +152,10 @@ fn verdict(wanted: &Shape, found: &Shape) -> (Outcome, String) {
     if wanted.partitions != found.partitions {
         let (wanted, found) = (wanted.partitions, found.partitions);
         differences.push(format!("has {found} partitions instead of {wanted}"));
+    }
+    if wanted.copies != found.copies {
+        let (wanted, found) = (wanted.copies, found.copies);
+        differences.push(format!("has {found} copies instead of {wanted}"));
     }
     for (key, value) in &wanted.configs {
         let other = found.configs.iter().find(|(name, _)| name == key).map(|(_, value)| value);
@@ -171,6 +186,15 @@ mod tests {
         let (outcome, said) = verdict(&shape, &Shape { partitions: 6, ..shape.clone() });
         assert_eq!(outcome, Outcome::Differs);
         assert_eq!(said, "has 6 partitions instead of 12");
+    }
+
+    #[test]
+    fn fewer_copies_and_fewer_that_acknowledge_are_named_and_fail() {
+        let mut found = wanted(Topic::Orders, 1);
+        found.configs.push(("min.insync.replicas", "1".to_owned()));
+        let (outcome, said) = verdict(&wanted(Topic::Orders, 3), &found);
+        assert_eq!(outcome, Outcome::Differs);
+        assert_eq!(said, "has 1 copies instead of 3; has min.insync.replicas=1 instead of 2");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! servers, set up by the same commands that an operator runs.
 
 use std::path::{Path, PathBuf};
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use rdkafka::metadata::MetadataTopic;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool};
 use tempfile::TempDir;
+use tokio::process::Command;
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 use uuid::Uuid;
 
@@ -135,10 +136,25 @@ impl Deployment {
         arguments: &[&str],
         environment: &[(&'static str, String)],
     ) -> Answer {
-        let mut command = tokio::process::Command::new(binary_path(binary));
-        command.args(arguments).envs(self.environment()).envs(environment.iter().cloned());
-        let output = command.kill_on_drop(true).output().await.unwrap();
-        Answer::of(output)
+        let mut command = self.prepare(binary, arguments);
+        Answer::of(command.envs(environment.iter().cloned()).output().await.unwrap())
+    }
+
+    /// A binary with the deployment's environment, to be run as the test wants.
+    pub fn prepare(&self, binary: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary_path(binary));
+        command.args(arguments).envs(self.environment()).kill_on_drop(true);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// Runs a line of bash in which `orderctl` is known; a failure anywhere in a pipe is one.
+    pub async fn shell(&self, line: &str) -> Answer {
+        let orderctl = binary_path("orderctl");
+        let line = format!("orderctl() {{ {} \"$@\"; }}; {line}", orderctl.display());
+        let mut command = Command::new("bash");
+        command.args(["-o", "pipefail", "-c", &line]).envs(self.environment());
+        Answer::of(command.kill_on_drop(true).output().await.unwrap())
     }
 
     /// The environment of every process of the deployment.

@@ -27,18 +27,24 @@ const HEADINGS: [&str; 7] = [
     "Metrics",
 ];
 
-/// An operator finds the same thing at the same place for every consumer.
-pub(crate) fn consumer_headings(files: &[File]) -> Vec<String> {
-    let readme = |consumer: &&str| {
-        let path = format!("consumers/{consumer}/README.md");
-        files.iter().find(|file| file.path == path)
+const APIS: [&str; 2] = ["producer-api", "query-api"];
+const API_HEADINGS: [&str; 2] = ["Settings", "Metrics"];
+
+/// An operator finds the same thing at the same place for every consumer, and for every API.
+pub(crate) fn headings(files: &[File]) -> Vec<String> {
+    let missing = |path: String, headings: &[&str]| {
+        let readme = files.iter().find(|file| file.path == path);
+        readme.map(|file| missing_headings(file, headings)).unwrap_or_default()
     };
-    CONSUMERS.iter().filter_map(readme).flat_map(missing_headings).collect()
+    let consumers =
+        CONSUMERS.iter().map(|name| missing(format!("consumers/{name}/README.md"), &HEADINGS));
+    let apis = APIS.iter().map(|name| missing(format!("{name}/README.md"), &API_HEADINGS));
+    consumers.chain(apis).flatten().collect()
 }
 
-fn missing_headings(file: &File) -> Vec<String> {
+fn missing_headings(file: &File, headings: &[&str]) -> Vec<String> {
     let has = |heading: &str| file.text.lines().any(|line| line == format!("## {heading}"));
-    let missing = HEADINGS.iter().filter(|heading| !has(heading));
+    let missing = headings.iter().filter(|heading| !has(heading));
     missing.map(|heading| format!("{}: write the section `## {heading}`", file.path)).collect()
 }
 
@@ -92,7 +98,9 @@ mod tests {
     #[test]
     fn a_missing_heading_is_found() {
         let file = File::example("consumers/inventory/README.md", "## Failures\n");
-        assert_eq!(consumer_headings(&[file]).len(), HEADINGS.len() - 1);
+        assert_eq!(headings(&[file]).len(), HEADINGS.len() - 1);
+        let file = File::example("query-api/README.md", "## Settings\n");
+        assert_eq!(headings(&[file]), ["query-api/README.md: write the section `## Metrics`"]);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::pace::Pace;
 use super::source::{Slice, Source};
 
 /// More than this at a time is no longer a load but a queue.
-const IN_FLIGHT_MAX: usize = 20_000;
+pub(crate) const IN_FLIGHT_MAX: usize = 20_000;
 const EXAMPLES: &str = "\
 Examples:
   orderctl load --orders 20000 --ledger ledger.jsonl    catalogue, stock, orders of the real year
@@ -107,6 +107,9 @@ struct PaceArgs {
     /// Closed loop: so many at a time.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
     concurrency: usize,
+    /// What an open loop may have under way at most.
+    #[arg(skip = IN_FLIGHT_MAX)]
+    open: usize,
 }
 
 #[derive(Debug, clap::Args)]
@@ -168,7 +171,21 @@ impl Args {
 
     /// Requests under way at most.
     pub(crate) fn in_flight(&self) -> usize {
-        self.pace.rate.map_or(self.pace.concurrency.min(IN_FLIGHT_MAX), |_| IN_FLIGHT_MAX)
+        self.pace.rate.map_or(self.pace.concurrency.min(IN_FLIGHT_MAX), |_| self.pace.open)
+    }
+
+    /// Where there can be so many connections at a time: an open loop is bounded by it, a closed
+    /// one that was asked for more is refused.
+    pub(crate) fn within(mut self, room: usize) -> Result<Self, Usage> {
+        self.pace.open = room.clamp(1, IN_FLIGHT_MAX);
+        let asked = self.in_flight();
+        if asked > room {
+            return Err(Usage(format!(
+                "--concurrency {asked} needs more open files than this process may have \
+                 (there is room for {room}): raise `ulimit -n`"
+            )));
+        }
+        Ok(self)
     }
 
     pub(crate) fn client(&self) -> ClientSettings {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::draw::{Draw, Zipf};
 use super::request::{Basket, Line, Product};
 use super::source::{Rows, Slice};
@@ -38,9 +40,13 @@ impl Generated {
         }
     }
 
-    /// Tells this source from those of other shapes, in every id that it makes.
+    /// Tells this source from those of other shapes, in every id that it makes: under one key
+    /// there is one order.
     pub(crate) fn label(&self) -> String {
-        format!("g{}", self.shape.seed)
+        let Shape { seed, skus, customers, zipf } = self.shape;
+        let shape = format!("{skus} {customers} {zipf}");
+        let (mark, ..) = Uuid::new_v5(&Uuid::from_u64_pair(seed, 0), shape.as_bytes()).as_fields();
+        format!("g{seed}-{mark:08x}")
     }
 
     pub(crate) fn baskets(&self, slice: Slice) -> Rows<Basket> {
@@ -117,6 +123,20 @@ mod tests {
         let whole = baskets(&source(1), 0, 20);
         assert_eq!(whole[15..], baskets(&source(1), 15, 20));
         assert_ne!(whole, baskets(&source(2), 0, 20));
+    }
+
+    #[test]
+    fn sources_of_different_shapes_share_no_key() {
+        let shape = Shape { seed: 1, skus: 100, customers: 50, zipf: 1.0 };
+        let others = [
+            Shape { seed: 2, ..shape },
+            Shape { skus: 101, ..shape },
+            Shape { customers: 51, ..shape },
+            Shape { zipf: 1.5, ..shape },
+        ];
+        let label = |shape| Generated::new(shape).label();
+        assert!(others.into_iter().all(|other| label(other) != label(shape)));
+        assert_eq!(label(shape), label(shape));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::drive::Sums;
@@ -23,8 +24,13 @@ pub(crate) struct Report {
     pub(crate) unknown: Vec<String>,
     pub(crate) retried: u64,
     pub(crate) seconds: f64,
+    /// Accepted.
     pub(crate) per_second: f64,
+    /// Of the accepted requests.
     pub(crate) latency_ms: Latency,
+    /// Of all others, where there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) others_latency_ms: Option<Latency>,
     pub(crate) answers: BTreeMap<String, u64>,
     pub(crate) retries: BTreeMap<String, u64>,
     pub(crate) failures: Vec<String>,
@@ -42,6 +48,21 @@ pub(crate) struct Latency {
     pub(crate) max: f64,
 }
 
+impl Latency {
+    fn of(micros: &Histogram<u64>) -> Self {
+        let at = |quantile| micros.value_at_quantile(quantile) as f64 / 1000.0;
+        let max = micros.max() as f64 / 1000.0;
+        Self { p50: at(0.5), p90: at(0.9), p99: at(0.99), p999: at(0.999), max }
+    }
+}
+
+impl fmt::Display for Latency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { p50, p90, p99, p999, max } = self;
+        write!(f, "p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, p99.9 {p999:.1}, max {max:.1}")
+    }
+}
+
 impl Report {
     pub(crate) fn of(what: &'static str, sums: &Sums) -> Self {
         let cancels =
@@ -51,7 +72,7 @@ impl Report {
 
     fn sum(what: &'static str, tally: &Tally) -> Self {
         let seconds = tally.took().as_secs_f64();
-        let at = |quantile| tally.latency_micros.value_at_quantile(quantile) as f64 / 1000.0;
+        let others = (tally.over() > tally.accepted).then(|| Latency::of(&tally.others_micros));
         Self {
             what,
             requests: tally.over(),
@@ -61,14 +82,9 @@ impl Report {
             unknown: tally.unknown.clone(),
             retried: tally.retried,
             seconds,
-            per_second: if seconds > 0.0 { tally.over() as f64 / seconds } else { 0.0 },
-            latency_ms: Latency {
-                p50: at(0.5),
-                p90: at(0.9),
-                p99: at(0.99),
-                p999: at(0.999),
-                max: tally.latency_micros.max() as f64 / 1000.0,
-            },
+            per_second: if seconds > 0.0 { tally.accepted as f64 / seconds } else { 0.0 },
+            latency_ms: Latency::of(&tally.latency_micros),
+            others_latency_ms: others,
             answers: tally.answers.clone(),
             retries: tally.retries.clone(),
             failures: tally.samples.clone(),
@@ -85,17 +101,16 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Latency { p50, p90, p99, p999, max } = self.latency_ms;
         write!(f, "{}: {} accepted", self.what, self.accepted)?;
         count(f, self.refused, "refused as they had to be")?;
         count(f, self.failed, "failed")?;
         count(f, self.unknown.len() as u64, "with an unknown outcome")?;
         count(f, self.retried, "retried")?;
-        write!(f, "\n  {:.0} a second for {:.1} s", self.per_second, self.seconds)?;
-        write!(
-            f,
-            "\n  ms: p50 {p50:.1}, p90 {p90:.1}, p99 {p99:.1}, p99.9 {p999:.1}, max {max:.1}"
-        )?;
+        write!(f, "\n  {:.0} accepted a second for {:.1} s", self.per_second, self.seconds)?;
+        write!(f, "\n  ms: {}", self.latency_ms)?;
+        if let Some(others) = &self.others_latency_ms {
+            write!(f, "\n  ms of the others: {others}")?;
+        }
         table(f, "answers", &self.answers)?;
         table(f, "retries", &self.retries)?;
         for failure in &self.failures {

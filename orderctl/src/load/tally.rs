@@ -38,7 +38,10 @@ pub(crate) struct Tally {
     pub(crate) retries: BTreeMap<String, u64>,
     /// What some of the failed requests were told.
     pub(crate) samples: Vec<String>,
+    /// Of the accepted requests. A quick refusal would make the load look better than it is.
     pub(crate) latency_micros: Histogram<u64>,
+    /// Of all others.
+    pub(crate) others_micros: Histogram<u64>,
     pub(crate) started: Instant,
     /// When the last answer came.
     pub(crate) ended: Instant,
@@ -57,6 +60,7 @@ impl Tally {
             retries: BTreeMap::new(),
             samples: Vec::new(),
             latency_micros: Histogram::new(3)?,
+            others_micros: Histogram::new(3)?,
             started: now,
             ended: now,
         })
@@ -82,13 +86,17 @@ impl Tally {
     ) -> Ending {
         self.ended = Instant::now();
         let micros = self.ended.saturating_duration_since(intended).as_micros();
-        // The histogram resizes itself, so it takes every value.
-        let _ = self.latency_micros.record(u64::try_from(micros).unwrap_or(u64::MAX));
         self.retried += u64::from(!sent.retried.is_empty());
         for cause in &sent.retried {
             *self.retries.entry(cause.clone()).or_default() += 1;
         }
         let ending = self.end(&sent.settled, what, empty);
+        let histogram = match ending {
+            Ending::Accepted => &mut self.latency_micros,
+            Ending::Refused | Ending::Failed | Ending::Unknown => &mut self.others_micros,
+        };
+        // The histogram resizes itself, so it takes every value.
+        let _ = histogram.record(u64::try_from(micros).unwrap_or(u64::MAX));
         match ending {
             Ending::Accepted => self.accepted += 1,
             Ending::Refused => self.refused += 1,

@@ -175,11 +175,15 @@ async fn latency_counts_from_when_the_request_was_to_start() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_basket_without_a_line_is_posted_and_counted_as_refused() {
     let server = Server::start(|_, body| match body.contains(r#""lines":[]"#) {
-        true => Reply { status: 422, ..Reply::default() },
+        true => Reply { status: 422, after: Duration::from_millis(300), ..Reply::default() },
         false => ACCEPTED,
     });
     let report = load(&[&server.url], folder(10).path(), "").await;
     assert_eq!((report.accepted, report.refused, report.failed), (8, 2, 0));
+    // The two were answered slowly, which says nothing of the eight.
+    assert!(report.latency_ms.max < 300.0, "{:?}", report.latency_ms);
+    assert!(report.others_latency_ms.as_ref().unwrap().p50 >= 300.0);
+    assert!(report.per_second * report.seconds < 8.5, "{report:?}");
     assert_eq!(server.seen().len(), 10);
     assert!(report.clean());
 }

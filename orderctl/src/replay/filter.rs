@@ -11,6 +11,8 @@ pub(super) struct Filter {
     pub(super) types: Vec<EventType>,
     pub(super) customer: Option<CustomerId>,
     pub(super) order: Option<OrderId>,
+    /// Milliseconds since 1970; behind the first record of a time there may be older ones.
+    pub(super) not_before: Option<i64>,
 }
 
 /// One record as it stands in the log.
@@ -35,6 +37,10 @@ impl Filter {
         if customer.is_some() && customer != key {
             return None;
         }
+        let millis = message.timestamp().to_millis();
+        if self.not_before.is_some_and(|first| millis.is_none_or(|millis| millis < first)) {
+            return None;
+        }
         let headers = message.headers();
         let pairs = headers.into_iter().flat_map(|h| h.iter().map(|h| (h.key, h.value)));
         let envelope = Envelope::read(pairs);
@@ -42,7 +48,7 @@ impl Filter {
         passes.then(|| Record {
             partition: message.partition(),
             offset: message.offset(),
-            millis: message.timestamp().to_millis(),
+            millis,
             key,
             value: message.payload(),
             headers,

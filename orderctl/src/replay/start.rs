@@ -50,6 +50,18 @@ pub(super) fn chosen(topic: &str, extents: Vec<Span>, asked: &[i32]) -> anyhow::
     Ok(extents.into_iter().filter(wanted).collect())
 }
 
+/// Every partition that a start names is one of the chosen.
+pub(super) fn fits(topic: &str, chosen: &[Span], from: &[FromOffset]) -> Result<(), Usage> {
+    let is_chosen = |partition: i32| chosen.iter().any(|span| span.partition == partition);
+    match from.iter().filter_map(|from| from.partition).find(|named| !is_chosen(*named)) {
+        Some(named) => Err(Usage(format!(
+            "--from-offset names partition {named}, which {topic} does not have or --partition \
+             leaves out"
+        ))),
+        None => Ok(()),
+    }
+}
+
 /// From the start to where each partition ends now.
 pub(super) fn spans(topic: &str, extents: &[Span], start: &Start) -> Result<Vec<Span>, Gap> {
     extents.iter().map(|extent| span(topic, *extent, start)).collect()
@@ -127,6 +139,14 @@ mod tests {
     fn a_partition_that_the_topic_does_not_have_is_a_usage_error() {
         assert!(chosen("orders", EXTENTS.to_vec(), &[2]).unwrap_err().is::<Usage>());
         assert_eq!(chosen("orders", EXTENTS.to_vec(), &[1]).unwrap(), [EXTENTS[1]]);
+    }
+
+    #[test]
+    fn a_start_in_a_partition_that_is_not_read_is_a_usage_error() {
+        let from: Vec<FromOffset> = vec!["1:7".parse().unwrap(), "3".parse().unwrap()];
+        assert!(fits("orders", &EXTENTS, &from).is_ok());
+        assert!(fits("orders", &EXTENTS[..1], &from).is_err());
+        assert!(fits("orders", &EXTENTS, &["2:0".parse().unwrap()]).is_err());
     }
 
     #[test]

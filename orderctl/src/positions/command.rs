@@ -1,0 +1,111 @@
+//! The command line of `positions`. Runs nothing.
+
+use std::str::FromStr;
+
+use clap::{Subcommand, ValueEnum};
+use events_schema::Topic;
+
+use super::misfit::Log;
+use crate::exit::Usage;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Prints where every projection stands; exits 1 where a position does not fit the log.
+    #[command(after_help = "Example:\n  orderctl positions show --projection inventory")]
+    Show {
+        /// Only this projection; may be repeated.
+        #[arg(long, value_name = "NAME")]
+        projection: Vec<Projection>,
+    },
+    /// Moves a position that does not fit the log, and says what is skipped by it.
+    #[command(after_help = "\
+Examples:
+  orderctl positions acknowledge --projection inventory --topic orders --partition 3 --to beginning
+  orderctl positions acknowledge --projection analytics --topic orders --partition 3 --to 120 --yes
+
+Without --yes it only says what would be. A position that fits is refused (exit 2). What is skipped
+is not in the projection for ever; verify goes on to name it.")]
+    Acknowledge(Acknowledge),
+}
+
+/// Which position, and where it is to go on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Acknowledge {
+    /// Whose position.
+    #[arg(long, value_name = "NAME")]
+    pub(super) projection: Projection,
+    /// Of which topic: orders, products, stock.
+    #[arg(long, value_name = "TOPIC", value_parser = topic)]
+    pub(super) topic: Topic,
+    /// Of which partition.
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(super) partition: i32,
+    /// Where to go on: the first record that there is, behind the last one, or at this offset.
+    #[arg(long, value_name = "beginning|end|OFFSET")]
+    pub(super) to: To,
+    /// Do it.
+    #[arg(long)]
+    pub(super) yes: bool,
+}
+
+/// A projection, which is also a schema and a consumer group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Projection {
+    Inventory,
+    ConfirmationEmail,
+    Analytics,
+}
+
+impl Projection {
+    pub(super) const ALL: [Self; 3] = [Self::Inventory, Self::ConfirmationEmail, Self::Analytics];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Inventory => "inventory",
+            Self::ConfirmationEmail => "confirmation-email",
+            Self::Analytics => "analytics",
+        }
+    }
+}
+
+/// Where to go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum To {
+    Beginning,
+    End,
+    Offset(i64),
+}
+
+impl FromStr for To {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let offset = || text.parse().ok().filter(|offset| *offset >= 0).map(Self::Offset);
+        match text {
+            "beginning" => Ok(Self::Beginning),
+            "end" => Ok(Self::End),
+            _ => offset().ok_or("must be beginning, end or an offset"),
+        }
+    }
+}
+
+impl To {
+    /// The offset; one that the log does not have would be the next gap.
+    pub(super) fn within(self, log: &Log) -> Result<i64, Usage> {
+        let Log { start, end, .. } = *log;
+        match self {
+            Self::Beginning => Ok(start),
+            Self::End => Ok(end),
+            Self::Offset(offset) if (start..=end).contains(&offset) => Ok(offset),
+            Self::Offset(offset) => Err(Usage(format!(
+                "--to {offset} is not in the log, which has {start} to {end} there"
+            ))),
+        }
+    }
+}
+
+fn topic(text: &str) -> Result<Topic, String> {
+    let known = Topic::ALL.map(Topic::name);
+    let found = Topic::ALL.into_iter().find(|topic| topic.name() == text);
+    found.ok_or_else(|| format!("must be one of {}", known.join(", ")))
+}

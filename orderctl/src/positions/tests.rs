@@ -1,0 +1,63 @@
+//! Moving a position in a real Postgres. Asks no broker.
+
+use sqlx::{Connection, PgConnection, PgPool};
+
+use super::command::To;
+use super::misfit::{Log, Stand};
+use super::store::{Change, all};
+
+const RUNTIME: &str = include_str!("../../../consumers/runtime/migrations/0001_positions.sql");
+
+async fn with_a_position(pool: PgPool) -> PgConnection {
+    let mut admin = pool.acquire().await.unwrap().detach();
+    let set_up = "CREATE SCHEMA inventory; SET search_path = inventory;";
+    sqlx::raw_sql(set_up).execute(&mut admin).await.unwrap();
+    sqlx::raw_sql(RUNTIME).execute(&mut admin).await.unwrap();
+    let row = "INSERT INTO positions VALUES ('orders', 3, 'a', 7, 25); SET search_path = public;";
+    sqlx::raw_sql(row).execute(&mut admin).await.unwrap();
+    admin
+}
+
+#[sqlx::test]
+async fn a_position_moves_with_its_topics_id_and_a_new_epoch(pool: PgPool) {
+    let mut admin = with_a_position(pool).await;
+    let mut change = Change::begin(&mut admin, "inventory", "orders", 3).await.unwrap();
+    let stand = change.stand().await.unwrap().unwrap();
+    assert_eq!(stand, Stand { topic_id: "a".into(), next: 25 });
+    change.commit("b", 12).await.unwrap();
+    let moved = [(("orders".to_owned(), 3), Stand { topic_id: "b".into(), next: 12 })];
+    assert_eq!(all(&mut admin, "inventory").await.unwrap(), moved);
+    let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM inventory.positions")
+        .fetch_one(&mut admin)
+        .await
+        .unwrap();
+    assert_eq!(epoch, 8);
+    admin.close().await.unwrap();
+}
+
+#[sqlx::test]
+async fn what_is_not_committed_changes_nothing(pool: PgPool) {
+    let mut admin = with_a_position(pool).await;
+    let mut change = Change::begin(&mut admin, "inventory", "orders", 3).await.unwrap();
+    change.stand().await.unwrap();
+    drop(change);
+    let kept = [(("orders".to_owned(), 3), Stand { topic_id: "a".into(), next: 25 })];
+    assert_eq!(all(&mut admin, "inventory").await.unwrap(), kept);
+    let mut change = Change::begin(&mut admin, "inventory", "orders", 4).await.unwrap();
+    assert_eq!(change.stand().await.unwrap(), None);
+    drop(change);
+    admin.close().await.unwrap();
+}
+
+#[test]
+fn a_place_outside_of_the_log_is_refused() {
+    let log = Log { topic_id: "a".into(), start: 10, end: 20 };
+    let within = |text: &str| text.parse::<To>().unwrap().within(&log).map_err(|usage| usage.0);
+    assert_eq!(within("beginning"), Ok(10));
+    assert_eq!(within("end"), Ok(20));
+    assert_eq!(within("15"), Ok(15));
+    assert_eq!(within("20"), Ok(20));
+    assert_eq!(within("21").unwrap_err(), "--to 21 is not in the log, which has 10 to 20 there");
+    assert!(within("9").is_err());
+    assert!("-1".parse::<To>().is_err() && "begin".parse::<To>().is_err());
+}
