@@ -8,7 +8,6 @@ use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 
 const WITHIN: Duration = Duration::from_secs(60);
-const PARTITIONS: i32 = 12;
 
 #[tokio::test]
 async fn a_topic_made_again_stops_its_partitions_until_an_operator_acknowledges_it() {
@@ -21,20 +20,21 @@ async fn a_topic_made_again_stops_its_partitions_until_an_operator_acknowledges_
     }
     inventory.stop().await;
     make_stock_again(&deployment).await;
+    let partitions = deployment.ends(&deployment.topic("stock")).len();
 
     inventory.start_again();
     eventually(WITHIN, "every partition of stock stops", async || {
         let halted = inventory.metric("orderflow_halted_lanes").await;
-        (halted == f64::from(PARTITIONS)).then_some(())
+        (halted == partitions as f64).then_some(())
     })
     .await;
     let shown = deployment.orderctl(&["positions", "show"]).await;
     assert_eq!(shown.code, Some(1), "{shown:?}");
-    assert_eq!(shown.stdout.matches("topic_recreated").count(), PARTITIONS as usize);
+    assert_eq!(shown.stdout.matches("topic_recreated").count(), partitions);
 
     // Said and not done, done, and refused where there is nothing to acknowledge.
     assert_eq!(acknowledge(&deployment, 0, &[]).await, Some(1));
-    for partition in 0..PARTITIONS {
+    for partition in 0..partitions {
         assert_eq!(acknowledge(&deployment, partition, &["--yes"]).await, Some(0));
     }
     assert_eq!(acknowledge(&deployment, 0, &["--yes"]).await, Some(2));
@@ -49,7 +49,7 @@ async fn a_topic_made_again_stops_its_partitions_until_an_operator_acknowledges_
     deployment.in_stock("milk", 5).await;
 }
 
-async fn acknowledge(deployment: &Deployment, partition: i32, more: &[&str]) -> Option<i32> {
+async fn acknowledge(deployment: &Deployment, partition: usize, more: &[&str]) -> Option<i32> {
     let partition = partition.to_string();
     let which = ["--projection", "inventory", "--topic", "stock", "--partition", &partition];
     let arguments =
