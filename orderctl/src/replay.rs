@@ -89,7 +89,7 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
 /// The first whole millisecond that is not before the time.
 fn first_millis(time: DateTime<Utc>) -> i64 {
     let millis = time.timestamp_millis();
-    millis + i64::from(time.timestamp_subsec_nanos() % 1_000_000 > 0)
+    millis + i64::from(!time.timestamp_subsec_nanos().is_multiple_of(1_000_000))
 }
 
 struct Replay<'a, A, W> {

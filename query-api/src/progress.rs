@@ -123,21 +123,17 @@ impl Progress {
             if self.waiting.load(Ordering::Acquire) == 0 {
                 self.wanted.notified().await;
             }
-            let pause = match line.ask(positions).await {
-                Ok(rows) => {
-                    drop(self.answers.send_replace(Ok(Arc::new(self.of(&rows)))));
-                    LOOK_EVERY
-                }
+            let answer = line.ask(positions).await.map(|rows| Arc::new(self.of(&rows)));
+            let pause = if answer.is_ok() { LOOK_EVERY } else { LOOK_AGAIN };
+            let said = match answer {
+                Err(_) if !self.database.is_up() => Some(Err(Unavailable::Down)),
                 // One question without an answer is no outage yet: those who wait go on.
-                Err(why) => {
-                    let is_outage = !self.database.is_up();
-                    if is_outage || why == Unavailable::Defect {
-                        let why = if is_outage { Unavailable::Down } else { why };
-                        drop(self.answers.send_replace(Err(why)));
-                    }
-                    LOOK_AGAIN
-                }
+                Err(Unavailable::Down | Unavailable::Overloaded) => None,
+                answer => Some(answer),
             };
+            if let Some(said) = said {
+                drop(self.answers.send_replace(said));
+            }
             sleep(pause).await;
         }
     }

@@ -32,10 +32,11 @@ impl Mails {
         counts
     }
 
-    /// The whole mails to this address, newest first.
+    /// The whole mails to this address, newest first. Looks at the newest page only: a storm leaves
+    /// tens of thousands behind, and whoever waits for a mail asks again and again.
     pub async fn to(&self, recipient: &str) -> Vec<Value> {
         let mut found = Vec::new();
-        for mail in self.listed().await {
+        for mail in self.page(0).await {
             if mail["To"][0]["Address"] == recipient {
                 found.push(self.get(&format!("/api/v1/message/{}", text(&mail["ID"]))).await);
             }
@@ -47,15 +48,19 @@ impl Mails {
     async fn listed(&self) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
-            let start = all.len();
-            let path = format!("/api/v1/messages?start={start}&limit={PAGE}");
-            let page = self.get(&path).await;
-            let mails = page["messages"].as_array().unwrap();
-            all.extend(mails.iter().cloned());
-            if mails.len() < PAGE {
+            let mails = self.page(all.len()).await;
+            let is_last = mails.len() < PAGE;
+            all.extend(mails);
+            if is_last {
                 return all;
             }
         }
+    }
+
+    async fn page(&self, start: usize) -> Vec<Value> {
+        let path = format!("/api/v1/messages?start={start}&limit={PAGE}");
+        let mut page = self.get(&path).await;
+        serde_json::from_value(page["messages"].take()).unwrap()
     }
 
     /// From now on the sink keeps mails to this recipient and breaks the connection after a while
