@@ -56,10 +56,10 @@ async fn every_acknowledged_order_has_one_outcome_and_one_mail_whatever_is_kille
         kill_until(&done, count, Draw::new(seed), &mut workers, &mut apis),
         verify_meanwhile(&deployment, &done, count / 3),
     );
-    println!("storm: all acknowledged after {:.0?}; {:?} kills", started.elapsed(), kills.workers);
+    println!("storm: all acknowledged after {:.0?}; {kills:?}", started.elapsed());
     if count >= FULL {
         assert!(kills.workers.iter().all(|killed| *killed > 0), "everybody was hit");
-        assert_eq!(kills.apis, 1, "and an instance of the API");
+        assert!(kills.api.is_some(), "and an instance of the API");
     }
 
     let lines: Vec<String> = ledger.iter().map(Value::to_string).collect();

@@ -31,10 +31,13 @@ impl Draw {
     }
 }
 
-/// How often each one was killed.
+/// Who was killed.
+#[derive(Debug)]
 pub(crate) struct Kills {
+    /// How often each worker was.
     pub(crate) workers: Vec<usize>,
-    pub(crate) apis: usize,
+    /// Which instance of the API was, and after how many orders.
+    pub(crate) api: Option<(usize, usize)>,
 }
 
 /// Kills one worker after the other, each of them once in a round, in an order that is drawn; and
@@ -48,8 +51,7 @@ pub(crate) async fn kill_until(
 ) -> Kills {
     let api = draw.below(apis.len());
     let at = orders / 4 + draw.below(orders / 2 + 1);
-    println!("storm: instance {} of the API dies after {at} orders", api + 1);
-    let mut kills = Kills { workers: vec![0; workers.len()], apis: 0 };
+    let mut kills = Kills { workers: vec![0; workers.len()], api: None };
     let mut round: Vec<usize> = Vec::new();
     let mut next = Instant::now() + EVERY;
     while done.get() < orders {
@@ -58,12 +60,12 @@ pub(crate) async fn kill_until(
             round = (0..workers.len()).collect();
         }
         let victim = round.swap_remove(draw.below(round.len()));
-        let api_too = kills.apis == 0 && done.get() >= at;
+        let api_too = kills.api.is_none() && done.get() >= at;
         workers[victim].kill();
         kills.workers[victim] += 1;
         if api_too {
             apis[api].kill();
-            kills.apis += 1;
+            kills.api = Some((api, done.get()));
         }
         sleep_until(next + AWAY).await;
         workers[victim].start_again();
