@@ -23,7 +23,7 @@ const CLIENTS: usize = 64;
 /// Between two orders: slow enough that many workers are killed while orders come.
 const INTERVAL: Duration = Duration::from_micros(1_500);
 /// Until every projection has caught up after the last order.
-const CATCH_UP: Duration = Duration::from_secs(300);
+const CATCH_UP: Duration = Duration::from_secs(600);
 /// Of a hundred orders, so many are cancelled once they are acknowledged.
 const CANCELLED_PERCENT: u128 = 3;
 /// From so many orders on, there is time to kill everybody.
