@@ -2,7 +2,7 @@
 //! deserializer, through the registry.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::{Deployment, Order, Shop, holds_within};
@@ -99,7 +99,9 @@ async fn name_of_schema(deployment: &Deployment, id: u32) -> String {
 async fn pythons_avro_deserializer_reads_every_topic_through_the_registry() {
     let (deployment, _services) = with_some_orders().await;
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let output = tokio::process::Command::new(repository.join(".stack/cache/venv/bin/python"))
+    let stacks = chassis::settings::optional("ORDERFLOW_STACK_DIR");
+    let stacks = stacks.map_or_else(|| repository.join(".stack"), PathBuf::from);
+    let output = tokio::process::Command::new(stacks.join("cache/venv/bin/python"))
         .arg(repository.join("tests/clients/read_with_avro_deserializer.py"))
         .args(["orders", "products", "stock"].map(|topic| deployment.topic(topic)))
         .output()

@@ -1,5 +1,7 @@
 """Holds docker-compose.kafka.yml to scripts/versions.env, to the ports of the stack `demo` and to the
-settings of the local brokers: check_compose.py REPOSITORY. Prints each difference; ends with 1 on any."""
+settings of the local servers: check_compose.py REPOSITORY PROPERTIES. In the folder PROPERTIES are the
+server.properties of a local broker alone, "1", and of one of three, "3". Prints each difference; ends
+with 1 on any."""
 
 import re
 import sys
@@ -8,6 +10,7 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 repository = Path(sys.argv[1])
+properties = Path(sys.argv[2])
 scripts = repository / "scripts"
 text = (repository / "docker-compose.kafka.yml").read_text()
 compose = YAML(typ="safe").load(text)
@@ -19,6 +22,25 @@ for name, value in re.findall(r"\$\{(\w+):-([^}]*)\}", text):
 def pairs(path: Path) -> dict[str, str]:
     lines = path.read_text().splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+# Who a broker is and where: in containers it has other addresses and folders.
+ITS_PLACE = re.compile(r"node\.id|log\.dirs|.*listener.*|controller\.quorum\.voters")
+
+
+def brokers():
+    """The other settings, alone and, with three-brokers.env, as one of three."""
+    for count in ("1", "3"):
+        given = pairs(scripts / "lib" / "three-brokers.env") if count == "3" else {}
+        for name, value in pairs(properties / count).items():
+            if ITS_PLACE.fullmatch(name):
+                continue
+            variable = "KAFKA_" + name.upper().replace(".", "_")
+            for broker in ("kafka-1", "kafka-2", "kafka-3")[: int(count)]:
+                found = str(compose["services"][broker]["environment"].get(variable))
+                found = re.sub(r"\$\{(\w+):-([^}]*)\}", lambda part: given.get(part[1], part[2]), found)
+                if found != value:
+                    yield f"{broker} of {count}: {variable} is {found}, and {value} in local mode"
 
 
 def differences():
@@ -38,13 +60,10 @@ def differences():
         for port in service["ports"]:
             if not port.startswith("127.0.0.1:"):
                 yield f"{name} opens {port} to other machines"
-    settings = pairs(scripts / "lib" / "kafka.properties")
-    for broker in ("kafka-1", "kafka-2", "kafka-3"):
-        environment = compose["services"][broker]["environment"]
-        for name, value in settings.items():
-            variable = "KAFKA_" + name.upper().replace(".", "_")
-            if str(environment.get(variable)) != value:
-                yield f"{broker}: {variable} is {environment.get(variable)}, and {value} in local mode"
+    yield from brokers()
+    requirement = re.search(r"^aiosmtpd==(.+)$", (scripts / "requirements.txt").read_text(), re.MULTILINE)
+    if set(re.findall(r"aiosmtpd[=-]=?([\d.]+)", text)) != {requirement[1]}:
+        yield f"mail: aiosmtpd is {requirement[1]} in scripts/requirements.txt"
     local = (scripts / "lib" / "postgres.sh").read_text()
     for name, value in re.findall(r"-c (\w+)=([\w$]+)", local[local.index("postgres_start") :]):
         if name not in ("listen_addresses", "unix_socket_directories", "fsync") and f"{name}={value}" not in text:

@@ -25,13 +25,14 @@ compose() {
     PORT_SMTP=$(port mail) PORT_MAIL_API=$((stack_base + 51)) \
     POSTGRES_FSYNC=$([[ $stack_name == test ]] && echo off || echo on) \
     docker compose --project-name "orderflow-$stack_name" --file "$repository/docker-compose.kafka.yml" \
-    "${variables[@]}" "$@" 9>&-
+    "${variables[@]}" "$@" 8>&- 9>&-
 }
 
 docker_state() { compose ps --all --format '{{.State}} {{.Health}}' "$1" 2>/dev/null; }
+docker_alive() { compose ps --services --status running 2>/dev/null; }
 
 docker_up() {
-  local server missing=()
+  local server venv missing=()
   for server in $(own_servers); do
     case $(docker_state "$server") in
       'running healthy') ;;
@@ -39,15 +40,23 @@ docker_up() {
       *) require_free_ports "$server" && missing+=("$server") ;;
     esac
   done
-  ((${#missing[@]})) || { say "already up"; return 0; }
-  save_settings
-  compose up --detach --wait --wait-timeout "${ORDERFLOW_START_TIMEOUT:-90}" "${missing[@]}" ||
-    die "Docker could not bring every server up: see 'scripts/stack status' and 'scripts/stack logs'."
+  if ((${#missing[@]})) || ! venv_ready; then require_disk_space; fi
+  (lock_cache && venv_fetch) & # for scripts/real-data and the tests
+  venv=$!
+  if ((${#missing[@]})); then
+    save_settings
+    compose up --detach --wait --wait-timeout "${ORDERFLOW_START_TIMEOUT:-90}" "${missing[@]}" ||
+      die "Docker could not bring every server up: see 'scripts/stack status' and 'scripts/stack logs'."
+    say "up: ${missing[*]}"
+  else
+    say "already up"
+  fi
+  wait "$venv"
 }
 
-docker_down() { compose down; }
-
-docker_clean() { compose down --volumes && rm -rf "$stack_dir"; }
+# Of every shape that the stack may have had.
+docker_down() { compose --profile three-brokers down; }
+docker_clean() { compose --profile three-brokers down --volumes && rm -rf "$stack_dir"; }
 
 docker_status() {
   local server state failed=0

@@ -28,6 +28,14 @@ own_servers() {
   done
 }
 
+# kinds: what has to be there to start our own servers, one a line.
+kinds() { own_servers | sed 's/-[0-9]*$//' | sort --unique; }
+
+# parts_to_install: the arguments of scripts/install for this stack.
+parts_to_install() {
+  if [[ $stack_mode == docker ]]; then echo stack-docker; else echo python && kinds; fi
+}
+
 default_value() {
   local broker list=''
   case $1 in

@@ -11,9 +11,9 @@ java_release() {
   fi
 }
 
-# choose_java: JAVA_HOME if it will do, else the newest JDK found. Sets java, java_version (17) and
-# java_full (17.0.15).
-choose_java() {
+# find_java: JAVA_HOME if it will do, else the newest JDK found. Sets java, java_version (17, or 0 for
+# none) and java_full (17.0.15).
+find_java() {
   local candidate full major
   java='' java_version=0 java_full=''
   for candidate in "${JAVA_HOME:-/nowhere}/bin/java" "$(command -v java || true)" /usr/lib/jvm/*/bin/java; do
@@ -23,6 +23,10 @@ choose_java() {
     if ((major > java_version)); then java=$candidate java_version=$major java_full=$full; fi
     if [[ $candidate == "${JAVA_HOME:-/nowhere}/"* ]] && ((java_version >= 17)); then break; fi
   done
+}
+
+choose_java() {
+  find_java
   ((java_version >= 17)) || die "no JDK 17 or newer found: install one (Debian: apt-get install default-jdk-headless) or set JAVA_HOME."
 }
 
@@ -49,7 +53,7 @@ keep_class_archive() {
 
 maven() {
   local log=$cache_dir/maven.$BASHPID.log
-  if ! (cd "$cache_dir" && mvn --quiet --batch-mode -Dstyle.color=never "$@") >"$log" 2>&1 9>&-; then
+  if ! (cd "$cache_dir" && mvn --quiet --batch-mode -Dstyle.color=never "$@") >"$log" 2>&1 8>&- 9>&-; then
     die "Maven could not fetch ${what_maven_fetches:-a server}: $(sed --quiet 's/.*\[ERROR\] //p' "$log" | head --lines=1 | cut --characters=1-300)"
   fi
   rm -f "$log"

@@ -4,46 +4,19 @@ kind_of() { echo "${1%%-*}"; }
 call() { "$(kind_of "$2")_$1" "$2"; }
 answers() { call ready "$1" 2>/dev/null; }
 
-any_running() {
-  local server
-  for server in $(servers); do
-    [[ -z $(pid_of "$server") ]] || return 0
-  done
-  return 1
-}
-
-# Waits for every process id given; fails if one failed.
-wait_all() {
-  local failed=0 job
-  for job in "$@"; do wait "$job" || failed=1; done
-  return $failed
-}
-
-require_disk_space() {
-  local free
-  free=$(df --portability --block-size=1M "$stack_home" | awk 'NR == 2 { print $4 }')
-  ((free >= ${ORDERFLOW_MIN_FREE_MB:-1500})) ||
-    die "only $free MB are free on the disk of $stack_home and the stack needs ${ORDERFLOW_MIN_FREE_MB:-1500}: free some, or set ORDERFLOW_STACK_DIR to another disk."
-}
+local_alive() { alive; }
 
 fetch_all() {
   local kind jobs=()
   lock_cache
-  venv_fetch & # smtp-sink and the readiness check of Kafka are Python
+  venv_fetch & # smtp-sink and the readiness check of Kafka are Python; so is scripts/real-data
   jobs+=($!)
-  for kind in $(own_servers | sed 's/-[0-9]*$//' | sort --unique); do
+  for kind in $(kinds); do
     "${kind}_fetch" "$kind" &
     jobs+=($!)
   done
   wait_all "${jobs[@]}" || return 1
   exec 8>&-
-}
-
-start_one() {
-  local server=$1
-  mkdir -p "$stack_dir/$server"
-  require_free_ports "$server"
-  call start "$server"
 }
 
 # wait_ready SERVER: a condition, never a sleep of fixed length; a process that ends is noticed at once.
@@ -60,36 +33,38 @@ wait_ready() {
 }
 
 bring_up() {
-  start_one "$1" && wait_ready "$1"
+  mkdir -p "$stack_dir/$1"
+  call start "$1" && wait_ready "$1"
 }
 
 local_up() {
-  local server started=$SECONDS jobs=() missing=()
+  local server started=$SECONDS jobs=() missing=() brokers_wanted=$stack_brokers
   for server in $(own_servers); do
-    if [[ -z $(pid_of "$server") ]]; then missing+=("$server"); else
-      wait_ready "$server" & # a server that was started a moment ago, or one that hangs
-      jobs+=($!)
-    fi
+    [[ -n $(pid_of "$server") ]] || missing+=("$server")
+  done
+  if ((${#missing[@]})) || ! venv_ready; then
+    require_disk_space
+    # Before anything starts, so that a stranger on one port does not leave half a stack.
+    for server in "${missing[@]}"; do require_free_ports "$server"; done
+    fetch_all || return 1
+  fi
+  ((${#missing[@]} == 0)) || save_settings
+  [[ " ${missing[*]} " != *" kafka-"* && " ${missing[*]} " != *" registry "* ]] || choose_java
+  # All are waited for together: brokers that run need the ones that are missing, to be a cluster.
+  for server in "${missing[@]}"; do bring_up "$server" & jobs+=($!); done
+  for server in $(own_servers); do
+    [[ " ${missing[*]} " == *" $server "* ]] || { wait_ready "$server" & jobs+=($!); }
   done
   wait_all "${jobs[@]}" || return 1
-  ((${#missing[@]})) || { say "already up"; return 0; }
-  require_disk_space
-  fetch_all || return 1
-  save_settings
-  jobs=()
-  for server in "${missing[@]}"; do
-    bring_up "$server" &
-    jobs+=($!)
-  done
-  wait_all "${jobs[@]}" || return 1
-  say "up in $((SECONDS - started)) s: ${missing[*]}"
+  if ((${#missing[@]})); then say "up in $((SECONDS - started)) s: ${missing[*]}"; else say "already up"; fi
 }
 
 local_down() {
   local server jobs=()
-  any_running || say "nothing runs"
-  for server in $(servers); do
-    [[ ! -d $stack_dir/$server ]] || { call stop "$server" & jobs+=($!); }
+  [[ -n $(alive) ]] || say "nothing runs"
+  for server in $(recorded); do
+    call stop "$server" &
+    jobs+=($!)
   done
   wait_all "${jobs[@]}"
 }

@@ -7,6 +7,6 @@ mail_start() {
     --http-port "$((stack_base + 51))" --data "$stack_dir/mail/mails.jsonl"
 }
 
-mail_ready() { curl --silent --fail --max-time 2 --output /dev/null "http://127.0.0.1:$((stack_base + 51))/livez"; }
+mail_ready() { http_answers "http://127.0.0.1:$((stack_base + 51))/livez"; }
 
 mail_stop() { stop mail TERM 10; }

@@ -76,17 +76,17 @@ postgres_create() {
   { "${postgres_as[@]}" "$postgres_bin/initdb" --pgdata="$postgres_data" --username=postgres --auth=trust \
     --locale=C.UTF-8 --encoding=UTF8 --no-sync --no-instructions &&
     "${postgres_as[@]}" "$postgres_bin/postgres" --single -D "$postgres_data" postgres <<<'CREATE DATABASE orderflow' &&
-    cp "$postgres_data/PG_VERSION" "$stack_dir/postgres/created"; } >"$log" 2>&1 9>&- ||
+    cp "$postgres_data/PG_VERSION" "$stack_dir/postgres/created"; } >"$log" 2>&1 8>&- 9>&- ||
     die "Postgres could not create its data folder: $(grep --ignore-case --extended-regexp 'error|fatal' "$log" | head --lines=1)"
 }
 
-# A killed server leaves its lock file, and Postgres believes it for as long as the dead pid is a
-# zombie, which in a container without an init is for ever. Its children may still be writing, though.
+# A killed server leaves its lock file, and Postgres believes it for as long as any process has that
+# pid, be it a zombie or a stranger. Who really works on the data stands in its folder.
 postgres_forget_the_dead() {
-  local lock=$postgres_data/postmaster.pid pid deadline=$((SECONDS + 10))
-  [[ -r $lock ]] && read -r pid <"$lock" && [[ -z $(birth "$pid") ]] || return 0
+  local lock=$postgres_data/postmaster.pid deadline=$((SECONDS + 10))
+  [[ -e $lock ]] || return 0
   while readlink /proc/[0-9]*/cwd 2>/dev/null | grep --quiet --line-regexp --fixed-strings "$postgres_data"; do
-    ((SECONDS < deadline)) || die "a process still works in $postgres_data though its Postgres is dead: end it, then run 'scripts/stack up' again."
+    ((SECONDS < deadline)) || die "a process still works in $postgres_data though the stack did not start it: end it, then run 'scripts/stack up' again."
     sleep 0.1
   done
   rm -f "$lock"

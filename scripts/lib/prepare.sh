@@ -4,31 +4,39 @@
 quietly() {
   local log=$demo_dir/$1.log
   shift
-  "$@" >"$log" 2>&1 || die "'$*' failed: $(tail --lines=3 "$log") (all of it in $log)"
+  run "$@" >"$log" 2>&1 || die "'$*' failed: $(tail --lines=3 "$log") (all of it in $log)"
 }
+
+# What cargo builds: what is shipped; or, in CI, exactly what the tests build, with the faults compiled
+# in and none turned on, so that nothing is compiled twice.
+build_arguments() { if [[ ${ORDERFLOW_FEATURES:-} == all ]]; then echo --all-features --bins --tests; else echo --bins; fi; }
 
 # The servers and the real year need no compiler, and the build needs no server.
 prepare() {
-  local servers building ended=''
-  "$scripts/install" build
-  # A session of its own, so that an early end of the demo can end all of it.
+  local fetching servers building parts arguments log=$demo_dir/stack.log ended=''
+  read -r -a arguments <<<"$(build_arguments)"
+  mapfile -t parts < <(parts_to_install)
+  # What cargo downloads needs nothing that is installed here.
+  begin "$BASH" -c 'cd "$1" && exec cargo fetch --quiet --locked --target "$(rustc -vV | sed -n "s/host: //p")"' fetch "$repository" 2>/dev/null
+  fetching=$!
+  run "$scripts/install" build "${parts[@]}"
   # shellcheck disable=SC2016 # the inner shell expands it
-  setsid "$BASH" -c '"$1/stack" up && "$1/real-data" --out "$2" "${@:3}"' stack "$scripts" "$data" "${slices[@]}" >"$demo_dir/stack.log" 2>&1 &
+  begin "$BASH" -o pipefail -c '{ "$1/stack" up && "$1/real-data" --out "$2" "${@:4}"; } 2>&1 | tee "$3" | sed --unbuffered "s/^/         servers: /" >&2' \
+    stack "$scripts" "$data" "$log" "${slices[@]}"
   servers=$!
-  (cd "$repository" && exec cargo build --locked --workspace --bins) &
+  begin "$scripts/build" "$binaries" "${arguments[@]}"
   building=$!
-  preparing=("$servers" "$building")
   while [[ $ended != *servers* || $ended != *building* ]]; do
-    if [[ $ended != *servers* ]] && ! kill -0 $servers 2>/dev/null; then
-      wait $servers || die "the servers did not start: $(tail --lines=2 "$demo_dir/stack.log") (all of it in $demo_dir/stack.log)"
+    if [[ $ended != *servers* ]] && ! kill -0 "$servers" 2>/dev/null; then
+      wait_for "$servers" || die "the servers did not start: $(tail --lines=2 "$log") (all of it in $log)"
       step "the servers are up and the real year is ready" && ended+=servers
-    elif [[ $ended != *building* ]] && ! kill -0 $building 2>/dev/null; then
-      wait $building || die "the build failed: see above."
+    elif [[ $ended != *building* ]] && ! kill -0 "$building" 2>/dev/null; then
+      wait_for "$building" || die "the build failed: see above."
       step "everything is built" && ended+=building
     fi
     sleep 0.1
   done
-  preparing=()
+  wait_for "$fetching" || true # the build would have said why
 }
 
 set_up() {

@@ -14,25 +14,48 @@ birth() {
   [[ ${stat[0]} == [ZX] ]] || echo "$(</proc/sys/kernel/random/boot_id)/${stat[19]}"
 }
 
-# pid_of SERVER: the pid if that server lives, else nothing.
-pid_of() {
-  local pid born file
-  file=$(pid_file_of "$1")
-  [[ -r $file ]] && read -r pid born <"$file" || return 0
+# living PID_FILE: the pid in it if that process lives, else nothing.
+living() {
+  local pid born
+  { read -r pid born <"$1"; } 2>/dev/null || return 0
   [[ -n ${born:-} && $(birth "$pid") == "$born" ]] && echo "$pid"
   return 0
 }
 
+pid_of() { living "$(pid_file_of "$1")"; }
+
+# recorded: every server that was started here and not stopped, whatever the settings say now.
+recorded() {
+  local file
+  for file in "$stack_dir"/*/pid; do
+    [[ ! -e $file ]] || basename "$(dirname "$file")"
+  done
+}
+
+# alive: those of them that live.
+alive() {
+  local server
+  for server in $(recorded); do
+    [[ -z $(pid_of "$server") ]] || echo "$server"
+  done
+}
+
 # spawn SERVER COMMAND...: in a session of its own, so that Ctrl-C in a terminal does not reach it.
-# Closing 9 keeps the server from holding the lock of scripts/stack for as long as it lives.
+# It records itself before it becomes the server, so that no moment of an interruption loses it.
+# Closing 8 and 9 keeps it from holding the locks of the scripts for as long as it lives.
 spawn() {
-  local server=$1 log pid
+  local server=$1 log file child
   shift
-  log=$(log_of "$server")
+  log=$(log_of "$server") file=$(pid_file_of "$server")
   [[ ! -e $log ]] || mv "$log" "$log.old"
-  (cd "$stack_dir/$server" && exec setsid "$@" </dev/null >>"$log" 2>&1 9>&-) &
-  pid=$!
-  echo "$pid $(birth "$pid")" >"$(pid_file_of "$server")"
+  rm -f "$file"
+  (
+    child=$BASHPID # in $(...) it would be another
+    echo "$child $(birth "$child")" >"$file.new" && mv "$file.new" "$file" &&
+      cd "$stack_dir/$server" && exec setsid "$@" </dev/null >>"$log" 2>&1 8>&- 9>&-
+  ) &
+  child=$!
+  while [[ ! -e $file && -n $(birth "$child") ]]; do sleep 0.01; done
 }
 
 # stop SERVER SIGNAL SECONDS: politely, and by force when the time is up.
@@ -40,7 +63,8 @@ stop() {
   local server=$1 signal=$2 deadline=$((SECONDS + $3)) pid
   pid=$(pid_of "$server")
   if [[ -n $pid ]]; then
-    kill "-$signal" "$pid" 2>/dev/null || die "$server (pid $pid) belongs to another user: run 'scripts/stack down' as that user."
+    kill "-$signal" "$pid" 2>/dev/null || [[ -z $(pid_of "$server") ]] || # it may have just ended
+      die "$server (pid $pid) belongs to another user: run 'scripts/stack down' as that user."
     kill -CONT "$pid" 2>/dev/null || true # a suspended process does not hear the other signal
     while [[ -n $(pid_of "$server") ]]; do
       if ((SECONDS >= deadline)); then
@@ -55,6 +79,9 @@ stop() {
 }
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# http_answers URL: with a success, and not by way of a proxy.
+http_answers() { curl --silent --fail --max-time 2 --noproxy '*' --output /dev/null "$1"; }
 
 # require_free_ports SERVER: says who is in the way.
 require_free_ports() {

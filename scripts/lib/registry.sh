@@ -15,6 +15,7 @@ registry_version() {
 
 registry_fetch() {
   local version
+  choose_java
   version=$(registry_version)
   [[ $version == "$REGISTRY_VERSION_JDK17" ]] || ((java_version >= 21)) ||
     die "the registry's data was made by version $version, which needs JDK 21: set JAVA_HOME to one, or remove the data with 'scripts/stack clean'."
@@ -56,8 +57,6 @@ registry_start() {
   spawn registry env "${settings[@]}" "$java" -Xmx256m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC "${options[@]}" -jar "$jar"
 }
 
-registry_ready() {
-  curl --silent --fail --max-time 2 --output /dev/null "$(default_value SCHEMA_REGISTRY_URL)/subjects"
-}
+registry_ready() { http_answers "$(default_value SCHEMA_REGISTRY_URL)/subjects"; }
 
 registry_stop() { stop registry TERM 20 && keep_class_archive registry; }

@@ -33,23 +33,37 @@ environment_of() {
   esac
 }
 
-# outdated SERVICE: its program was built, or its servers were started, after it was.
-outdated() { [[ $binaries/${1%-*} -nt $(pid_file_of "$1") || $demo_dir/settings -nt $(pid_file_of "$1") ]]; }
+# fingerprint VARIABLES...: of all that its program reads from the environment. No text: it has passwords.
+fingerprint() {
+  {
+    printf '%s\n' "$@"
+    env | grep --extended-regexp '^(KAFKA|SCHEMA|SMTP|MAIL|BATCH|DATABASE_CONNECTIONS|LOG|RUST|WORKER|ORDERFLOW_FAULT|REDIS)[A-Z_]*=' | sort
+  } | sha256sum
+}
+
+# outdated SERVICE FINGERPRINT: it runs another build or was told other things, or its servers are new.
+outdated() {
+  [[ ! /proc/$(pid_of "$1")/exe -ef $binaries/${1%-*} || $demo_dir/settings -nt $(pid_file_of "$1") ]] ||
+    [[ $2 != "$(cat "$stack_dir/$1/fingerprint" 2>/dev/null)" ]]
+}
 
 start_service() {
-  local service=$1 binary=$binaries/${1%-*} holder variables
+  local service=$1 variables told
+  mapfile -t variables < <(environment_of "$service")
+  told=$(fingerprint "${variables[@]}")
   if [[ -n $(pid_of "$service") ]]; then
-    outdated "$service" || return 0
+    outdated "$service" "$told" || return 0
     stop "$service" TERM 30
   fi
   ! port_answers "$(service_port "$service")" ||
     die "port $(service_port "$service"), which $service needs, is in use: stop what holds it, or set ORDERFLOW_PORT_BASE to move the stack and the demo."
   mkdir -p "$stack_dir/$service"
-  mapfile -t variables < <(environment_of "$service")
-  spawn "$service" env "${variables[@]}" "$binary"
+  echo "$told" >"$stack_dir/$service/fingerprint"
+  # The demo's own DATABASE_URL is the administrator's, and nothing for a service.
+  spawn "$service" env --unset=DATABASE_URL "${variables[@]}" "$binaries/${service%-*}"
 }
 
-service_ready() { curl --silent --fail --max-time 2 --noproxy '*' --output /dev/null "$(url "$1")/readyz"; }
+service_ready() { http_answers "$(url "$1")/readyz"; }
 
 wait_service() {
   local service=$1 deadline=$((SECONDS + ${ORDERFLOW_START_TIMEOUT:-90}))
@@ -67,22 +81,15 @@ start_services() {
   for service in $(services); do wait_service "$service"; done
 }
 
-running_services() {
-  local service
-  for service in $(services); do
-    [[ -z $(pid_of "$service") ]] || echo "$service"
-  done
-}
-
 # All at once; each finishes what it has begun.
 stop_services() {
-  local service failed=0 job jobs=()
-  for service in $(running_services); do
+  local service failed=0 jobs=()
+  for service in $(recorded); do
     stop "$service" TERM 30 &
     jobs+=($!)
   done
-  for job in "${jobs[@]}"; do wait "$job" || failed=1; done
-  ((${#jobs[@]} == 0)) || say "stopped ${#jobs[@]} services"
+  wait_all "${jobs[@]}" || failed=1
+  ((${#jobs[@]} == 0 || failed)) || say "stopped ${#jobs[@]} services"
   return $failed
 }
 

@@ -5,8 +5,15 @@
 #   +1 +2 +3     Kafka brokers          +30 +31  registry, its management
 #   +11 +12 +13  Kafka controllers      +40      Redis
 #   +20          Postgres               +50 +51  SMTP, mail API and page
+# Up to +94: our own services, in scripts/lib/services.sh.
 
 readonly default_brokers=1
+
+# Where all stacks live, and what they share. Programs that we start find it by the same variable.
+stack_home=${ORDERFLOW_STACK_DIR:-$repository/.stack}
+[[ $stack_home == /* ]] || stack_home=$PWD/$stack_home
+export ORDERFLOW_STACK_DIR=$stack_home
+cache_dir=$stack_home/cache
 
 default_port_base() {
   case $1 in
@@ -17,19 +24,20 @@ default_port_base() {
   esac
 }
 
-# load_settings NAME: sets stack_home, stack_dir, cache_dir and reads what the last `up` recorded.
+# load_settings NAME: sets stack_name, stack_dir and reads what the last `up` recorded.
 load_settings() {
   [[ $1 =~ ^[a-z][a-z0-9-]{0,30}$ && $1 != cache ]] ||
     die "'$1' cannot be a stack's name: use a lower-case word such as demo or test."
+  if [[ -n ${ORDERFLOW_PORT_BASE:-} && ! $ORDERFLOW_PORT_BASE =~ ^([1-9][0-9]{3}|[1-5][0-9]{4})$ ]]; then
+    die "ORDERFLOW_PORT_BASE is '$ORDERFLOW_PORT_BASE': set it to a number from 1000 to 59999."
+  fi
   stack_name=$1
-  stack_home=${ORDERFLOW_STACK_DIR:-$repository/.stack}
   stack_dir=$stack_home/$stack_name
-  cache_dir=$stack_home/cache
-  stack_base='' stack_brokers='' stack_mode='' created_brokers=''
+  stack_base='' stack_brokers='' stack_mode='' created_brokers='' created_base=''
   if [[ -r $stack_dir/settings ]]; then
     # shellcheck disable=SC1091
     source "$stack_dir/settings"
-    created_brokers=$stack_brokers
+    created_brokers=$stack_brokers created_base=$stack_base
   fi
   stack_base=${ORDERFLOW_PORT_BASE:-${stack_base:-$(default_port_base "$stack_name")}}
   stack_brokers=${wanted_brokers:-${stack_brokers:-$default_brokers}}
@@ -37,9 +45,11 @@ load_settings() {
     die "--brokers takes 1 or 3, not '$stack_brokers'."
 }
 
+# In one step: another command may be reading it.
 save_settings() {
   printf 'stack_base=%s\nstack_brokers=%s\nstack_mode=%s\n' \
-    "$stack_base" "$stack_brokers" "$stack_mode" >"$stack_dir/settings"
+    "$stack_base" "$stack_brokers" "$stack_mode" >"$stack_dir/settings.new"
+  mv "$stack_dir/settings.new" "$stack_dir/settings"
 }
 
 # servers: every server of this stack, one a line.

@@ -12,7 +12,7 @@ lock_cache() {
   if ! mkdir -p "$cache_dir" 2>/dev/null || ! { exec 8>"$cache_dir/lock"; } 2>/dev/null; then
     die "$cache_dir cannot be written: run as its owner, or set ORDERFLOW_STACK_DIR to a folder of yours."
   fi
-  flock 8
+  flock --timeout 600 8 || die "another script has been downloading into $cache_dir for 10 minutes: wait for it or end it."
 }
 
 venv_fetch() {
@@ -22,7 +22,7 @@ venv_fetch() {
   local log=$cache_dir/venv.log
   rm -rf "$cache_dir/venv"
   { python3 -m venv "$cache_dir/venv" &&
-    "$(venv_python)" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt; } >"$log" 2>&1 9>&- ||
+    "$(venv_python)" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt; } >"$log" 2>&1 8>&- 9>&- ||
     die "the Python packages could not be installed: $(grep --ignore-case error "$log" | tail --lines=1) (all of it in $log)"
   sha256sum requirements.txt >"$cache_dir/venv/requirements.sha256"
 }

@@ -264,10 +264,13 @@ impl Answer {
     }
 }
 
-/// Where cargo puts the binaries: beside the folder of this test's own.
+/// In the folder that `scripts/test` names, where no other build puts its own; else where cargo
+/// puts them, beside the folder of this test's own.
 pub(crate) fn binary_path(name: &str) -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    let path = own.parent().and_then(Path::parent).unwrap().join(name);
+    let beside = || own.parent().and_then(Path::parent).unwrap().to_owned();
+    let named = chassis::settings::optional("ORDERFLOW_TEST_BINARIES");
+    let path = named.map_or_else(beside, PathBuf::from).join(name);
     assert!(path.exists(), "{} is missing: run scripts/test, which builds it", path.display());
     path
 }

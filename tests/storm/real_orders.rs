@@ -2,7 +2,7 @@
 //! `scripts/real-data`, which `scripts/test` runs.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use harness::{Order, Shop, eventually};
@@ -106,9 +106,10 @@ fn text(value: &Value) -> String {
 }
 
 fn rows(name: &str) -> impl Iterator<Item = Value> {
-    let folder =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join(".stack/cache/real-data");
-    let file = folder.join(name);
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let stacks = chassis::settings::optional("ORDERFLOW_STACK_DIR");
+    let stacks = stacks.map_or_else(|| repository.join(".stack"), PathBuf::from);
+    let file = stacks.join("cache/real-data").join(name);
     let text = std::fs::read_to_string(&file)
         .unwrap_or_else(|_| panic!("{} is missing: run scripts/real-data", file.display()));
     let lines: Vec<String> = text.lines().map(str::to_owned).collect();
