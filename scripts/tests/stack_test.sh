@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Proves what scripts/stack promises, on a stack of its own; under two minutes once all is downloaded.
+# Proves what scripts/stack promises, on stacks of its own; about two minutes once all is downloaded.
 #
 #   scripts/tests/stack_test.sh
 set -euo pipefail
 
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
-# shellcheck source=scripts/tests/claims.sh
-source "$repository/scripts/tests/claims.sh"
+for part in claims processes; do
+  # shellcheck source=/dev/null
+  source "$repository/scripts/tests/$part.sh"
+done
 unset KAFKA_BOOTSTRAP_SERVERS DATABASE_URL SCHEMA_REGISTRY_URL REDIS_URL SMTP_URL MAIL_API_URL
 unset ORDERFLOW_STACK_ENV ORDERFLOW_STACK ORDERFLOW_PORT_BASE
 home=${ORDERFLOW_STACK_DIR:-$repository/.stack}
@@ -26,14 +28,14 @@ pid_of() { cut --delimiter=' ' --fields=1 "$home/stack-test/$1/pid"; }
 lives() { kill -0 "$1" 2>/dev/null; }
 all_answer() { (eval "$(stack env)" && "$python" "$repository/scripts/tests/servers_answer.py"); }
 # Every server works in a folder of the stack.
-processes_left() { grep "^$home/stack-test/" < <(readlink /proc/[0-9]*/cwd); }
+processes_left() { working_below "$home/stack-test/"; }
 mails() { curl --silent "$(stack env | sed --quiet 's/^export MAIL_API_URL=//p')/api/v1/counts"; }
 stack clean 2>/dev/null
 
 claim "nothing runs at first, and status says so with exit code 1" not stack status
 claim "up starts every server" stack up
 claim "every server does its work under the variables of env" all_answer
-claim "its processes can be seen while it runs" processes_left
+claim "its processes can be seen while it runs" found processes_left
 claim "a second up does nothing and says so" says "already up" stack up
 claim "variables that came from env do not count as the user's" \
   bash -c "eval \"\$('$repository/scripts/stack' env --name stack-test)\" && '$repository/scripts/stack' status --name stack-test"
@@ -53,7 +55,7 @@ claim "three brokers are refused where the data is of one" refuses "scripts/stac
 
 redis_port=$(stack env | sed --quiet 's/^export REDIS_URL=.*://p')
 claim "down ends even the server that hangs" stack down
-claim "no process outlives down" not processes_left
+claim "no process outlives down" none processes_left
 sleep 600 & other_processes+=($!)
 echo "${other_processes[0]} born-another-day" >"$home/stack-test/redis/pid"
 stack down 2>/dev/null
@@ -74,8 +76,16 @@ unset REDIS_URL
 
 claim "the mail sink keeps its own promises" "$python" "$repository/scripts/tests/smtp_sink_test.py"
 claim "a full disk is told before anything starts" refuses "free some" env ORDERFLOW_MIN_FREE_MB=999999999 "$repository/scripts/stack" up --name stack-test --mode local
+claim "ports that cannot be are refused" refuses "from 1000 to 59999" env ORDERFLOW_PORT_BASE=70000 "$repository/scripts/stack" up --name stack-test --mode local
+claim "down of one server is refused, instead of stopping all" refuses "only 'logs'" stack down redis
 claim "a name that cannot be a folder is refused" refuses "cannot be a stack's name" "$repository/scripts/stack" up --name ../x
 
+# shellcheck source=scripts/tests/three_brokers.sh
+source "$repository/scripts/tests/three_brokers.sh"
+# shellcheck source=scripts/tests/interrupted.sh
+source "$repository/scripts/tests/interrupted.sh"
+# shellcheck source=scripts/tests/docker.sh
+source "$repository/scripts/tests/docker.sh"
 if ((EUID == 0)); then
   # shellcheck source=scripts/tests/ordinary_user.sh
   source "$repository/scripts/tests/ordinary_user.sh"
