@@ -73,6 +73,7 @@ claim "clean removes the data of the stack" stack clean
 claim "clean keeps the downloads" test -d "$home/cache/venv" -a ! -e "$home/stack-test"
 claim "the user's server outlives clean" lives "${other_processes[1]}"
 unset REDIS_URL
+kill "${other_processes[1]}"
 
 claim "the mail sink keeps its own promises" "$python" "$repository/scripts/tests/smtp_sink_test.py"
 claim "a full disk is told before anything starts" refuses "free some" env ORDERFLOW_MIN_FREE_MB=999999999 "$repository/scripts/stack" up --name stack-test --mode local

@@ -55,7 +55,8 @@ pub(crate) fn paths(file: &File) -> Vec<String> {
     let linked = links(&file.text).filter(|link| !folder.join(link).exists());
     let exists = |path: &str| root().join(path).exists() || folder.join(path).exists();
     let named = quoted(&file.text).filter(|path| looks_like_ours(path) && !exists(path));
-    let all = linked.chain(named);
+    let run = commands(&file.text).filter(|path| looks_like_ours(path) && !exists(path));
+    let all = linked.chain(named).chain(run);
     all.map(|path| format!("{}: {path} does not exist: correct it", file.path)).collect()
 }
 
@@ -72,6 +73,13 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
     let prose = text.split("```").step_by(2);
     let spans = prose.flat_map(|prose| prose.split('`').skip(1).step_by(2));
     spans.filter_map(|span| span.split_whitespace().next())
+}
+
+/// The scripts that blocks of code run.
+fn commands(text: &str) -> impl Iterator<Item = &str> {
+    let blocks = text.split("```").skip(1).step_by(2);
+    let words = blocks.flat_map(|block| block.split(|c: char| " \n\"'()$;".contains(c)));
+    words.map(|word| word.trim_start_matches("./")).filter(|word| word.starts_with("scripts/"))
 }
 
 /// It begins with a folder of ours, and is no pattern.
@@ -92,7 +100,15 @@ mod tests {
         assert_eq!(complains("run `scripts/nothing --here`"), 1);
         assert_eq!(complains("[x](nowhere.md) and [y](https://example.com)"), 1);
         assert_eq!(complains("see `tests/tidy.rs`, `application/json`, `tests/<name>.rs`"), 0);
-        assert_eq!(complains("```\nscripts/nothing\n```\n"), 0);
+        assert_eq!(complains("```\ntests/nothing\n```\n"), 0);
+    }
+
+    #[test]
+    fn a_script_that_a_block_of_code_runs_exists() {
+        let complains = |text: &str| paths(&File::example("docs/x.md", text)).len();
+        assert_eq!(complains("```sh\nscripts/nothing --here\n```\n"), 1);
+        assert_eq!(complains("```sh\neval \"$(./scripts/nothing env)\"\n```\n"), 1);
+        assert_eq!(complains("```sh\nscripts/demo --orders 5\n```\n"), 0);
     }
 
     #[test]
