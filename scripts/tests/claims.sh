@@ -1,5 +1,5 @@
 # How a test script states what it proves: claim "in plain words" command...; the command's output is
-# shown only where the claim does not hold.
+# shown only where the claim does not hold, and then its end.
 
 claims_failed=0
 
@@ -10,7 +10,7 @@ claim() {
     printf 'ok      %s\n' "$words"
   else
     printf 'FAILED  %s\n' "$words"
-    printf '        %s\n' "${output//$'\n'/$'\n'        }"
+    tail --lines=20 <<<"$output" | sed 's/^/        /'
     claims_failed=$((claims_failed + 1))
   fi
 }

@@ -1,10 +1,10 @@
 # Part of stack_test.sh, where that runs as root: the same as an ordinary user, with an own checkout.
-# What root downloaded is copied, except for the Python environment, which the user makes.
+# What root downloaded is copied.
 
 ordinary=(runuser --user nobody -- env HOME="$scratch/home" PATH=/usr/local/bin:/usr/bin:/bin)
 mkdir -p "$scratch/checkout/.stack/cache" "$scratch/home"
 cp --recursive "$repository/scripts" "$scratch/checkout/"
-for part in "$home"/cache/{kafka,postgres,registry}-*; do
+for part in "$home"/cache/{kafka,postgres,registry}-* "$home/cache/venv"; do
   [[ ! -d $part ]] || cp --recursive "$part" "$scratch/checkout/.stack/cache/"
 done
 chmod 755 "$scratch" && chown --recursive nobody "$scratch"
