@@ -17,6 +17,7 @@ prepare() {
   read -r -a arguments <<<"$(build_arguments)"
   mapfile -t parts < <(parts_to_install)
   # What cargo downloads needs nothing that is installed here.
+  # shellcheck disable=SC2016 # the inner shell expands it
   begin "$BASH" -c 'cd "$1" && exec cargo fetch --quiet --locked --target "$(rustc -vV | sed -n "s/host: //p")"' fetch "$repository" 2>/dev/null
   fetching=$!
   run "$scripts/install" build "${parts[@]}"
