@@ -6,10 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{App, HttpResponse, HttpServer};
+use actix_web::{
+    App, Handler, HttpRequest, HttpResponse, HttpServer, Resource, Responder, ResponseError, guard,
+};
+use anyhow::Context;
 use serde::Serialize;
 
 use crate::process::Process;
+use crate::settings::SettingsError;
 use crate::{problem, settings};
 
 /// What the parts of a process say of themselves. Clones share it.
@@ -43,7 +47,7 @@ impl Health {
     /// A dependency under this name, down ("starting") until it is reported up.
     pub fn dependency(&self, name: impl Into<String>) -> Dependency {
         let dependency = Dependency { name: name.into(), health: self.clone() };
-        dependency.down("starting");
+        dependency.down(STARTING);
         dependency
     }
 
@@ -91,17 +95,26 @@ impl Dependency {
     }
 
     fn set(&self, reason: Option<String>) {
-        let changed = self.health.with(|parts| {
-            let before = parts.dependencies.insert(self.name.clone(), reason.clone());
-            before.as_ref().map(Option::is_some) != Some(reason.is_some())
-        });
+        let before =
+            self.health.with(|parts| parts.dependencies.insert(self.name.clone(), reason.clone()));
         match reason {
-            Some(reason) if changed && reason != "starting" => {
-                tracing::warn!(dependency = self.name, reason, "dependency down");
-            }
-            None if changed => tracing::info!(dependency = self.name, "dependency up"),
-            _ => {}
+            _ if !is_news(before.as_ref(), reason.as_deref()) => {}
+            Some(reason) => tracing::warn!(dependency = self.name, reason, "dependency down"),
+            None => tracing::info!(dependency = self.name, "dependency up"),
         }
+    }
+}
+
+/// What a dependency is called that has not been reported yet.
+const STARTING: &str = "starting";
+
+/// Whether the log must say it: that it works or does not, and what is in its way from the start.
+fn is_news(before: Option<&Option<String>>, now: Option<&str>) -> bool {
+    match (before.map(Option::as_deref), now) {
+        (_, Some(STARTING)) => false,
+        (Some(Some(reason)), Some(_)) => reason == STARTING,
+        (Some(None), None) => false,
+        _ => true,
     }
 }
 
@@ -156,9 +169,32 @@ async fn metrics(process: web::Data<Process>) -> HttpResponse {
 /// Adds the three endpoints to an application that holds `web::Data<Process>`.
 pub fn configure(config: &mut ServiceConfig) {
     config
-        .route("/livez", web::get().to(livez))
-        .route("/readyz", web::get().to(readyz))
-        .route("/metrics", web::get().to(metrics));
+        .service(read_only("/livez", livez))
+        .service(read_only("/readyz", readyz))
+        .service(read_only("/metrics", metrics));
+}
+
+/// GET and HEAD, which load balancers ask with; nothing else.
+fn read_only<H, F>(path: &str, handler: H) -> Resource
+where
+    H: Handler<(web::Data<Process>,), Output = F> + Clone,
+    F: Responder + 'static,
+{
+    let other = async |request: HttpRequest| {
+        problem::method_not_allowed(request.method().as_str(), "GET, HEAD").error_response()
+    };
+    let allowed = web::route().guard(guard::Any(guard::Get()).or(guard::Head()));
+    web::resource(path).route(allowed.to(handler)).default_service(web::to(other))
+}
+
+/// `HEALTH_ADDR`, where it is set.
+///
+/// # Errors
+/// When it is no address.
+pub fn address() -> Result<Option<SocketAddr>, SettingsError> {
+    let address = settings::optional("HEALTH_ADDR").map(|text| text.parse());
+    let expected = SettingsError::Invalid("HEALTH_ADDR", "an address like 0.0.0.0:9100");
+    address.transpose().map_err(|_| expected)
 }
 
 /// Binds `HEALTH_ADDR` (default `127.0.0.1:0`, any free port) and answers the three endpoints there
@@ -168,13 +204,25 @@ pub fn configure(config: &mut ServiceConfig) {
 /// When the address cannot be bound.
 pub fn serve(process: Process) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send> {
     let any: SocketAddr = ([127, 0, 0, 1], 0).into();
-    let address = settings::parsed("HEALTH_ADDR", any, "an address like 0.0.0.0:9100")?;
+    serve_at(address()?.unwrap_or(any), process)
+}
+
+/// As [`serve`], at this address: so a service with an API answers its probes on a listener that
+/// no client's connections can fill.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub fn serve_at(
+    address: SocketAddr,
+    process: Process,
+) -> anyhow::Result<impl Future<Output = anyhow::Result<()>> + Send> {
     let data = web::Data::new(process.clone());
     let app = move || {
         let app = App::new().app_data(data.clone()).configure(configure);
         app.default_service(web::to(problem::not_found))
     };
-    let server = HttpServer::new(app).workers(1).disable_signals().bind(address)?;
+    let server = HttpServer::new(app).workers(1).disable_signals().bind(address);
+    let server = server.with_context(|| format!("could not listen on {address}"))?;
     for bound in server.addrs() {
         tracing::info!(address = %bound, "health endpoints");
     }
@@ -188,4 +236,20 @@ pub fn serve(process: Process) -> anyhow::Result<impl Future<Output = anyhow::Re
         let (served, ()) = tokio::join!(server, stop);
         Ok(served?)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_down_from_the_start_is_said_once() {
+        let down = |reason: &str| Some(reason.to_owned());
+        assert!(!is_news(None, Some(STARTING)));
+        assert!(is_news(Some(&down(STARTING)), Some("no broker answers")));
+        assert!(!is_news(Some(&down("no broker answers")), Some("no broker answers")));
+        assert!(is_news(Some(&down("no broker answers")), None));
+        assert!(!is_news(Some(&None), None));
+        assert!(is_news(Some(&None), Some("no broker answers")));
+    }
 }

@@ -4,8 +4,12 @@
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
+use rdkafka::error::KafkaError;
+use secrecy::{ExposeSecret, SecretString};
 
 use crate::settings::{self, SettingsError};
+
+const OPTIONS: &str = "KAFKA_OPTIONS";
 
 /// Which cluster, and under which names.
 #[derive(Debug, Clone)]
@@ -15,29 +19,36 @@ pub struct KafkaSettings {
     /// `KAFKA_PREFIX`: put before every topic and group, so that deployments can share a cluster;
     /// empty by default.
     pub prefix: String,
-    /// `KAFKA_OPTIONS`: further librdkafka options as `name=value`, comma-separated: TLS, SASL.
-    options: Vec<(String, String)>,
+    /// `KAFKA_OPTIONS`: further librdkafka options as `name=value`, comma-separated: TLS, SASL. A
+    /// comma or backslash of a value is written `\\,` or `\\\\`. Every value may be a password.
+    options: Vec<(String, SecretString)>,
 }
 
 impl KafkaSettings {
     /// Reads them from the environment.
     ///
     /// # Errors
-    /// When the servers are not named or an option is not `name=value`.
+    /// When the servers are not named, an option is not `name=value`, or librdkafka refuses one.
     pub fn from_env() -> Result<Self, SettingsError> {
-        let text = settings::optional("KAFKA_OPTIONS").unwrap_or_default();
-        let pair = |option: &str| {
-            let (name, value) = option
-                .split_once('=')
-                .ok_or(SettingsError::Invalid("KAFKA_OPTIONS", "name=value,name=value"))?;
-            Ok((name.trim().to_owned(), value.trim().to_owned()))
-        };
-        let options = text.split(',').filter(|option| !option.trim().is_empty()).map(pair);
-        Ok(Self {
-            bootstrap_servers: settings::required("KAFKA_BOOTSTRAP_SERVERS")?,
-            prefix: settings::optional("KAFKA_PREFIX").unwrap_or_default(),
-            options: options.collect::<Result<_, _>>()?,
-        })
+        let mut settings = Self::at(
+            settings::required("KAFKA_BOOTSTRAP_SERVERS")?,
+            settings::optional("KAFKA_PREFIX").unwrap_or_default(),
+        );
+        settings.options = options(&settings::optional(OPTIONS).unwrap_or_default())?;
+        settings.check()?;
+        Ok(settings)
+    }
+
+    /// Tries the options out here, because the client's own error repeats the value.
+    fn check(&self) -> Result<(), SettingsError> {
+        match self.client("").create_native_config() {
+            Ok(_) => Ok(()),
+            Err(KafkaError::ClientConfig(_, why, name, value)) => {
+                let why = if value.is_empty() { why } else { why.replace(&value, "…") };
+                Err(SettingsError::Refused(OPTIONS, name, why))
+            }
+            Err(_) => Err(SettingsError::Invalid(OPTIONS, "options of librdkafka")),
+        }
     }
 
     /// A cluster that is known without the environment, as in a test.
@@ -59,11 +70,14 @@ impl KafkaSettings {
             .set("client.id", client_id)
             // A small request must not wait for the answer to the one before (Nagle).
             .set("socket.nagle.disable", "true")
+            // A broker that takes requests and answers none (packets are dropped, or it hangs) is
+            // given up after this long; the default of a minute is longer than anybody waits.
+            .set("socket.timeout.ms", "10000")
             // A broker that comes back should be noticed in well under a second.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000");
         for (name, value) in &self.options {
-            config.set(name, value);
+            config.set(name, value.expose_secret());
         }
         config
     }
@@ -79,6 +93,9 @@ impl KafkaSettings {
             // A retry inside the client neither doubles nor reorders.
             .set("enable.idempotence", "true")
             .set("message.timeout.ms", timeout_ms.to_string())
+            // How long a broker may wait for its replicas: it must say so before the socket's time
+            // is up. The client then asks again.
+            .set("request.timeout.ms", "8000")
             // The Java client's partitioner, so that clients of any language agree.
             .set("partitioner", "murmur2_random")
             // Long enough to fill a batch under load, short enough not to be noticed alone.
@@ -146,5 +163,82 @@ impl KafkaSettings {
             config.set("group.instance.id", instance);
         }
         config
+    }
+}
+
+/// `name=value` pairs between commas; a backslash takes the next character as it is.
+fn options(text: &str) -> Result<Vec<(String, SecretString)>, SettingsError> {
+    let pairs = pieces(text).into_iter().filter(|piece| !piece.trim().is_empty());
+    let pair = |piece: String| {
+        let expected = SettingsError::Invalid(OPTIONS, "name=value,name=value");
+        let (name, value) = piece.split_once('=').ok_or(expected)?;
+        Ok((name.trim().to_owned(), value.trim().into()))
+    };
+    pairs.map(pair).collect()
+}
+
+fn pieces(text: &str) -> Vec<String> {
+    let (mut pieces, mut piece) = (Vec::new(), String::new());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            ',' => pieces.push(std::mem::take(&mut piece)),
+            '\\' => piece.extend(letters.next()),
+            other => piece.push(other),
+        }
+    }
+    pieces.push(piece);
+    pieces
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(text: &str) -> Result<KafkaSettings, SettingsError> {
+        let options = options(text)?;
+        Ok(KafkaSettings { options, ..KafkaSettings::at("localhost:9092", "") })
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &[(&str, &str)]) {
+        let options = with(text).unwrap().options;
+        let options: Vec<_> =
+            options.iter().map(|(n, v)| (n.as_str(), v.expose_secret())).collect();
+        assert_eq!(options, expected, "{text}");
+    }
+
+    #[test]
+    fn a_value_may_hold_every_character() {
+        check("", &[]);
+        check("a=1, b = 2 ,", &[("a", "1"), ("b", "2")]);
+        check(r"sasl.password=a\,b=c,x=y", &[("sasl.password", "a,b=c"), ("x", "y")]);
+        check(r"sasl.password=a\\,x=y", &[("sasl.password", r"a\"), ("x", "y")]);
+        assert!(with("no-value").is_err());
+    }
+
+    #[test]
+    fn no_form_of_the_settings_shows_a_value() {
+        let settings = with("sasl.password=hunter2,ssl.key.password=hunter2").unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn a_refused_option_is_named_without_its_value() {
+        for text in ["security.protocol=hunter2", "no.such.option=hunter2", "linger.ms=hunter2"] {
+            let error = with(text).unwrap().check().unwrap_err().to_string();
+            let name = text.split('=').next().unwrap();
+            assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
+        }
+        assert_eq!(with("sasl.password=a").unwrap().check(), Ok(()));
+    }
+
+    #[test]
+    fn every_client_gives_a_silent_broker_up_within_half_a_minute() {
+        let settings = with("").unwrap();
+        for config in [settings.client("x"), settings.producer("x", None), settings.reader("x")] {
+            let timeout: u32 = config.get("socket.timeout.ms").unwrap().parse().unwrap();
+            assert!(timeout < 30_000, "{timeout}");
+        }
     }
 }

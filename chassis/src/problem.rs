@@ -1,7 +1,7 @@
 //! Errors over HTTP as RFC 9457 problem details. Says nothing of what went wrong inside.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue, RETRY_AFTER};
+use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
 
@@ -112,9 +112,9 @@ pub async fn not_found(request: HttpRequest) -> HttpResponse {
         .error_response()
 }
 
-/// The answer of a path that does not know the method.
-pub async fn method_not_allowed(request: HttpRequest) -> HttpResponse {
+/// The path exists, the method does not.
+pub fn method_not_allowed(method: &str, allowed: &'static str) -> Problem {
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
-        .detail(format!("{} is not possible here", request.method()))
-        .error_response()
+        .detail(format!("{method} is not possible here, {allowed} is"))
+        .header(ALLOW, HeaderValue::from_static(allowed))
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use secrecy::SecretString;
 
 /// A setting that is missing or cannot be read. Never repeats the value: it may be a secret.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub enum SettingsError {
     /// It must be set.
     #[error("the environment variable {0} is not set")]
@@ -13,6 +13,9 @@ pub enum SettingsError {
     /// It is set to something else.
     #[error("the environment variable {0} must be {1}")]
     Invalid(&'static str, &'static str),
+    /// It is a list, and what it sets under this name is refused for this reason.
+    #[error("the environment variable {0} cannot set {1}: {2}")]
+    Refused(&'static str, String, String),
 }
 
 /// The value of a variable; an empty one counts as not set.
