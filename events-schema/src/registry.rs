@@ -1,6 +1,8 @@
 //! The schema registry through Confluent's API, and what of it is kept on disk, so that a service
 //! starts while the registry is away. Registers nothing by itself: `orderctl schemas register` does.
 
+mod absent;
+mod address;
 mod cache;
 
 use std::path::Path;
@@ -9,6 +11,8 @@ use std::time::{Duration, Instant};
 
 use crate::event::EventType;
 use crate::wire::SchemaId;
+use absent::Absent;
+use address::Address;
 use cache::Cache;
 use schema_registry_converter::async_impl::schema_registry::{
     SrSettings, get_schema_by_id, is_compatible_schema, post_schema,
@@ -44,13 +48,20 @@ pub enum RegistryError {
 ///
 /// While the registry answers, its word counts: one that was wiped and filled again gives out other
 /// ids. The folder is asked while the registry is away.
+///
+/// Its address may hold `user:password@`: that is sent as basic authentication, and no error shows
+/// it.
 pub struct Registry {
-    url: String,
+    address: Address,
     settings: SrSettings,
     http: reqwest::Client,
     cache: Cache,
     away_since: Mutex<Option<Instant>>,
+    absent: Absent,
 }
+
+/// What is shown instead of an address that is none: it may still hold a password.
+const NO_URL: &str = "an address that is no URL";
 
 /// An answer takes this long at most.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -63,17 +74,22 @@ impl Registry {
     /// A client of the registry at `url` that keeps what it learns under `cache`.
     ///
     /// # Errors
-    /// When `url` is no URL.
+    /// When `url` is no URL of HTTP.
     pub fn new(url: &str, cache: &Path) -> Result<Self, RegistryError> {
-        let url = url.trim_end_matches('/').to_owned();
-        let unavailable = |cause: String| RegistryError::Unavailable { url: url.clone(), cause };
-        reqwest::Url::parse(&url).map_err(|e| unavailable(e.to_string()))?;
-        let settings = SrSettings::new_builder(url.clone()).set_timeout(TIMEOUT).build();
+        let unreadable = |cause| RegistryError::Unavailable { url: NO_URL.to_owned(), cause };
+        let address = Address::parse(url).map_err(unreadable)?;
+        let unavailable = |cause| RegistryError::Unavailable { url: address.url.clone(), cause };
+        let mut builder = SrSettings::new_builder(address.url.clone());
+        if let Some((user, password)) = &address.login {
+            builder.set_basic_authorization(user, Some(password));
+        }
+        let settings = builder.set_timeout(TIMEOUT).build();
         let settings = settings.map_err(|e| unavailable(e.to_string()))?;
         let http = reqwest::Client::builder().timeout(TIMEOUT).build();
         let http = http.map_err(|e| unavailable(e.to_string()))?;
-        let cache = Cache::of(&url, cache);
-        Ok(Self { url, settings, http, cache, away_since: Mutex::default() })
+        let cache = Cache::of(&address.url, cache);
+        let (away_since, absent) = (Mutex::default(), Absent::default());
+        Ok(Self { address, settings, http, cache, away_since, absent })
     }
 
     /// The id under which this build's schema of `event_type` is registered; from the disk while
@@ -115,28 +131,61 @@ impl Registry {
         Ok(ids)
     }
 
-    /// The schema of an id, as JSON; from the disk while the registry is away.
+    /// The schema of an id, as JSON; from the disk while the registry does not tell it.
+    ///
+    /// What was written under an id stays readable: a registry that lost the id (it was wiped, or
+    /// restored, or is another one) takes nothing from the disk.
     ///
     /// # Errors
-    /// [`RegistryError::NotFound`] for an id that was never given out.
+    /// [`RegistryError::NotFound`] for an id that was never given out: only a registry that knows
+    /// a subject of this build can say so. From any other one the same answer is an outage.
     pub async fn schema(&self, id: SchemaId) -> Result<String, RegistryError> {
         let cached = self.cache.schema(id);
         if let (Some(schema), true) = (&cached, self.is_left_alone()) {
             return Ok(schema.clone());
         }
+        let what = || format!("schema id {id}");
+        if self.absent.holds(id) {
+            return Err(RegistryError::NotFound(what()));
+        }
         let answer = get_schema_by_id(id, &self.settings).await;
-        let answer = answer.map_err(|e| self.sort(e, format!("schema id {id}")));
-        match self.heard(answer) {
+        match self.heard(answer.map_err(|e| self.sort(e, what()))) {
             Ok(found) => {
                 self.cache.keep_schema(id, &found.schema);
                 Ok(found.schema)
             }
-            Err(error @ RegistryError::Unavailable { .. }) => cached.ok_or(error),
-            Err(error) => {
-                self.cache.forget_schema(id);
-                Err(error)
+            Err(error) => match (cached, error) {
+                (Some(schema), _) => Ok(schema),
+                (None, RegistryError::NotFound(_)) => Err(self.not_found(id, what()).await),
+                (None, error) => Err(error),
+            },
+        }
+    }
+
+    /// What it means that the registry does not know the id.
+    async fn not_found(&self, id: SchemaId, what: String) -> RegistryError {
+        match self.is_ours().await {
+            Ok(true) => {
+                self.absent.note(id);
+                RegistryError::NotFound(what)
+            }
+            Ok(false) => self.unavailable("it answers, but knows none of our schemas".to_owned()),
+            Err(error) => error,
+        }
+    }
+
+    /// Whether it knows any subject of this build.
+    async fn is_ours(&self) -> Result<bool, RegistryError> {
+        for event_type in EventType::ALL {
+            let path = format!("/subjects/{}/versions", event_type.subject());
+            let answer = self.address.ask(self.http.get(self.address.at(&path))).await;
+            match answer.map_err(|e| self.unavailable(e.to_string()))?.status().as_u16() {
+                200 => return Ok(true),
+                404 => {}
+                status => return Err(self.unavailable(format!("it answered with {status}"))),
             }
         }
+        Ok(false)
     }
 
     /// Registers this build's schema; the same schema again gives the same id.
@@ -171,9 +220,9 @@ impl Registry {
         }
         let unavailable = |e: reqwest::Error| self.unavailable(e.to_string());
         let subject = event_type.subject();
-        let url = format!("{}/subjects/{subject}", self.url);
         let body = serde_json::json!({ "schema": event_type.schema() });
-        let answer = self.http.post(url).json(&body).send().await.map_err(unavailable)?;
+        let question = self.http.post(self.address.at(&format!("/subjects/{subject}")));
+        let answer = self.address.ask(question.json(&body)).await.map_err(unavailable)?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer.json::<Found>().await.map_err(unavailable)?.id);
@@ -205,7 +254,7 @@ impl Registry {
     }
 
     fn unavailable(&self, cause: String) -> RegistryError {
-        RegistryError::Unavailable { url: self.url.clone(), cause }
+        RegistryError::Unavailable { url: self.address.url.clone(), cause }
     }
 
     /// Remembers whether the registry answered.

@@ -2,6 +2,7 @@
 //! registry answers.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
@@ -13,11 +14,12 @@ use crate::wire::SchemaId;
 #[derive(Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
+    has_warned: AtomicBool,
 }
 
 impl Cache {
     pub(super) fn of(url: &str, folder: &Path) -> Self {
-        Self { folder: folder.join(short(url)) }
+        Self { folder: folder.join(short(url)), has_warned: AtomicBool::new(false) }
     }
 
     pub(super) fn id(&self, event_type: EventType) -> Option<SchemaId> {
@@ -29,20 +31,30 @@ impl Cache {
     }
 
     pub(super) fn keep_id(&self, event_type: EventType, id: SchemaId) {
-        write(&self.id_file(event_type), &id.to_string());
+        self.keep(&self.id_file(event_type), &id.to_string());
     }
 
     pub(super) fn keep_schema(&self, id: SchemaId, schema: &str) {
-        write(&self.schema_file(id), schema);
+        self.keep(&self.schema_file(id), schema);
+    }
+
+    /// A cache that cannot be written only costs the next start a question, unless the registry is
+    /// away then: somebody should know in time.
+    fn keep(&self, file: &Path, text: &str) {
+        if read(file).as_deref() == Some(text) {
+            return;
+        }
+        if let Err(error) = write(file, text)
+            && !self.has_warned.swap(true, Ordering::Relaxed)
+        {
+            let folder = self.folder.display();
+            tracing::warn!(%folder, %error, "what the schema registry said cannot be kept");
+        }
     }
 
     pub(super) fn forget_id(&self, event_type: EventType) {
         // What cannot be removed is as it was; the registry is asked first next time, too.
         let _ = std::fs::remove_file(self.id_file(event_type));
-    }
-
-    pub(super) fn forget_schema(&self, id: SchemaId) {
-        let _ = std::fs::remove_file(self.schema_file(id));
     }
 
     /// Another schema text, another name.
@@ -75,13 +87,10 @@ fn read(file: &Path) -> Option<String> {
     (sum == checksum(text)).then(|| text.to_owned())
 }
 
-/// Written beside and renamed, so that a reader finds the old file or the new one. A cache that
-/// cannot be written only costs the next start a question.
-fn write(file: &Path, text: &str) {
+/// Written beside and renamed, so that a reader finds the old file or the new one.
+fn write(file: &Path, text: &str) -> std::io::Result<()> {
     let beside = file.with_extension(format!("{}.tmp", std::process::id()));
-    let stored = format!("{}\n{text}", checksum(text));
-    let folder = file.parent().map(std::fs::create_dir_all).transpose();
-    if folder.is_ok() && std::fs::write(&beside, stored).is_ok() {
-        let _ = std::fs::rename(&beside, file);
-    }
+    file.parent().map(std::fs::create_dir_all).transpose()?;
+    std::fs::write(&beside, format!("{}\n{text}", checksum(text)))?;
+    std::fs::rename(&beside, file)
 }

@@ -12,12 +12,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 const PLACED: &str = "POST /subjects/orders-orderflow.OrderPlaced";
+const VERSIONS: &str = "GET /subjects/products-orderflow.ProductUpserted";
 
 /// What the server answers, by method and path; everything else is 404. Counts the questions.
 #[derive(Default)]
 struct Script {
     answers: HashMap<String, (u16, String)>,
     asked: usize,
+    logins: Vec<Option<String>>,
 }
 
 struct Server {
@@ -38,6 +40,11 @@ impl Server {
     fn answer(&self, question: &str, status: u16, body: &str) {
         let answer = (status, body.to_owned());
         self.script.lock().unwrap().answers.insert(question.to_owned(), answer);
+    }
+
+    /// It is ours: it knows one of our subjects.
+    fn know_ours(&self) {
+        self.answer(&format!("{VERSIONS}/versions"), 200, "[1]");
     }
 
     fn asked(&self) -> usize {
@@ -64,6 +71,8 @@ async fn answer(mut stream: TcpStream, script: &Mutex<Script>) -> std::io::Resul
     let (status, body) = {
         let mut script = script.lock().unwrap();
         script.asked += 1;
+        let login = request.lines().find_map(|line| line.strip_prefix("authorization: "));
+        script.logins.push(login.map(str::to_owned));
         let unknown = || (404, r#"{"error_code":40401,"message":"not found"}"#.to_owned());
         script.answers.get(question).cloned().unwrap_or_else(unknown)
     };
@@ -130,11 +139,16 @@ async fn what_was_never_learnt_is_unavailable_while_the_registry_is_away() {
 }
 
 #[tokio::test]
-async fn an_unknown_id_is_not_found() {
+async fn an_unknown_id_is_not_found_and_not_asked_for_again() {
     let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    server.know_ours();
     let registry = Registry::new(&server.url, folder.path()).unwrap();
     let error = registry.schema(404).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
+    let asked = server.asked();
+    let error = registry.schema(404).await.unwrap_err();
+    assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
+    assert_eq!(server.asked(), asked);
     let error = registry.schema_id(EventType::OrderPlaced).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
 }
@@ -209,7 +223,7 @@ async fn a_registry_that_was_wiped_and_filled_again_gives_the_ids() {
 }
 
 #[tokio::test]
-async fn what_a_wiped_registry_no_longer_knows_is_forgotten() {
+async fn an_id_that_a_wiped_registry_no_longer_gives_is_not_written_with() {
     let (server, folder) = (Server::start().await, TempDir::new().unwrap());
     server.answer(PLACED, 200, r#"{"id": 1}"#);
     let url = server.url.clone();
@@ -218,10 +232,107 @@ async fn what_a_wiped_registry_no_longer_knows_is_forgotten() {
     server.script.lock().unwrap().answers.clear();
     let error = registry().schema_id(EventType::OrderPlaced).await.unwrap_err();
     assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
-    assert!(matches!(registry().schema(1).await.unwrap_err(), RegistryError::NotFound(_)));
     server.stop().await;
     let error = registry().schema_id(EventType::OrderPlaced).await.unwrap_err();
     assert!(matches!(error, RegistryError::Unavailable { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_on_the_disk_outlives_a_registry_that_lost_it() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    server.answer("GET /schemas/ids/2", 200, &schema_answer(EventType::OrderRejected));
+    let registry = || Registry::new(&server.url, folder.path()).unwrap();
+    registry().schema(2).await.unwrap();
+    server.script.lock().unwrap().answers.clear();
+    server.know_ours();
+    for _ in 0..2 {
+        assert_eq!(registry().schema(2).await.unwrap(), EventType::OrderRejected.schema());
+    }
+}
+
+/// An empty registry, or one of somebody else, says 404 to every id: no record is poison for that.
+#[tokio::test]
+async fn a_registry_that_knows_none_of_our_schemas_counts_as_away() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    let registry = Registry::new(&server.url, folder.path()).unwrap();
+    let error = registry.schema(1).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unavailable { .. }), "{error}");
+    assert!(error.to_string().contains("none of our schemas"), "{error}");
+    server.answer(&format!("{VERSIONS}/versions"), 503, "{}");
+    let error = registry.schema(1).await.unwrap_err();
+    assert!(matches!(error, RegistryError::Unavailable { .. }), "{error}");
+    server.know_ours();
+    let error = registry.schema(1).await.unwrap_err();
+    assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_login_is_sent_and_never_shown() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    server.answer(PLACED, 200, r#"{"id": 7}"#);
+    server.answer("GET /schemas/ids/8", 500, "{}");
+    let url = server.url.replace("http://", "http://ada:s%2Fcret@");
+    let registry = Registry::new(&url, folder.path()).unwrap();
+    assert_eq!(registry.schema_id(EventType::OrderPlaced).await.unwrap(), 7);
+    let mut errors = vec![
+        registry.schema(8).await.unwrap_err(),
+        registry.schema(9).await.unwrap_err(),
+        registry.register(EventType::OrderPlaced).await.unwrap_err(),
+        registry.schema_id(EventType::OrderRejected).await.unwrap_err(),
+    ];
+    // `ada:s/cret` in base64.
+    let login = Some("Basic YWRhOnMvY3JldA==".to_owned());
+    let logins = std::mem::take(&mut server.script.lock().unwrap().logins);
+    assert!(logins.iter().all(|sent| *sent == login), "{logins:?}");
+    let without = Registry::new(&server.url, folder.path()).unwrap();
+    server.stop().await;
+    assert_eq!(without.schema_id(EventType::OrderPlaced).await.unwrap(), 7, "the same folder");
+    errors.push(registry.schema(9).await.unwrap_err());
+    errors.push(registry.register(EventType::OrderPlaced).await.unwrap_err());
+    for bad in ["http://ada:cret@", "ada:cret@host", "//ada:cret@host", "http://ada:cret@h:x"] {
+        errors.extend(Registry::new(bad, folder.path()).err());
+    }
+    assert_eq!(errors.len(), 10);
+    for error in errors {
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("ada") && !shown.contains("cret"), "{shown}");
+    }
+}
+
+/// Counts the warnings of this crate.
+#[derive(Default)]
+struct Warnings(Arc<std::sync::atomic::AtomicUsize>);
+
+impl tracing::Subscriber for Warnings {
+    fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
+        *of.level() == tracing::Level::WARN && of.target().starts_with("events_schema")
+    }
+    fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
+        tracing::span::Id::from_u64(1)
+    }
+    fn record(&self, _: &tracing::span::Id, _: &tracing::span::Record<'_>) {}
+    fn record_follows_from(&self, _: &tracing::span::Id, _: &tracing::span::Id) {}
+    fn event(&self, _: &tracing::Event<'_>) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    }
+    fn enter(&self, _: &tracing::span::Id) {}
+    fn exit(&self, _: &tracing::span::Id) {}
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_is_warned_of_once_and_stops_nothing() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    server.answer("GET /schemas/ids/2", 200, &schema_answer(EventType::OrderRejected));
+    server.answer(PLACED, 200, r#"{"id": 7}"#);
+    let file = folder.path().join("a file");
+    std::fs::write(&file, "").unwrap();
+    let warnings = Warnings::default();
+    let count = warnings.0.clone();
+    let _guard = tracing::subscriber::set_default(warnings);
+    let registry = Registry::new(&server.url, &file).unwrap();
+    registry.schema(2).await.unwrap();
+    registry.schema_id(EventType::OrderPlaced).await.unwrap();
+    assert_eq!(count.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
 #[tokio::test]
