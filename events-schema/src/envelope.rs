@@ -59,7 +59,9 @@ pub struct Envelope {
     pub traceparent: Option<String>,
 }
 
-/// Longest header value that is taken for what it says; a longer one counts as missing.
+/// Longest header value that is taken for what it says; a longer one counts as missing, and so
+/// does one with control characters: a database that refuses NUL in a text must not be stopped by
+/// a header.
 const HEADER_BYTES_MAX: usize = 256;
 
 impl Envelope {
@@ -82,7 +84,8 @@ impl Envelope {
 
 fn text_of(value: &[u8]) -> Option<&str> {
     let fits = (1..=HEADER_BYTES_MAX).contains(&value.len());
-    std::str::from_utf8(value).ok().filter(|_| fits)
+    let text = std::str::from_utf8(value).ok().filter(|_| fits)?;
+    (!text.contains(char::is_control)).then_some(text)
 }
 
 fn first(slot: &mut Option<String>, text: &str) {

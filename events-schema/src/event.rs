@@ -7,8 +7,8 @@ use crate::limits;
 use crate::roomy;
 use crate::topics::Topic;
 use crate::values::{
-    Currency, CustomerId, EmailAddress, Locale, MoneyMinor, PersonName, Quantity, Sku, StockDelta,
-    Text, Timestamp,
+    self, Currency, CustomerId, EmailAddress, Locale, MoneyMinor, PersonName, Quantity, Sku,
+    StockDelta, Text, Timestamp,
 };
 
 macro_rules! event_types {
@@ -105,15 +105,17 @@ pub struct OrderPlaced {
     pub currency: Currency,
     /// Sum over the lines.
     pub total_minor: MoneyMinor,
-    /// What was ordered; a SKU may stand in several lines.
-    #[serde(deserialize_with = "roomy::deserialize")]
+    /// What was ordered, 1 to 500 lines; a SKU may stand in several.
+    #[serde(deserialize_with = "roomy::order_lines")]
     pub lines: Vec<OrderLine>,
     /// Language of the mails.
     pub locale: Locale,
     /// Whom to write to; `None` once it is erased.
     #[serde(default)]
     pub contact: Option<Contact>,
-    /// Hash of what the client asked for.
+    /// Hash of the customer, the lines and the locale: tells a retry from a different order under
+    /// the same key. The contact is no part of it, so nothing of it is left when it is erased;
+    /// another contact alone is no different order.
     pub fingerprint: i64,
 }
 
@@ -174,7 +176,8 @@ pub struct OrderConfirmed {
 pub struct StockLine {
     /// What.
     pub sku: Sku,
-    /// How many: the sum of an order's lines, so it may exceed one line's limit.
+    /// How many: at least 1. The sum of an order's lines, so it may exceed one line's limit.
+    #[serde(deserialize_with = "values::at_least::<1, _>")]
     pub quantity: i32,
 }
 
@@ -198,9 +201,11 @@ pub struct OrderRejected {
 pub struct Shortage {
     /// What.
     pub sku: Sku,
-    /// How many were asked for.
+    /// How many were asked for: at least 1.
+    #[serde(deserialize_with = "values::at_least::<1, _>")]
     pub requested: i32,
-    /// How many there were.
+    /// How many there were: never negative.
+    #[serde(deserialize_with = "values::at_least::<0, _>")]
     pub available: i32,
 }
 
@@ -223,7 +228,7 @@ pub struct OrderCancelled {
 /// The whole truth about a product, as of `updated_at`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProductUpserted {
-    /// UUIDv5 of (sku, key) or UUIDv7.
+    /// UUIDv7.
     pub event_id: EventId,
     /// Which product.
     pub sku: Sku,
@@ -242,7 +247,7 @@ pub struct ProductUpserted {
 /// Units came to the shelf, or left it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockReceived {
-    /// UUIDv5 of (sku, key) or UUIDv7.
+    /// UUIDv5 of (sku, delta, key) or UUIDv7.
     pub event_id: EventId,
     /// What.
     pub sku: Sku,

@@ -4,7 +4,8 @@ use std::fmt;
 
 use chrono::{DateTime, Utc};
 use compact_str::CompactString;
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::limits;
 
@@ -73,6 +74,17 @@ identifier!(
     Sku,
     "sku"
 );
+
+/// Reads a number of units that an event counts up to the range of its type.
+pub(crate) fn at_least<'de, const MIN: i32, D>(deserializer: D) -> Result<i32, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    match i32::deserialize(deserializer)? {
+        number if number >= MIN => Ok(number),
+        _ => Err(D::Error::custom(format_args!("number of units must be at least {MIN}"))),
+    }
+}
 
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident($int:ty), $check:expr, $why:expr) => {
@@ -322,17 +334,23 @@ impl From<Locale> for CompactString {
     }
 }
 
-/// A point in time in microseconds since 1970-01-01T00:00:00Z.
+/// A point in time in microseconds since 1970-01-01T00:00:00Z, within the years 1 to 9999: others
+/// have no form in RFC 3339, and not every database stores them.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize,
 )]
-#[serde(transparent)]
+#[serde(try_from = "i64", into = "i64")]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From microseconds since 1970.
+    /// The year 1 begins.
+    pub const MIN: Self = Self(-62_135_596_800_000_000);
+    /// The year 9999 ends.
+    pub const MAX: Self = Self(253_402_300_799_999_999);
+
+    /// From microseconds since 1970; a time beyond the range becomes the nearest within.
     pub fn from_micros(micros: i64) -> Self {
-        Self(micros)
+        Self(micros.clamp(Self::MIN.0, Self::MAX.0))
     }
 
     /// Microseconds since 1970.
@@ -340,14 +358,31 @@ impl Timestamp {
         self.0
     }
 
-    /// As a calendar date; a time beyond chrono's range becomes 1970.
+    /// As a calendar date.
     pub fn to_utc(self) -> DateTime<Utc> {
+        // Every time of the range is one of chrono's: the default is never taken.
         DateTime::from_timestamp_micros(self.0).unwrap_or_default()
+    }
+}
+
+impl TryFrom<i64> for Timestamp {
+    type Error = InvalidValue;
+    fn try_from(micros: i64) -> Result<Self, InvalidValue> {
+        match Self::from_micros(micros) {
+            time if time.0 == micros => Ok(time),
+            _ => refuse("time must be within the years 1 to 9999"),
+        }
+    }
+}
+
+impl From<Timestamp> for i64 {
+    fn from(time: Timestamp) -> i64 {
+        time.0
     }
 }
 
 impl From<DateTime<Utc>> for Timestamp {
     fn from(time: DateTime<Utc>) -> Self {
-        Self(time.timestamp_micros())
+        Self::from_micros(time.timestamp_micros())
     }
 }

@@ -1,7 +1,6 @@
 //! Confluent's wire format: a zero byte, the schema id as four bytes big-endian, the Avro datum.
 //! Fetches no schema: a decoder says which id it lacks, and is given it.
 
-use std::collections::HashMap;
 use std::io::BufRead;
 
 use serde::Serialize;
@@ -74,7 +73,8 @@ pub enum DecodeError {
 /// Writes events. One per process: it only holds the schemas and their ids.
 #[derive(Debug)]
 pub struct Encoder {
-    schemas: HashMap<EventType, (SchemaId, Schema)>,
+    /// By the type's place in the enum.
+    schemas: [Option<(SchemaId, Schema)>; EventType::ALL.len()],
 }
 
 impl Encoder {
@@ -83,12 +83,15 @@ impl Encoder {
     /// # Errors
     /// When an `.avsc` of this build cannot be parsed.
     pub fn new(ids: impl IntoIterator<Item = (EventType, SchemaId)>) -> Result<Self, EncodeError> {
-        let parse = |(event_type, id): (EventType, SchemaId)| {
+        let mut schemas = [const { None }; EventType::ALL.len()];
+        for (event_type, id) in ids {
             let schema = event_type.schema().parse::<Schema>();
             let schema = schema.map_err(|e| EncodeError::Schema(event_type.name(), e))?;
-            Ok((event_type, (id, schema)))
-        };
-        Ok(Self { schemas: ids.into_iter().map(parse).collect::<Result<_, _>>()? })
+            if let Some(place) = schemas.get_mut(event_type as usize) {
+                *place = Some((id, schema));
+            }
+        }
+        Ok(Self { schemas })
     }
 
     /// Appends the event in the wire format to `buffer`.
@@ -116,7 +119,8 @@ impl Encoder {
         mut buffer: Vec<u8>,
     ) -> Result<Vec<u8>, EncodeError> {
         let name = event_type.name();
-        let (id, schema) = self.schemas.get(&event_type).ok_or(EncodeError::NoSchemaId(name))?;
+        let known = self.schemas.get(event_type as usize).and_then(Option::as_ref);
+        let (id, schema) = known.ok_or(EncodeError::NoSchemaId(name))?;
         buffer.push(0);
         buffer.extend_from_slice(&id.to_be_bytes());
         serde_avro_fast::to_datum(event, buffer, &mut SerializerConfig::new(schema))
@@ -134,7 +138,8 @@ enum Writer {
 /// Reads events. It knows the ids that it was given.
 #[derive(Debug, Default)]
 pub struct Decoder {
-    writers: HashMap<SchemaId, Writer>,
+    /// In the order of the ids: there are few, and a hash would cost more than the search.
+    writers: Vec<(SchemaId, Writer)>,
 }
 
 impl Decoder {
@@ -150,7 +155,14 @@ impl Decoder {
             },
             Err(error) => Writer::Foreign(format!("no readable Avro schema ({error})")),
         };
-        self.writers.insert(id, writer);
+        match self.writers.binary_search_by_key(&id, |(known, _)| *known) {
+            Ok(place) => {
+                if let Some((_, known)) = self.writers.get_mut(place) {
+                    *known = writer;
+                }
+            }
+            Err(place) => self.writers.insert(place, (id, writer)),
+        }
     }
 
     /// Reads one record's value.
@@ -159,7 +171,9 @@ impl Decoder {
     /// [`DecodeError::UnknownSchema`] means "ask the registry"; every other error is final.
     pub fn decode(&self, value: &[u8]) -> Result<Event, DecodeError> {
         let (id, datum) = split(value)?;
-        match self.writers.get(&id) {
+        let place = self.writers.binary_search_by_key(&id, |(known, _)| *known);
+        let known = place.ok().and_then(|place| self.writers.get(place));
+        match known.map(|(_, writer)| writer) {
             None => Err(DecodeError::UnknownSchema(id)),
             Some(Writer::Foreign(name)) => Err(DecodeError::ForeignSchema(id, name.clone())),
             Some(Writer::Ours(event_type, schema)) => read_event(*event_type, schema, datum),

@@ -17,6 +17,9 @@ mod given;
 #[path = "contract/golden.rs"]
 mod golden;
 #[cfg(test)]
+#[path = "contract/invariants.rs"]
+mod invariants;
+#[cfg(test)]
 #[path = "contract/properties.rs"]
 mod properties;
 #[cfg(test)]
