@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::event::EventType;
 use crate::limits::IDEMPOTENCY_KEY_CHARS_MAX;
-use crate::values::{CustomerId, InvalidValue, Sku};
+use crate::values::{CustomerId, InvalidValue, Sku, StockDelta};
 
 /// Namespace of every UUIDv5 that does not hang on an order; drawn once.
 /// Part of the contract: another value would give retried orders another id.
@@ -96,9 +96,12 @@ impl EventId {
         Self(Uuid::new_v5(&order.0, event_type.name().as_bytes()))
     }
 
-    /// The event of this type that a client means by this key for this SKU.
-    pub fn of_sku(sku: &Sku, event_type: EventType, key: &IdempotencyKey) -> Self {
-        let name = pair(&pair(event_type.name(), sku.as_str()), &key.0);
+    /// The movement of stock that a client means by this key. The delta is part of it: nobody
+    /// remembers what was sent under a key before, so another delta that had the same id would
+    /// be taken for a repetition, and be lost.
+    pub fn of_stock(sku: &Sku, delta: StockDelta, key: &IdempotencyKey) -> Self {
+        let movement = pair(sku.as_str(), &delta.get().to_string());
+        let name = pair(&pair(EventType::StockReceived.name(), &movement), &key.0);
         Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
     }
 }
@@ -140,6 +143,18 @@ mod tests {
         let placed = EventId::of_order(order, EventType::OrderPlaced);
         assert_ne!(placed, EventId::of_order(order, EventType::OrderConfirmed));
         assert_eq!(placed, EventId::of_order(order, EventType::OrderPlaced));
+    }
+
+    #[test]
+    fn a_movement_of_stock_is_the_same_only_with_the_same_key_sku_and_delta() {
+        let movement = |sku: &str, delta: i64, name: &str| {
+            EventId::of_stock(&sku.parse().unwrap(), delta.try_into().unwrap(), &key(name))
+        };
+        let first = movement("a", 5, "k1");
+        assert_eq!(first, movement("a", 5, "k1"));
+        for other in [movement("b", 5, "k1"), movement("a", -5, "k1"), movement("a", 5, "k2")] {
+            assert_ne!(first, other);
+        }
     }
 
     #[test]

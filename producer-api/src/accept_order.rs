@@ -6,6 +6,7 @@ use events_schema::{
     Quantity, Sku, Timestamp,
 };
 
+use crate::body::Faults;
 use crate::catalogue::{Price, Prices};
 use crate::order_request::OrderRequest;
 use crate::{fingerprint, problems};
@@ -18,21 +19,25 @@ pub(crate) fn order_id(request: &OrderRequest, key: Option<&IdempotencyKey>) -> 
     }
 }
 
-/// The event, with the catalogue's prices.
+/// The price of each line. All that is done while the catalogue is locked.
+pub(crate) fn look_up(request: &OrderRequest, prices: &Prices) -> Vec<Option<Price>> {
+    request.lines.iter().map(|(sku, _)| prices.get(sku).copied()).collect()
+}
+
+/// The event, with the price that was found for each line.
 ///
 /// # Errors
-/// With every line whose SKU the catalogue does not have, or that is sold in another currency than
-/// the first.
+/// With the lines that have no price, or that are sold in another currency than the first.
 pub(crate) fn accept(
     request: OrderRequest,
     order_id: OrderId,
-    prices: &Prices,
+    found: Vec<Option<Price>>,
     placed_at: Timestamp,
 ) -> Result<OrderPlaced, Problem> {
     let OrderRequest { customer_id, lines, contact, locale } = request;
-    let fingerprint = fingerprint::of(&customer_id, &lines, &contact, locale);
-    let found = look_up(&lines, prices)?;
+    let found = known(&lines, found)?;
     let currency = one_currency(&found)?;
+    let fingerprint = fingerprint::of(&customer_id, &lines, locale);
     let priced = |((sku, quantity), price): ((Sku, Quantity), Price)| OrderLine {
         sku,
         quantity,
@@ -53,30 +58,27 @@ pub(crate) fn accept(
     })
 }
 
-fn look_up(lines: &[(Sku, Quantity)], prices: &Prices) -> Result<Vec<Price>, Problem> {
-    let found: Vec<_> = lines.iter().filter_map(|(sku, _)| prices.get(sku).copied()).collect();
-    if found.len() == lines.len() {
-        return Ok(found);
+fn known(lines: &[(Sku, Quantity)], found: Vec<Option<Price>>) -> Result<Vec<Price>, Problem> {
+    let mut faults = Faults::default();
+    for (n, ((sku, _), _)) in lines.iter().zip(&found).enumerate().filter(|(_, (_, p))| p.is_none())
+    {
+        faults.add(format_args!("/lines/{n}/sku"), format!("there is no product {sku}"));
     }
-    let unknown = lines.iter().enumerate().filter(|(_, (sku, _))| !prices.contains_key(sku));
-    let point = |problem: Problem, (n, (sku, _)): (usize, &(Sku, Quantity))| {
-        problem.fault(format!("/lines/{n}/sku"), format!("there is no product {sku}"))
-    };
-    Err(unknown.fold(problems::unknown_sku(), point))
+    let prices: Option<Vec<_>> = found.into_iter().collect();
+    prices.ok_or_else(|| faults.of(problems::unknown_sku()))
 }
 
 fn one_currency(found: &[Price]) -> Result<Currency, Problem> {
     let first = found.first().map_or(Currency::USD, |price| price.currency);
-    let others = found.iter().enumerate().filter(|(_, price)| price.currency != first);
-    let point = |problem: Option<Problem>, (n, price): (usize, &Price)| {
-        let detail =
-            format!("is sold in {}, the first line in {}", price.currency.as_str(), first.as_str());
-        let problem = problem.unwrap_or_else(problems::mixed_currencies);
-        Some(problem.fault(format!("/lines/{n}/sku"), detail))
-    };
-    match others.fold(None, point) {
-        Some(problem) => Err(problem),
-        None => Ok(first),
+    let mut faults = Faults::default();
+    for (n, price) in found.iter().enumerate().filter(|(_, price)| price.currency != first) {
+        let (other, first) = (price.currency.as_str(), first.as_str());
+        let detail = format!("is sold in {other}, the first line in {first}");
+        faults.add(format_args!("/lines/{n}/sku"), detail);
+    }
+    match faults.is_empty() {
+        true => Ok(first),
+        false => Err(faults.of(problems::mixed_currencies())),
     }
 }
 

@@ -2,6 +2,7 @@
 //! wrong. Does not know what the values mean.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
@@ -12,21 +13,52 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::problems;
 
 /// Most bytes of a body: the largest order with room to spare.
 pub(crate) const BYTES_MAX: usize = 256 * 1024;
 /// How long a body may take.
-const SECONDS_MAX: u64 = 15;
+pub(crate) const SECONDS_MAX: u64 = 10;
 /// Most faults that one answer tells.
 const FAULTS_MAX: usize = 50;
+/// Most characters of an answer that a client's own text may take.
+const ECHO_CHARS_MAX: usize = 200;
 
-/// Reads the body whole, within the limits of size and time.
-pub(crate) async fn read(request: &HttpRequest, payload: Payload) -> Result<Bytes, Problem> {
+/// Room for the bodies that are being read, shared by every request of the process: one permit
+/// per byte. So memory stays flat however many clients send at once.
+#[derive(Clone)]
+pub(crate) struct Room(Arc<Semaphore>);
+
+impl Room {
+    pub(crate) fn of(bytes: usize) -> Self {
+        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+    }
+}
+
+/// A body, and the room that it takes until it is dropped.
+pub(crate) struct Body {
+    bytes: Bytes,
+    room: Option<OwnedSemaphorePermit>,
+}
+
+impl std::ops::Deref for Body {
+    type Target = [u8];
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Reads the body whole, within the limits of size and time, and the room that is left.
+pub(crate) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    room: &Room,
+) -> Result<Body, Problem> {
     check_head(request)?;
     let within = Duration::from_secs(SECONDS_MAX);
-    match tokio::time::timeout(within, collect(payload)).await {
+    match tokio::time::timeout(within, collect(payload, room)).await {
         Ok(body) => body,
         Err(_) => Err(problems::too_slow(SECONDS_MAX)),
     }
@@ -49,8 +81,8 @@ fn check_head(request: &HttpRequest) -> Result<(), Problem> {
 }
 
 /// Nearly every body is one chunk, which is not copied.
-async fn collect(mut payload: Payload) -> Result<Bytes, Problem> {
-    let mut whole = Bytes::new();
+async fn collect(mut payload: Payload, room: &Room) -> Result<Body, Problem> {
+    let mut whole = Body { bytes: Bytes::new(), room: None };
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             tracing::debug!(%error, "a body could not be read");
@@ -59,9 +91,28 @@ async fn collect(mut payload: Payload) -> Result<Bytes, Problem> {
         if whole.len() + chunk.len() > BYTES_MAX {
             return Err(problems::too_large(BYTES_MAX));
         }
-        whole = if whole.is_empty() { chunk } else { joined(whole, &chunk) };
+        whole.grow(chunk, room)?;
     }
     Ok(whole)
+}
+
+impl Body {
+    /// Takes room for the bytes that have come, not for those that were announced: a client that
+    /// sends nothing keeps nobody out.
+    fn grow(&mut self, chunk: Bytes, room: &Room) -> Result<(), Problem> {
+        let bytes = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        let taken = Arc::clone(&room.0).try_acquire_many_owned(bytes);
+        let taken = taken.map_err(|_| problems::queue_full())?;
+        match &mut self.room {
+            Some(room) => room.merge(taken),
+            None => self.room = Some(taken),
+        }
+        self.bytes = match self.bytes.is_empty() {
+            true => chunk,
+            false => joined(std::mem::take(&mut self.bytes), &chunk),
+        };
+        Ok(())
+    }
 }
 
 fn joined(whole: Bytes, chunk: &[u8]) -> Bytes {
@@ -82,11 +133,18 @@ fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: &serde_json::Error) ->
         Ok(_) => String::new(),
         Err(found) => pointer(found.path()),
     };
+    // Both may hold what the client wrote: the name of an unknown member, for one.
+    let (place, why) = (cut(place), cut(error.to_string()));
     match error.classify() {
-        Category::Data => problems::invalid_body().fault(place, error.to_string()),
-        Category::Io | Category::Syntax | Category::Eof => {
-            problems::malformed_json(place, error.to_string())
-        }
+        Category::Data => problems::invalid_body().fault(place, why),
+        Category::Io | Category::Syntax | Category::Eof => problems::malformed_json(place, why),
+    }
+}
+
+fn cut(text: String) -> String {
+    match text.chars().nth(ECHO_CHARS_MAX) {
+        Some(_) => text.chars().take(ECHO_CHARS_MAX).chain(['…']).collect(),
+        None => text,
     }
 }
 
@@ -147,7 +205,16 @@ impl Faults {
     pub(crate) fn or<T>(self, whole: Option<T>) -> Result<T, Problem> {
         match whole {
             Some(whole) if self.0.is_empty() => Ok(whole),
-            _ => Err(Problem { errors: self.0, ..problems::invalid_body() }),
+            _ => Err(self.of(problems::invalid_body())),
         }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The problem, with the faults.
+    pub(crate) fn of(self, problem: Problem) -> Problem {
+        Problem { errors: self.0, ..problem }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use chassis::health::Dependency;
 use rdkafka::ClientContext;
@@ -12,22 +13,38 @@ use tokio::sync::Notify;
 
 const DOWN: u8 = 0;
 const UP: u8 = 1;
+/// Connected, and confirming nothing: packets are dropped, or the broker hangs.
+const SILENT: u8 = 2;
 /// Final: after a fatal error a producer only refuses.
-const BROKEN: u8 = 2;
+const BROKEN: u8 = 3;
+
+/// What somebody must do for a producer to go on.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    Nothing,
+    /// It is broken.
+    Replacement,
+    /// Its brokers are silent: only an answer shows that they are back.
+    Answer,
+}
 
 /// What one producer knows of its brokers.
 pub(crate) struct Connection {
     state: AtomicU8,
     dependency: Dependency,
-    /// Told once when the producer is broken.
-    broken: Arc<Notify>,
+    /// Told when the producer needs something.
+    attention: Arc<Notify>,
+    began: Instant,
+    /// Milliseconds from `began` to the last delivery.
+    delivered_ms: AtomicU64,
 }
 
 impl Connection {
     /// Down until a broker has answered.
-    pub(crate) fn new(dependency: Dependency, broken: Arc<Notify>) -> Self {
+    pub(crate) fn new(dependency: Dependency, attention: Arc<Notify>) -> Self {
         dependency.down("connecting to the brokers");
-        Self { state: AtomicU8::new(DOWN), dependency, broken }
+        let (state, delivered_ms) = (AtomicU8::new(DOWN), AtomicU64::new(0));
+        Self { state, dependency, attention, began: Instant::now(), delivered_ms }
     }
 
     /// Whether a record handed over now has a broker to go to.
@@ -35,20 +52,48 @@ impl Connection {
         self.state.load(Ordering::Relaxed) == UP
     }
 
+    pub(crate) fn needs(&self) -> Needs {
+        match self.state.load(Ordering::Relaxed) {
+            BROKEN => Needs::Replacement,
+            SILENT => Needs::Answer,
+            _ => Needs::Nothing,
+        }
+    }
+
+    /// A record was replicated.
+    pub(crate) fn delivered(&self) {
+        self.delivered_ms.store(self.elapsed_ms(), Ordering::Relaxed);
+        self.answered();
+    }
+
     /// A broker answered.
-    pub(crate) fn up(&self) {
-        let changed =
-            self.state.compare_exchange(DOWN, UP, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if changed {
+    pub(crate) fn answered(&self) {
+        if !self.is_up() && (self.change(DOWN, UP) || self.change(SILENT, UP)) {
             self.dependency.up();
         }
     }
 
-    /// No broker answers.
+    /// A record had no report in time. Where no other one had in that time, none would: a
+    /// connection on which packets are dropped looks like a good one for as long as TCP believes
+    /// in it.
+    pub(crate) fn timed_out(&self, within: Duration) {
+        let delivered = Duration::from_millis(self.delivered_ms.load(Ordering::Relaxed));
+        if self.began.elapsed().saturating_sub(delivered) >= within && self.change(UP, SILENT) {
+            self.dependency.down("the brokers do not confirm records");
+            self.attention.notify_one();
+        }
+    }
+
+    /// A connection is made: enough, unless the brokers are known to be silent.
+    fn connected(&self) {
+        if self.change(DOWN, UP) {
+            self.dependency.up();
+        }
+    }
+
+    /// There is no connection.
     fn down(&self) {
-        let changed =
-            self.state.compare_exchange(UP, DOWN, Ordering::Relaxed, Ordering::Relaxed).is_ok();
-        if changed {
+        if self.change(UP, DOWN) || self.change(SILENT, DOWN) {
             self.dependency.down("no broker answers");
         }
     }
@@ -58,8 +103,16 @@ impl Connection {
         if self.state.swap(BROKEN, Ordering::Relaxed) != BROKEN {
             tracing::error!(reason, "the producer is broken and will be rebuilt");
             self.dependency.down("the producer is being rebuilt");
-            self.broken.notify_one();
+            self.attention.notify_one();
         }
+    }
+
+    fn change(&self, from: u8, to: u8) -> bool {
+        self.state.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    fn elapsed_ms(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
@@ -70,7 +123,7 @@ pub(crate) struct Watch(pub(crate) Arc<Connection>);
 impl ClientContext for Watch {
     fn stats_raw(&self, statistics: &[u8]) {
         match any_broker_up(statistics) {
-            true => self.0.up(),
+            true => self.0.connected(),
             false => self.0.down(),
         }
     }
@@ -128,12 +181,29 @@ mod tests {
     }
 
     #[test]
+    fn brokers_that_confirm_nothing_are_down_until_one_answers() {
+        let health = Health::default();
+        let watch = watch(&health);
+        watch.stats_raw(ONE_UP);
+        watch.0.timed_out(Duration::from_secs(60));
+        assert!(watch.0.is_up(), "a minute has not gone by");
+        watch.0.timed_out(Duration::ZERO);
+        watch.stats_raw(ONE_UP);
+        assert_eq!(watch.0.needs(), Needs::Answer);
+        assert!(!watch.0.is_up() && !health.not_ready().is_empty());
+        watch.0.answered();
+        assert!(watch.0.is_up() && health.not_ready().is_empty());
+    }
+
+    #[test]
     fn a_broken_producer_never_comes_back() {
         let health = Health::default();
         let watch = watch(&health);
         watch.stats_raw(ONE_UP);
         watch.error(KafkaError::Global(RDKafkaErrorCode::Fatal), "out of order");
         watch.stats_raw(ONE_UP);
+        watch.0.delivered();
         assert!(!watch.0.is_up() && !health.not_ready().is_empty());
+        assert_eq!(watch.0.needs(), Needs::Replacement);
     }
 }

@@ -7,6 +7,7 @@ mod connection;
 mod faults;
 mod fingerprint;
 mod metrics;
+mod once_a_second;
 pub mod openapi;
 mod order_request;
 mod problems;

@@ -97,8 +97,8 @@ pub(crate) struct FaultBody {
 #[expect(dead_code, reason = "only the document names them")]
 pub(crate) enum RequestProblems {
     /// `malformed-json`: the body is no JSON. `unreadable-body`: the body broke off.
-    /// `invalid-header`: the Idempotency-Key cannot be read. `invalid-path`: the id in the path
-    /// cannot be read.
+    /// `invalid-header`: the Idempotency-Key cannot be read, or stands twice. `invalid-path`: the
+    /// id in the path cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
     Malformed(#[to_schema] ProblemBody),
     /// `request-timeout`: the body did not come in time.

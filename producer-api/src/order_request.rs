@@ -106,7 +106,8 @@ pub(crate) enum LocaleBody {
 #[serde(deny_unknown_fields)]
 #[schema(as = CancelOrder, example = json!({"customer_id": "household-1", "reason": "ordered twice"}))]
 pub(crate) struct CancelBody<'a> {
-    /// The customer that the order was placed for; a cancellation for another one has no effect.
+    /// The customer that the order was, or will be, placed for: a cancellation in another one's
+    /// name does not touch it.
     #[serde(borrow)]
     #[schema(value_type = String, required, min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$")]
     customer_id: Option<Borrowed<'a>>,

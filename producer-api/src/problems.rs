@@ -2,7 +2,7 @@
 //! title and one status. Decides nothing.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, CONNECTION, HeaderValue};
+use actix_web::http::header::{CONNECTION, HeaderValue};
 use chassis::problem::Problem;
 
 use crate::publisher::PublishError;
@@ -18,9 +18,7 @@ pub(crate) fn not_ready(what: &str) -> Problem {
 pub(crate) fn unpublished(error: &PublishError, retry: &str) -> Problem {
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
     match error {
-        PublishError::QueueFull => Problem::new(unavailable, "queue-full", "Too much at once")
-            .detail("more requests are waiting for Kafka than fit; this one was not accepted")
-            .retry_after(1),
+        PublishError::QueueFull => queue_full(),
         PublishError::Unavailable => {
             Problem::new(unavailable, "kafka-unavailable", "Kafka is not available")
                 .detail("no broker takes the request at the moment; it was not accepted")
@@ -34,6 +32,13 @@ pub(crate) fn unpublished(error: &PublishError, retry: &str) -> Problem {
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "defect", "A defect of this service")
         }
     }
+}
+
+/// More is being sent, or waits for Kafka, than the limits let in.
+pub(crate) fn queue_full() -> Problem {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "queue-full", "Too much at once")
+        .detail("more requests are being served than fit; this one was not accepted")
+        .retry_after(1)
 }
 
 /// The body is no JSON.
@@ -100,11 +105,4 @@ pub(crate) fn invalid_path(detail: String) -> Problem {
 pub(crate) fn invalid_header(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid-header", "A header cannot be read")
         .detail(detail)
-}
-
-/// The path exists, the method does not.
-pub(crate) fn method_not_allowed(method: &str, allowed: &'static str) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
-        .detail(format!("{method} is not possible here, {allowed} is"))
-        .header(ALLOW, HeaderValue::from_static(allowed))
 }

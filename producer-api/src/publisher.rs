@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use ::metrics::{counter, gauge};
+use anyhow::{Context, ensure};
 use chassis::health::Dependency;
 use chassis::kafka::KafkaSettings;
 use events_schema::wire::{EncodeError, Encoder};
@@ -16,15 +17,18 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use tokio::sync::{Notify, Semaphore};
 
-use crate::connection::{Connection, Watch};
+use crate::connection::{Connection, Needs, Watch};
 use crate::faults;
 use crate::metrics::{PRODUCERS_REBUILT, Publishing, UNDELIVERED};
+use crate::once_a_second::OnceASecond;
 use crate::settings::PublishSettings;
 
 /// Who wrote a record, in its headers.
 const SOURCE: &str = "/producer-api";
-/// Between two attempts to build a producer.
+/// Between two attempts to build a producer, and between two questions to silent brokers.
 const PAUSE: Duration = Duration::from_secs(1);
+/// How long a question to silent brokers may take.
+const ASK: Duration = Duration::from_secs(2);
 
 /// Where a record is in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +50,12 @@ pub(crate) enum PublishError {
     /// Too many are on their way; this one was not sent.
     #[error("too many records are on their way")]
     QueueFull,
-    /// No broker takes it; this one was not sent.
+    /// No broker takes it; this one was not handed over.
     #[error("no broker takes the record")]
     Unavailable,
-    /// It was sent, and nobody knows whether it arrived.
+    /// It was handed over, and nobody knows whether it arrived. So ends every report that says no:
+    /// the client gives the same error codes to a record that never left it and to one of a batch
+    /// that a broker has stored and not confirmed.
     #[error("the record has no delivery report")]
     Unknown,
     /// A defect of ours.
@@ -77,12 +83,13 @@ pub(crate) struct Publisher {
     link: RwLock<Arc<Link>>,
     config: ClientConfig,
     dependency: Dependency,
-    broken: Arc<Notify>,
+    attention: Arc<Notify>,
     /// One permit per record on its way.
     permits: Semaphore,
     topics: [String; Topic::ALL.len()],
     ack_timeout: Duration,
     metrics: Publishing,
+    warnings: OnceASecond,
 }
 
 impl Publisher {
@@ -97,21 +104,23 @@ impl Publisher {
     ) -> KafkaResult<Self> {
         let PublishSettings { in_flight_max, ack_timeout } = *settings;
         let config = kafka.request_producer("producer-api", ack_timeout, in_flight_max);
-        let broken = Arc::new(Notify::new());
-        let link = connect(&config, &dependency, &broken)?;
+        let attention = Arc::new(Notify::new());
+        let link = connect(&config, &dependency, &attention)?;
         Ok(Self {
             link: RwLock::new(Arc::new(link)),
             config,
             dependency,
-            broken,
+            attention,
             permits: Semaphore::new(in_flight_max),
             topics: Topic::ALL.map(|topic| kafka.prefixed(topic.name())),
             ack_timeout,
             metrics: Publishing::new(),
+            warnings: OnceASecond::default(),
         })
     }
 
-    /// Publishes the event and waits until it is replicated.
+    /// Publishes the event and waits until it is replicated. The event is dropped before the wait,
+    /// so that the records on their way take no more memory than the client's own queue may.
     ///
     /// # Errors
     /// At once when it cannot be sent; [`PublishError::Unknown`] when it was sent and the report
@@ -119,10 +128,9 @@ impl Publisher {
     pub(crate) async fn publish(
         &self,
         encoder: &Encoder,
-        event: &Event,
+        event: Event,
         traceparent: &str,
     ) -> Result<Position, PublishError> {
-        let started = Instant::now();
         let outcome = self.deliver(encoder, event, traceparent).await;
         match &outcome {
             Ok(_) => self.metrics.delivered.increment(1),
@@ -131,14 +139,13 @@ impl Publisher {
             Err(PublishError::Unknown) => self.metrics.unknown.increment(1),
             Err(PublishError::Defect(_)) => self.metrics.defect.increment(1),
         }
-        self.metrics.seconds.record(started.elapsed());
         outcome
     }
 
     async fn deliver(
         &self,
         encoder: &Encoder,
-        event: &Event,
+        event: Event,
         traceparent: &str,
     ) -> Result<Position, PublishError> {
         let Ok(_permit) = self.permits.try_acquire() else {
@@ -150,22 +157,45 @@ impl Publisher {
             return Err(PublishError::Unavailable);
         }
         let topic = event.event_type().topic();
-        let report = self.send(&link.producer, encoder, event, traceparent);
+        let report = self.send(&link.producer, encoder, &event, traceparent);
+        drop(event);
         let report = report.inspect_err(|_| link.give_up_if_broken())?;
         if faults::ack_early() {
             return Ok(Position { topic, partition: 0, offset: 0 });
         }
-        match report.await {
+        self.confirmed(&link, report, topic).await
+    }
+
+    async fn confirmed(
+        &self,
+        link: &Link,
+        report: DeliveryFuture,
+        topic: Topic,
+    ) -> Result<Position, PublishError> {
+        let handed_over = Instant::now();
+        let report = report.await;
+        self.metrics.seconds.record(handed_over.elapsed());
+        match report {
             Ok(Ok(delivery)) => {
-                link.connection.up();
+                link.connection.delivered();
                 Ok(Position { topic, partition: delivery.partition, offset: delivery.offset })
             }
             Ok(Err((error, _record))) => {
                 link.give_up_if_broken();
-                Err(undelivered(&error))
+                if error.rdkafka_error_code() == Some(RDKafkaErrorCode::MessageTimedOut) {
+                    link.connection.timed_out(self.ack_timeout);
+                }
+                self.warn(&error, "records were not delivered");
+                Err(PublishError::Unknown)
             }
             // The producer was dropped with the record in its hands.
             Err(_) => Err(PublishError::Unknown),
+        }
+    }
+
+    fn warn(&self, error: &KafkaError, what: &str) {
+        if let Some(records) = self.warnings.due() {
+            tracing::warn!(%error, records, "{what}");
         }
     }
 
@@ -187,9 +217,18 @@ impl Publisher {
             .key(event.key())
             .payload(&value)
             .headers(headers(event, traceparent));
-        let sent = producer.send_result(record).map_err(|(error, _record)| unsent(&error));
+        let sent = producer.send_result(record).map_err(|(error, _record)| self.unsent(&error));
         BUFFER.set(value);
         sent
+    }
+
+    /// The client refused the record: it is not on its way.
+    fn unsent(&self, error: &KafkaError) -> PublishError {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) {
+            return PublishError::QueueFull;
+        }
+        self.warn(error, "records could not be handed over");
+        PublishError::Unavailable
     }
 
     fn topic_name(&self, topic: Topic) -> &str {
@@ -201,20 +240,44 @@ impl Publisher {
         }
     }
 
-    /// Puts a new producer in the place of a broken one, for as long as the process runs.
+    /// Puts a new producer in the place of a broken one, and asks silent brokers whether they
+    /// answer again, for as long as the process runs.
     pub(crate) async fn keep_alive(&self) {
         loop {
-            self.broken.notified().await;
-            counter!(PRODUCERS_REBUILT).increment(1);
-            match connect(&self.config, &self.dependency, &self.broken) {
-                Ok(link) => self.replace(link),
-                Err(error) => {
-                    tracing::error!(%error, "could not rebuild the producer");
-                    tokio::time::sleep(PAUSE).await;
-                    self.broken.notify_one();
-                }
+            self.attention.notified().await;
+            let link = self.link();
+            let done = match link.connection.needs() {
+                Needs::Nothing => true,
+                Needs::Replacement => self.rebuild(),
+                Needs::Answer => self.ask(link).await,
+            };
+            if !done {
+                tokio::time::sleep(PAUSE).await;
+                self.attention.notify_one();
             }
         }
+    }
+
+    fn rebuild(&self) -> bool {
+        counter!(PRODUCERS_REBUILT).increment(1);
+        match connect(&self.config, &self.dependency, &self.attention) {
+            Ok(link) => self.replace(link),
+            Err(error) => {
+                tracing::error!(%error, "could not rebuild the producer");
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether a broker answered a question about the topic of orders.
+    async fn ask(&self, link: Arc<Link>) -> bool {
+        let topic = self.topic_name(Topic::Orders).to_owned();
+        let asked = tokio::task::spawn_blocking(move || {
+            let answer = link.producer.client().fetch_metadata(Some(&topic), ASK);
+            answer.map(|_| link.connection.answered()).is_ok()
+        });
+        asked.await.unwrap_or(false)
     }
 
     /// What the old producer still has in its hands gets its reports, then it goes.
@@ -232,16 +295,17 @@ impl Publisher {
     /// Waits until every record has its delivery report: those too whose client went away.
     ///
     /// # Errors
-    /// With the number of records that had none within `within`.
-    pub(crate) async fn close(&self, within: Duration) -> Result<(), i32> {
+    /// When records had none within `within`.
+    pub(crate) async fn close(&self, within: Duration) -> anyhow::Result<()> {
         let link = self.link();
         let left = tokio::task::spawn_blocking(move || {
             let _ = link.producer.flush(within);
             link.producer.in_flight_count()
         });
-        let left = left.await.unwrap_or(0);
+        let left = left.await.context("the producer's last flush broke off")?;
         gauge!(UNDELIVERED).set(left);
-        if left == 0 { Ok(()) } else { Err(left) }
+        ensure!(left == 0, "{left} records were left without a delivery report");
+        Ok(())
     }
 
     fn link(&self) -> Arc<Link> {
@@ -252,9 +316,9 @@ impl Publisher {
 fn connect(
     config: &ClientConfig,
     dependency: &Dependency,
-    broken: &Arc<Notify>,
+    attention: &Arc<Notify>,
 ) -> KafkaResult<Link> {
-    let connection = Arc::new(Connection::new(dependency.clone(), Arc::clone(broken)));
+    let connection = Arc::new(Connection::new(dependency.clone(), Arc::clone(attention)));
     let producer = config.create_with_context(Watch(Arc::clone(&connection)))?;
     Ok(Link { producer, connection })
 }
@@ -265,28 +329,6 @@ fn headers(event: &Event, traceparent: &str) -> OwnedHeaders {
     pairs.iter().fold(none, |headers, (key, value)| {
         headers.insert(Header { key, value: Some(value.as_bytes()) })
     })
-}
-
-/// The client refused the record: it is not on its way.
-fn unsent(error: &KafkaError) -> PublishError {
-    if error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull) {
-        return PublishError::QueueFull;
-    }
-    tracing::warn!(%error, "a record could not be handed over");
-    PublishError::Unavailable
-}
-
-/// The report says no. Only where it says that the record never left us, or that the broker
-/// refused it, is the outcome known.
-fn undelivered(error: &KafkaError) -> PublishError {
-    use RDKafkaErrorCode::{PurgeQueue, TopicAuthorizationFailed, UnknownPartition, UnknownTopic};
-    tracing::warn!(%error, "a record was not delivered");
-    match error.rdkafka_error_code() {
-        Some(PurgeQueue | TopicAuthorizationFailed | UnknownPartition | UnknownTopic) => {
-            PublishError::Unavailable
-        }
-        _ => PublishError::Unknown,
-    }
 }
 
 /// Counted in a gauge for as long as it lives: also when the client goes away in the middle.

@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpResponse, HttpServer};
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use chassis::{Process, health};
 use events_schema::registry::Registry;
-use tokio::task::JoinHandle as Task;
-use utoipa_swagger_ui::SwaggerUi;
+use secrecy::ExposeSecret;
+use tokio::task::{JoinError, JoinHandle as Task};
+use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::body::Room;
 use crate::catalogue::{Catalogue, follow};
 use crate::openapi;
 use crate::publisher::Publisher;
@@ -49,7 +51,8 @@ impl Server {
     /// When the address is taken or a setting is refused.
     pub fn start(process: Process, settings: Settings) -> anyhow::Result<Self> {
         let Settings { kafka, schemas, http, publish } = settings;
-        let registry = Arc::new(Registry::new(&schemas.registry_url, &schemas.cache_dir)?);
+        let registry = Registry::new(schemas.registry_url.expose_secret(), &schemas.cache_dir)?;
+        let registry = Arc::new(registry);
         let dependency = process.health.dependency("kafka");
         let publisher = Publisher::new(&kafka, &publish, dependency);
         let publisher = Arc::new(publisher.context("could not set up the producer")?);
@@ -57,8 +60,13 @@ impl Server {
             publisher: Arc::clone(&publisher),
             catalogue: Catalogue::default(),
             schemas: Schemas::default(),
+            room: Room::of(http.body_bytes_max),
+            query_api_url: http.query_api_url.clone().unwrap_or_default().into(),
         };
         let server = listen(&http, &process, &api)?;
+        if let Some(address) = http.health_address {
+            tokio::spawn(health::serve_at(address, process.clone())?);
+        }
         tokio::spawn(api.schemas.clone().learn(Arc::clone(&registry), process.clone()));
         let keeper = Arc::clone(&publisher);
         tokio::spawn(async move { keeper.keep_alive().await });
@@ -76,25 +84,33 @@ impl Server {
     /// # Errors
     /// When HTTP ends by itself, or records are left undelivered.
     pub async fn finish(mut self) -> anyhow::Result<()> {
-        tokio::select! {
-            ended = &mut self.http => {
-                ended??;
-                anyhow::bail!("the HTTP server ended by itself");
-            }
-            () = self.process.shutdown.cancelled() => {}
-        }
+        let ended = tokio::select! {
+            ended = &mut self.http => Some(ended),
+            () = self.process.shutdown.cancelled() => None,
+        };
         let started = Instant::now();
-        self.handle.stop(true).await;
-        self.http.await??;
+        let served = match ended {
+            Some(ended) => served(ended).and(Err(anyhow!("the HTTP server ended by itself"))),
+            None => {
+                self.handle.stop(true).await;
+                served(self.http.await)
+            }
+        };
+        // However HTTP ended, what was handed over is delivered first.
         let rest = self.shutdown.saturating_sub(started.elapsed()).max(FLUSH_AT_LEAST);
         let closed = self.publisher.close(rest).await;
+        self.process.shutdown.cancel();
         let catalogue = self.catalogue;
         let _ = tokio::task::spawn_blocking(move || catalogue.join()).await;
-        match closed {
-            Ok(()) => Ok(()),
-            Err(left) => anyhow::bail!("{left} records were left without a delivery report"),
+        if let (Err(_), Err(error)) = (&served, &closed) {
+            tracing::error!(error = format!("{error:#}"), "the flush failed, too");
         }
+        served.and(closed)
     }
+}
+
+fn served(ended: Result<std::io::Result<()>, JoinError>) -> anyhow::Result<()> {
+    Ok(ended??)
 }
 
 fn listen(
@@ -131,5 +147,10 @@ fn configure(config: &mut ServiceConfig) {
         .configure(health::configure)
         .configure(routes::configure)
         .route("/docs", web::get().to(docs))
-        .service(SwaggerUi::new("/docs/{_:.*}").url("/openapi.json", openapi::document()));
+        .service(
+            SwaggerUi::new("/docs/{_:.*}")
+                .url("/openapi.json", openapi::document())
+                // The page would send the document's address to validator.swagger.io otherwise.
+                .config(Config::default().validator_url("none")),
+        );
 }

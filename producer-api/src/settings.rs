@@ -4,8 +4,13 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use actix_web::http::Uri;
+use chassis::health;
 use chassis::kafka::KafkaSettings;
 use chassis::settings::{self, SettingsError};
+use secrecy::SecretString;
+
+use crate::body;
 
 /// The settings of the process.
 #[derive(Debug, Clone)]
@@ -23,8 +28,8 @@ pub struct Settings {
 /// Where the schemas are.
 #[derive(Debug, Clone)]
 pub struct SchemaSettings {
-    /// `SCHEMA_REGISTRY_URL`.
-    pub registry_url: String,
+    /// `SCHEMA_REGISTRY_URL`: may hold `user:password@`.
+    pub registry_url: SecretString,
     /// `SCHEMA_CACHE_DIR`: what the registry said is kept here.
     pub cache_dir: PathBuf,
 }
@@ -36,10 +41,20 @@ pub struct HttpSettings {
     pub address: SocketAddr,
     /// `HTTP_WORKERS` (default: the cores): threads that serve requests.
     pub workers: usize,
-    /// `HTTP_CONNECTIONS_MAX` (default 4096): open connections of one worker; more wait.
+    /// `HTTP_CONNECTIONS_MAX` (default 16384): open connections of one worker; more wait. All
+    /// workers together should have more than `IN_FLIGHT_MAX`, else nobody hears `queue-full`.
     pub connections_max: usize,
-    /// `SHUTDOWN_SECONDS` (default 20): how long a stop may take.
+    /// `HTTP_BODY_BYTES_MAX` (default 67108864): bytes of bodies that are being read, of all
+    /// requests together; one more is refused at once.
+    pub body_bytes_max: usize,
+    /// `SHUTDOWN_SECONDS` (default 25): how long a stop may take; longer than the slowest request.
     pub shutdown: Duration,
+    /// `HEALTH_ADDR` (default: none): where `/livez`, `/readyz` and `/metrics` are answered too, so
+    /// that clients' connections cannot keep probes out.
+    pub health_address: Option<SocketAddr>,
+    /// `QUERY_API_URL` (default: none): before the path of a `Location`, because orders are read
+    /// at another origin.
+    pub query_api_url: Option<String>,
 }
 
 /// How records are published.
@@ -58,28 +73,55 @@ impl Settings {
     /// # Errors
     /// When one is missing or cannot be read.
     pub fn from_env() -> Result<Self, SettingsError> {
-        Ok(Self {
+        let settings = Self {
             kafka: KafkaSettings::from_env()?,
             schemas: SchemaSettings {
-                registry_url: settings::required("SCHEMA_REGISTRY_URL")?,
+                registry_url: settings::secret("SCHEMA_REGISTRY_URL")?,
                 cache_dir: settings::required("SCHEMA_CACHE_DIR")?.into(),
             },
             http: HttpSettings::from_env()?,
             publish: PublishSettings::from_env()?,
-        })
+        };
+        outlasts(settings.http.shutdown, settings.publish.ack_timeout)?;
+        Ok(settings)
     }
+}
+
+/// A stop that is shorter than a request may take would break off what it promises to answer.
+fn outlasts(shutdown: Duration, ack_timeout: Duration) -> Result<(), SettingsError> {
+    if shutdown > Duration::from_secs(body::SECONDS_MAX) + ack_timeout {
+        return Ok(());
+    }
+    let expected = "more than the 10 s that a body may take and ACK_TIMEOUT_MS together";
+    Err(SettingsError::Invalid("SHUTDOWN_SECONDS", expected))
 }
 
 impl HttpSettings {
     fn from_env() -> Result<Self, SettingsError> {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let address = ([127, 0, 0, 1], 8080).into();
+        let address = settings::parsed("HTTP_ADDR", address, "an address like 0.0.0.0:8080")?;
         Ok(Self {
-            address: settings::parsed("HTTP_ADDR", address, "an address like 0.0.0.0:8080")?,
+            address,
             workers: at_least_one("HTTP_WORKERS", cores)?,
-            connections_max: at_least_one("HTTP_CONNECTIONS_MAX", 4096)?,
-            shutdown: Duration::from_secs(at_least_one("SHUTDOWN_SECONDS", 20)? as u64),
+            connections_max: at_least_one("HTTP_CONNECTIONS_MAX", 16_384)?,
+            body_bytes_max: settings::parsed("HTTP_BODY_BYTES_MAX", 64 << 20, "a whole number")?,
+            shutdown: Duration::from_secs(at_least_one("SHUTDOWN_SECONDS", 25)? as u64),
+            // The API's own address answers them anyway.
+            health_address: health::address()?.filter(|health| *health != address),
+            query_api_url: settings::optional("QUERY_API_URL").map(origin).transpose()?,
         })
+    }
+}
+
+/// Without a slash at its end.
+fn origin(url: String) -> Result<String, SettingsError> {
+    let expected = SettingsError::Invalid("QUERY_API_URL", "a URL like https://orders.example.com");
+    let parsed: Uri = url.parse().map_err(|_| expected.clone())?;
+    let is_http = matches!(parsed.scheme_str(), Some("http" | "https"));
+    match parsed.authority() {
+        Some(_) if is_http && parsed.query().is_none() => Ok(url.trim_end_matches('/').to_owned()),
+        _ => Err(expected),
     }
 }
 
@@ -100,5 +142,29 @@ fn at_least_one(name: &'static str, default: usize) -> Result<usize, SettingsErr
     match settings::parsed(name, default, expected)? {
         number @ 1..=HIGHEST => Ok(number),
         _ => Err(SettingsError::Invalid(name, expected)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stop_lasts_longer_than_the_slowest_request() {
+        let seconds = Duration::from_secs;
+        assert_eq!(outlasts(seconds(25), seconds(10)), Ok(()));
+        let error = outlasts(seconds(20), seconds(10)).unwrap_err().to_string();
+        assert!(error.contains("SHUTDOWN_SECONDS") && error.contains("10 s"), "{error}");
+        assert_eq!(body::SECONDS_MAX, 10, "the message names it");
+    }
+
+    #[test]
+    fn the_query_api_is_named_by_its_origin() {
+        let origin = |url: &str| origin(url.to_owned());
+        assert_eq!(origin("https://a.example/"), Ok("https://a.example".to_owned()));
+        assert_eq!(origin("http://a:8081/shop/"), Ok("http://a:8081/shop".to_owned()));
+        for bad in ["a.example", "/v1", "ftp://a", "https://a/?b", "https://a b"] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
     }
 }

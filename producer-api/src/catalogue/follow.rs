@@ -14,7 +14,7 @@ use events_schema::wire::{DecodeError, Decoder, SchemaId};
 use events_schema::{Event, Topic};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::BorrowedMessage;
+use rdkafka::message::OwnedMessage;
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
@@ -24,6 +24,8 @@ use crate::metrics::{CATALOGUE_LAG, CATALOGUE_PRODUCTS, CATALOGUE_SKIPPED};
 const POLL: Duration = Duration::from_millis(100);
 /// Before the topic is read from its beginning again, and between questions to a registry.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Why the catalogue is not to be relied on before the topic was read to its end.
+const READING: &str = "reading the products topic";
 /// How long a question to the brokers may take.
 const ASK: Duration = Duration::from_secs(5);
 /// How often the lag is measured.
@@ -42,7 +44,7 @@ pub(crate) fn start(
     process: &Process,
 ) -> std::io::Result<std::thread::JoinHandle<()>> {
     let dependency = process.health.dependency("catalogue");
-    dependency.down("reading the products topic");
+    dependency.down(READING);
     let follower = Follower {
         config: kafka.reader("producer-api-catalogue"),
         topic: kafka.prefixed(Topic::Products.name()),
@@ -53,6 +55,7 @@ pub(crate) fn start(
         dependency,
         heartbeat: process.health.heartbeat("catalogue", STUCK),
         decoder: Decoder::default(),
+        first: None,
         metrics: Metrics::new(),
     };
     std::thread::Builder::new().name("catalogue".into()).spawn(move || follower.run())
@@ -84,6 +87,8 @@ struct Follower {
     dependency: Dependency,
     heartbeat: Heartbeat,
     decoder: Decoder,
+    /// What was read so far, until the end is reached: then the catalogue has it.
+    first: Option<Prices>,
     metrics: Metrics,
 }
 
@@ -94,9 +99,16 @@ struct Reading {
     next: HashMap<i32, i64>,
     /// Partitions that have yet to reach the end that they had at the start, and that end.
     behind: HashMap<i32, i64>,
-    /// What was read so far, until the end is reached: then the catalogue has it.
-    first: Option<Prices>,
+    /// A record whose schema the registry has yet to tell.
+    waiting: Option<OwnedMessage>,
     measured: Instant,
+}
+
+/// Whether a record could be taken.
+enum Taken {
+    Yes,
+    /// The registry is away: the same record again.
+    NotYet(String),
 }
 
 impl Follower {
@@ -106,6 +118,8 @@ impl Follower {
             self.heartbeat.beat();
             if let (Err(error), false) = (outcome, self.stopping()) {
                 tracing::warn!(%error, "the products topic will be read from its beginning");
+                // The prices that are known are still used; nobody knows how old they are.
+                self.dependency.down(format!("the products topic cannot be read: {error}"));
                 std::thread::sleep(PAUSE);
             }
         }
@@ -134,46 +148,39 @@ impl Follower {
             }
         }
         consumer.assign(&assignment)?;
-        let first = Some(Prices::default());
-        Ok(Reading { consumer, next, behind, first, measured: Instant::now() })
+        Ok(Reading { consumer, next, behind, waiting: None, measured: Instant::now() })
     }
 
     fn read(&mut self, mut reading: Reading) -> KafkaResult<()> {
+        self.first = Some(Prices::default());
         while !self.stopping() {
             self.heartbeat.beat();
-            self.finish_first(&mut reading);
-            let Reading { consumer, next, behind, first, measured } = &mut reading;
-            match consumer.poll(POLL) {
-                None => {}
-                Some(Ok(record)) => {
-                    self.take(&record, first);
-                    let end = record.offset() + 1;
-                    next.insert(record.partition(), end);
-                    behind
-                        .retain(|partition, high| *partition != record.partition() || end < *high);
-                }
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
-                    behind.remove(&partition);
-                }
-                Some(Err(error)) if passes(&error) => {
-                    tracing::debug!(%error, "the products topic");
-                }
-                Some(Err(error)) => return Err(error),
+            if reading.behind.is_empty() {
+                self.finish_first();
             }
-            if measured.elapsed() > MEASURE {
-                self.measure(consumer, next);
-                *measured = Instant::now();
+            self.measure(&mut reading);
+            let has_waited = reading.waiting.is_some();
+            let Some(record) = reading.record()? else { continue };
+            match self.take(&record) {
+                Taken::Yes => {
+                    reading.advance(&record);
+                    if has_waited && self.first.is_none() {
+                        self.dependency.up();
+                    }
+                }
+                Taken::NotYet(reason) => {
+                    self.dependency.down(reason);
+                    reading.waiting = Some(record);
+                    std::thread::sleep(PAUSE);
+                }
             }
         }
         Ok(())
     }
 
-    /// Hands the first reading over once it has reached the end.
-    fn finish_first(&mut self, reading: &mut Reading) {
-        if !reading.behind.is_empty() {
-            return;
-        }
-        if let Some(prices) = reading.first.take() {
+    /// Hands the first reading over: it has reached the end.
+    fn finish_first(&mut self) {
+        if let Some(prices) = self.first.take() {
             tracing::info!(products = prices.len(), "the catalogue is known");
             self.metrics.products.set(prices.len() as f64);
             self.metrics.lag.set(0.0);
@@ -182,26 +189,35 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, record: &BorrowedMessage<'_>, first: &mut Option<Prices>) {
-        match (self.decode(record), first) {
-            (Ok(change), Some(prices)) => change.apply(prices),
-            (Ok(change), None) => {
-                let products = self.catalogue.change(change);
-                self.metrics.products.set(products as f64);
-            }
-            (Err(reason), _) => {
+    fn take(&mut self, record: &OwnedMessage) -> Taken {
+        match self.decode(record) {
+            Err(Unreadable::Yet(reason)) => return Taken::NotYet(reason),
+            Ok(change) => self.change(change),
+            Err(Unreadable::Ever(reason)) => {
                 self.metrics.skipped.increment(1);
                 let (partition, offset) = (record.partition(), record.offset());
                 tracing::warn!(partition, offset, reason, "passed over a record of products");
             }
         }
+        Taken::Yes
     }
 
-    fn decode(&mut self, record: &BorrowedMessage<'_>) -> Result<Change, String> {
+    fn change(&mut self, change: Change) {
+        match &mut self.first {
+            Some(prices) => change.apply(prices),
+            None => {
+                let products = self.catalogue.change(change);
+                self.metrics.products.set(products as f64);
+            }
+        }
+    }
+
+    fn decode(&mut self, record: &OwnedMessage) -> Result<Change, Unreadable> {
         let Some(value) = record.payload() else {
             let key = record.key().and_then(|key| std::str::from_utf8(key).ok());
             let sku = key.and_then(|key| key.parse().ok());
-            return sku.map(Change::Gone).ok_or_else(|| "a tombstone without a SKU".to_owned());
+            let no_sku = || Unreadable::Ever("a tombstone without a SKU".to_owned());
+            return sku.map(Change::Gone).ok_or_else(no_sku);
         };
         let decoded = match self.decoder.decode(value) {
             Err(DecodeError::UnknownSchema(id)) => {
@@ -210,34 +226,38 @@ impl Follower {
             }
             decoded => decoded,
         };
-        match decoded.map_err(|error| error.to_string())? {
+        match decoded.map_err(|error| Unreadable::Ever(error.to_string()))? {
             Event::ProductUpserted(event) => Ok(event.into()),
-            other => Err(format!("{} does not belong here", other.event_type().name())),
-        }
-    }
-
-    /// Asks the registry what an id means, for as long as it is away.
-    fn learn(&mut self, id: SchemaId) -> Result<(), String> {
-        loop {
-            match self.runtime.block_on(self.registry.schema(id)) {
-                Ok(schema) => {
-                    self.decoder.learn(id, &schema);
-                    return Ok(());
-                }
-                Err(error @ RegistryError::Unavailable { .. }) if !self.stopping() => {
-                    tracing::warn!(%error, "the catalogue waits for the schema registry");
-                    self.heartbeat.beat();
-                    std::thread::sleep(PAUSE);
-                }
-                Err(error) => return Err(error.to_string()),
+            other => {
+                let name = other.event_type().name();
+                Err(Unreadable::Ever(format!("{name} does not belong here")))
             }
         }
     }
 
-    fn measure(&self, consumer: &BaseConsumer, next: &HashMap<i32, i64>) {
+    /// Asks the registry what an id means.
+    fn learn(&mut self, id: SchemaId) -> Result<(), Unreadable> {
+        match self.runtime.block_on(self.registry.schema(id)) {
+            Ok(schema) => {
+                self.decoder.learn(id, &schema);
+                Ok(())
+            }
+            Err(error @ RegistryError::Unavailable { .. }) => {
+                Err(Unreadable::Yet(error.to_string()))
+            }
+            Err(error) => Err(Unreadable::Ever(error.to_string())),
+        }
+    }
+
+    /// Measures the lag, now and then.
+    fn measure(&self, reading: &mut Reading) {
+        if reading.measured.elapsed() < MEASURE {
+            return;
+        }
+        reading.measured = Instant::now();
         let mut lag = 0;
-        for (partition, next) in next {
-            match consumer.fetch_watermarks(&self.topic, *partition, ASK) {
+        for (partition, next) in &reading.next {
+            match reading.consumer.fetch_watermarks(&self.topic, *partition, ASK) {
                 Ok((low, high)) => lag += (high - low.max(*next)).max(0),
                 // Without an answer the last figure stands.
                 Err(_) => return,
@@ -245,6 +265,42 @@ impl Follower {
         }
         self.metrics.lag.set(lag as f64);
     }
+}
+
+impl Reading {
+    /// The record that waits, or the next one, if one comes.
+    fn record(&mut self) -> KafkaResult<Option<OwnedMessage>> {
+        if let Some(record) = self.waiting.take() {
+            return Ok(Some(record));
+        }
+        match self.consumer.poll(POLL) {
+            None => Ok(None),
+            Some(Ok(record)) => Ok(Some(record.detach())),
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                self.behind.remove(&partition);
+                Ok(None)
+            }
+            Some(Err(error)) if passes(&error) => {
+                tracing::debug!(%error, "the products topic");
+                Ok(None)
+            }
+            Some(Err(error)) => Err(error),
+        }
+    }
+
+    fn advance(&mut self, record: &OwnedMessage) {
+        let (partition, end) = (record.partition(), record.offset() + 1);
+        self.next.insert(partition, end);
+        self.behind.retain(|of, high| *of != partition || end < *high);
+    }
+}
+
+/// Why a record says nothing.
+enum Unreadable {
+    /// The registry is away.
+    Yet(String),
+    /// It is none of ours.
+    Ever(String),
 }
 
 /// Errors that librdkafka gets over by itself; after any other one the topic is read anew.

@@ -11,11 +11,12 @@ use actix_web::http::header::{HeaderName, LOCATION};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
 use chassis::problem::Problem;
-use events_schema::IdempotencyKey;
 use events_schema::wire::Encoder;
+use events_schema::{IdempotencyKey, OrderId};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::body::Room;
 use crate::catalogue::Catalogue;
 use crate::metrics::{self, Route};
 use crate::problems;
@@ -33,11 +34,19 @@ pub(crate) struct Api {
     pub(crate) publisher: Arc<Publisher>,
     pub(crate) catalogue: Catalogue,
     pub(crate) schemas: Schemas,
+    pub(crate) room: Room,
+    /// Before the path of a Location: empty, or where the query API is.
+    pub(crate) query_api_url: Arc<str>,
 }
 
 impl Api {
     fn encoder(&self) -> Result<&Encoder, Problem> {
         self.schemas.encoder().ok_or_else(|| problems::not_ready("the schemas' registration"))
+    }
+
+    /// Where the order can be read.
+    fn location(&self, order_id: OrderId) -> String {
+        format!("{}/v1/orders/{order_id}", self.query_api_url)
     }
 }
 
@@ -51,7 +60,7 @@ pub(crate) fn configure(config: &mut ServiceConfig) {
 
 fn resource(config: &mut ServiceConfig, path: &str, method: &'static str, route: actix_web::Route) {
     let other = move |request: HttpRequest| async move {
-        let problem = problems::method_not_allowed(request.method().as_str(), method);
+        let problem = chassis::problem::method_not_allowed(request.method().as_str(), method);
         observed(Route::Unmatched, async { Err(problem) }).await
     };
     config.service(web::resource(path).route(route).default_service(web::to(other)));
@@ -108,14 +117,18 @@ fn accepted_order(order_id: String, position: Position) -> Accepted {
     Accepted { order_id: Some(order_id), sku: None, status: "accepted", position }
 }
 
-fn accepted_product(sku: &str, position: Position) -> Accepted {
+fn accepted_product(sku: String, position: Position) -> Accepted {
     let position = position.to_string();
-    Accepted { order_id: None, sku: Some(sku.to_owned()), status: "accepted", position }
+    Accepted { order_id: None, sku: Some(sku), status: "accepted", position }
 }
 
 /// The request's key, where it has one.
 fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = request.headers().get(IDEMPOTENCY_KEY) else { return Ok(None) };
+    let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(problems::invalid_header("Idempotency-Key: must stand once".to_owned()));
+    }
     let text = value.to_str().unwrap_or_default();
     let key = text.parse().map_err(|e| problems::invalid_header(format!("Idempotency-Key: {e}")));
     key.map(Some)

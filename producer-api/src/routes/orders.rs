@@ -7,7 +7,7 @@ use chassis::problem::Problem;
 use events_schema::{Event, EventId, EventType, OrderCancelRequested, OrderId, OrderPlaced};
 
 use super::{Accepted, Api, accepted, accepted_order, idempotency_key, observed, path};
-use crate::accept_order::{accept, order_id};
+use crate::accept_order::{accept, look_up, order_id};
 use crate::metrics::Route;
 use crate::openapi::{OrderProblems, RequestProblems};
 use crate::order_request::{CancelBody, CancelRequest, OrderBody, OrderRequest};
@@ -17,7 +17,9 @@ use crate::{body, problems, trace};
 /// Place an order.
 ///
 /// Answers once the order is replicated in Kafka; whether there is enough stock is decided after
-/// that, and shown at the Location.
+/// that, and shown at the Location. The same Idempotency-Key of the same customer is the same
+/// order: the first one counts, and another one under its key (other lines or another locale) is
+/// a conflict that changes nothing. Another contact alone is no conflict: the first contact stays.
 #[utoipa::path(
     post,
     path = "/v1/orders",
@@ -27,7 +29,7 @@ use crate::{body, problems, trace};
     request_body = OrderBody,
     responses(
         (status = 202, description = "The order is in the log.", body = Accepted, headers(
-            ("Location" = String, description = "Where the order can be read."),
+            ("Location" = String, description = "Where the order can be read, at the query API: absolute where the operator has named it (`QUERY_API_URL`), else the path there."),
             ("Order-Position" = String, description = "The position, for `Order-Min-Position`."),
         )),
         OrderProblems,
@@ -45,12 +47,12 @@ async fn placed(
 ) -> Result<HttpResponse, Problem> {
     let encoder = api.encoder()?;
     let key = idempotency_key(request)?;
-    let asked = OrderRequest::parse(&body::read(request, payload).await?)?;
+    let asked = OrderRequest::parse(&body::read(request, payload, &api.room).await?)?;
     let order_id = order_id(&asked, key.as_ref());
     let order = priced(api, asked, order_id)?;
-    let location = location(order_id);
+    let location = api.location(order_id);
     let trace = trace::of(request);
-    let position = match api.publisher.publish(encoder, &order.into(), &trace).await {
+    let position = match api.publisher.publish(encoder, order.into(), &trace).await {
         Ok(position) => position,
         Err(error) => return Err(unplaced(&error, key.is_some(), &location)),
     };
@@ -58,9 +60,9 @@ async fn placed(
 }
 
 fn priced(api: &Api, asked: OrderRequest, order_id: OrderId) -> Result<OrderPlaced, Problem> {
-    let now = chassis::clock::now().into();
-    let order = api.catalogue.look_up(|prices| accept(asked, order_id, prices, now));
-    order.ok_or_else(|| problems::not_ready("the catalogue"))?
+    let found = api.catalogue.look_up(|prices| look_up(&asked, prices));
+    let found = found.ok_or_else(|| problems::not_ready("the catalogue"))?;
+    accept(asked, order_id, found, chassis::clock::now().into())
 }
 
 /// An order that may or may not have been placed can be looked for.
@@ -79,8 +81,9 @@ fn unplaced(error: &PublishError, has_key: bool, location: &str) -> Problem {
 /// Ask for the cancellation of an order.
 ///
 /// This API has no store: it takes every well-formed request, and the customer, which decides the
-/// order's partition, must be in it. A cancellation of an order that does not exist, belongs to
-/// another customer or is cancelled already has no effect. It may be repeated at will.
+/// order's partition, must be in it. A cancellation of an order that is not known (yet) counts: if
+/// the order comes later, it is cancelled from the start. One of an order that belongs to another
+/// customer, or is cancelled already, has no effect. It may be repeated at will.
 #[utoipa::path(
     post,
     path = "/v1/orders/{order_id}/cancel",
@@ -93,7 +96,7 @@ fn unplaced(error: &PublishError, has_key: bool, location: &str) -> Problem {
     request_body = CancelBody,
     responses(
         (status = 202, description = "The request is in the log.", body = Accepted, headers(
-            ("Location" = String, description = "Where the order can be read."),
+            ("Location" = String, description = "Where the order can be read, at the query API: absolute where the operator has named it (`QUERY_API_URL`), else the path there."),
             ("Order-Position" = String, description = "The position, for `Order-Min-Position`."),
         )),
         RequestProblems,
@@ -110,7 +113,7 @@ async fn cancelled(
 ) -> Result<HttpResponse, Problem> {
     let encoder = api.encoder()?;
     let order_id: OrderId = path(request, "order_id")?;
-    let asked = CancelRequest::parse(&body::read(request, payload).await?)?;
+    let asked = CancelRequest::parse(&body::read(request, payload, &api.room).await?)?;
     let event = Event::from(OrderCancelRequested {
         event_id: EventId::of_order(order_id, EventType::OrderCancelRequested),
         order_id,
@@ -118,13 +121,9 @@ async fn cancelled(
         requested_at: chassis::clock::now().into(),
         reason: asked.reason,
     });
-    let published = api.publisher.publish(encoder, &event, &trace::of(request)).await;
+    let published = api.publisher.publish(encoder, event, &trace::of(request)).await;
     let position = published
         .map_err(|error| problems::unpublished(&error, "repeat it: it is the same cancellation"))?;
     let answer = accepted_order(order_id.to_string(), position);
-    Ok(accepted(answer, Some(location(order_id))))
-}
-
-fn location(order_id: OrderId) -> String {
-    format!("/v1/orders/{order_id}")
+    Ok(accepted(answer, Some(api.location(order_id))))
 }

@@ -4,9 +4,7 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
-use events_schema::{
-    Event, EventId, EventType, IdempotencyKey, ProductUpserted, Sku, StockReceived,
-};
+use events_schema::{Event, EventId, ProductUpserted, Sku, StockReceived};
 
 use super::{Accepted, Api, accepted, accepted_product, idempotency_key, observed, path};
 use crate::metrics::Route;
@@ -16,14 +14,15 @@ use crate::{body, problems, trace};
 
 /// Describe a product.
 ///
-/// The description replaces the one before. Orders see the price once it has come through the
+/// The description replaces the one before, so a repetition changes nothing and needs no
+/// Idempotency-Key; one that is sent is ignored. Orders see the price once it has come through the
 /// products topic, usually within milliseconds.
 #[utoipa::path(
     put,
     path = "/v1/products/{sku}",
     tag = "products",
     operation_id = "putProduct",
-    params(("sku" = String, Path, description = "The SKU."), crate::openapi::RequestHeaders),
+    params(("sku" = String, Path, description = "The SKU."), crate::openapi::TraceHeader),
     request_body = ProductBody,
     responses(
         (status = 202, description = "The description is in the log.", body = Accepted, headers(
@@ -41,11 +40,10 @@ async fn described(
     payload: Payload,
     api: &Api,
 ) -> Result<HttpResponse, Problem> {
-    let key = idempotency_key(request)?;
     let sku: Sku = path(request, "sku")?;
-    let asked = ProductRequest::parse(&body::read(request, payload).await?)?;
+    let asked = ProductRequest::parse(&body::read(request, payload, &api.room).await?)?;
     let event = ProductUpserted {
-        event_id: event_id(&sku, EventType::ProductUpserted, key.as_ref()),
+        event_id: EventId::time_ordered(),
         sku,
         name: asked.name,
         department: asked.department,
@@ -58,7 +56,9 @@ async fn described(
 
 /// Book stock that came, or left.
 ///
-/// A delta counts once per Idempotency-Key, and once per request where there is none.
+/// The same delta of the same SKU under the same Idempotency-Key counts once; without a key every
+/// request counts. Another delta under a used key is another movement, and counts too: a client
+/// that wants to correct a delta sends the difference.
 #[utoipa::path(
     post,
     path = "/v1/products/{sku}/stock",
@@ -88,13 +88,12 @@ async fn received(
 ) -> Result<HttpResponse, Problem> {
     let key = idempotency_key(request)?;
     let sku: Sku = path(request, "sku")?;
-    let delta = product_request::parse_stock(&body::read(request, payload).await?)?;
-    let event = StockReceived {
-        event_id: event_id(&sku, EventType::StockReceived, key.as_ref()),
-        sku,
-        delta,
-        received_at: chassis::clock::now().into(),
+    let delta = product_request::parse_stock(&body::read(request, payload, &api.room).await?)?;
+    let event_id = match &key {
+        Some(key) => EventId::of_stock(&sku, delta, key),
+        None => EventId::time_ordered(),
     };
+    let event = StockReceived { event_id, sku, delta, received_at: chassis::clock::now().into() };
     let retry = match key {
         Some(_) => "retry with the same Idempotency-Key: it counts once",
         None => "the request had no Idempotency-Key: repeated, it may count twice",
@@ -108,15 +107,8 @@ async fn publish(
     event: Event,
     retry: &str,
 ) -> Result<HttpResponse, Problem> {
-    let published = api.publisher.publish(api.encoder()?, &event, &trace::of(request)).await;
+    let sku = event.key().to_owned();
+    let published = api.publisher.publish(api.encoder()?, event, &trace::of(request)).await;
     let position = published.map_err(|error| problems::unpublished(&error, retry))?;
-    Ok(accepted(accepted_product(event.key(), position), None))
-}
-
-/// With a key the same event each time.
-fn event_id(sku: &Sku, event_type: EventType, key: Option<&IdempotencyKey>) -> EventId {
-    match key {
-        Some(key) => EventId::of_sku(sku, event_type, key),
-        None => EventId::time_ordered(),
-    }
+    Ok(accepted(accepted_product(sku, position), None))
 }

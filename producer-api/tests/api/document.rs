@@ -89,4 +89,8 @@ async fn the_page_of_the_document_needs_nothing_from_elsewhere() {
     let html = page.text().await.unwrap();
     assert!(html.contains("swagger-ui"), "{html}");
     assert!(!html.contains("https://"), "{html}");
+    let set_up = service.http.get(format!("{}/docs/swagger-initializer.js", service.url));
+    let set_up = set_up.send().await.unwrap().text().await.unwrap();
+    assert!(set_up.contains(r#""validatorUrl": "none""#), "{set_up}");
+    assert!(set_up.contains("/openapi.json") && !set_up.contains("https://"), "{set_up}");
 }

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
@@ -32,13 +34,19 @@ pub(crate) struct World {
 /// A stand-in for the schema registry: ids are 1, 2, 3 … in the order of `EventType::ALL`.
 pub(crate) struct Registry {
     handle: actix_web::dev::ServerHandle,
+    /// Whether schemas are told; else every question for one fails.
+    tells: Arc<AtomicBool>,
 }
 
 impl Registry {
     fn start() -> (Self, SocketAddr) {
-        let app = || {
+        let tells = Arc::new(AtomicBool::new(true));
+        let shared = web::Data::from(Arc::clone(&tells));
+        let app = move || {
             App::new()
+                .app_data(shared.clone())
                 .route("/subjects/{subject}", web::post().to(look_up))
+                .route("/subjects/{subject}/versions", web::get().to(versions))
                 .route("/schemas/ids/{id}", web::get().to(schema))
         };
         let server = HttpServer::new(app).workers(1).disable_signals();
@@ -47,7 +55,11 @@ impl Registry {
         let server = server.run();
         let handle = server.handle();
         tokio::spawn(server);
-        (Self { handle }, address)
+        (Self { handle, tells }, address)
+    }
+
+    pub(crate) fn tell(&self, schemas: bool) {
+        self.tells.store(schemas, Ordering::Relaxed);
     }
 
     pub(crate) async fn stop(&self) {
@@ -60,8 +72,16 @@ async fn look_up(subject: web::Path<String>) -> HttpResponse {
     HttpResponse::Ok().json(json!({ "id": index + 1 }))
 }
 
-async fn schema(id: web::Path<usize>) -> HttpResponse {
-    match EventType::ALL.get(id.into_inner() - 1) {
+async fn versions() -> HttpResponse {
+    HttpResponse::Ok().json([1])
+}
+
+async fn schema(id: web::Path<usize>, tells: web::Data<AtomicBool>) -> HttpResponse {
+    if !tells.load(Ordering::Relaxed) {
+        return HttpResponse::ServiceUnavailable().finish();
+    }
+    // Older builds registered theirs under other ids.
+    match EventType::ALL.get((id.into_inner() - 1) % 100) {
         Some(of) => HttpResponse::Ok().json(json!({ "schema": of.schema() })),
         None => HttpResponse::NotFound().json(json!({ "error_code": 40403, "message": "no" })),
     }
@@ -70,7 +90,12 @@ async fn schema(id: web::Path<usize>) -> HttpResponse {
 impl World {
     /// A cluster of one broker with our topics, and a registry that knows our schemas.
     pub(crate) fn new() -> Self {
-        let cluster = MockCluster::new(1).unwrap();
+        Self::with_brokers(1)
+    }
+
+    /// As [`World::new`], with more brokers.
+    pub(crate) fn with_brokers(count: i32) -> Self {
+        let cluster = MockCluster::new(count).unwrap();
         for topic in Topic::ALL {
             cluster.create_topic(topic.name(), topic.partitions(), 1).unwrap();
         }
@@ -79,14 +104,17 @@ impl World {
         let settings = Settings {
             kafka: KafkaSettings::at(cluster.bootstrap_servers(), ""),
             schemas: SchemaSettings {
-                registry_url: format!("http://{address}"),
+                registry_url: format!("http://{address}").into(),
                 cache_dir: cache.path().to_owned(),
             },
             http: HttpSettings {
                 address: ([127, 0, 0, 1], 0).into(),
                 workers: 1,
                 connections_max: 256,
+                body_bytes_max: 1 << 20,
                 shutdown: Duration::from_secs(10),
+                health_address: None,
+                query_api_url: None,
             },
             publish: PublishSettings { in_flight_max: 1000, ack_timeout: Duration::from_secs(10) },
         };
@@ -119,17 +147,7 @@ impl World {
 
     /// Puts a product into the log.
     pub(crate) async fn sell(&self, sku: &str, price_minor: i64, currency: &str) {
-        let event = ProductUpserted {
-            event_id: EventId::time_ordered(),
-            sku: sku.parse().unwrap(),
-            name: "Bananas".to_owned().try_into().unwrap(),
-            department: "Produce".to_owned().try_into().unwrap(),
-            price_minor: price_minor.try_into().unwrap(),
-            currency: compact_str::CompactString::new(currency).try_into().unwrap(),
-            updated_at: Timestamp::from_micros(1),
-        };
-        let value = encoder().encode(&event.into(), Vec::new()).unwrap();
-        self.write(Topic::Products, sku, Some(&value)).await;
+        self.write(Topic::Products, sku, Some(&product(6, sku, price_minor, currency))).await;
     }
 
     /// Puts any bytes into the log.
@@ -175,8 +193,19 @@ impl World {
     }
 }
 
-fn encoder() -> Encoder {
-    Encoder::new(EventType::ALL.into_iter().zip(1..)).unwrap()
+/// A product's description, written under this id of its schema.
+pub(crate) fn product(schema: u32, sku: &str, price_minor: i64, currency: &str) -> Vec<u8> {
+    let event = ProductUpserted {
+        event_id: EventId::time_ordered(),
+        sku: sku.parse().unwrap(),
+        name: "Bananas".to_owned().try_into().unwrap(),
+        department: "Produce".to_owned().try_into().unwrap(),
+        price_minor: price_minor.try_into().unwrap(),
+        currency: compact_str::CompactString::new(currency).try_into().unwrap(),
+        updated_at: Timestamp::from_micros(1),
+    };
+    let encoder = Encoder::new([(EventType::ProductUpserted, schema)]).unwrap();
+    encoder.encode(&event.into(), Vec::new()).unwrap()
 }
 
 /// A record's headers.
@@ -244,13 +273,28 @@ impl Service {
         eventually("the service is ready", async || self.get("/readyz").await.status == 200).await;
     }
 
-    /// Waits until so many records are on their way.
-    pub(crate) async fn until_in_flight(&self, count: usize) {
-        let wanted = format!("orderflow_publish_in_flight {count}\n");
-        eventually("records are on their way", async || {
+    /// Waits until it is not ready, because of this dependency.
+    pub(crate) async fn until_down(&self, dependency: &str, reason: &str) {
+        eventually("the dependency is down", async || {
+            let report = self.get("/readyz").await.body;
+            let why = report["dependencies"][dependency].as_str().unwrap_or_default().to_owned();
+            why.starts_with("down: ") && why.contains(reason)
+        })
+        .await;
+    }
+
+    /// Waits until the metric has this value.
+    pub(crate) async fn until_metric(&self, name: &str, value: usize) {
+        let wanted = format!("\n{name} {value}\n");
+        eventually("the metric is as expected", async || {
             self.process.metrics.render().contains(&wanted)
         })
         .await;
+    }
+
+    /// Waits until so many records are on their way.
+    pub(crate) async fn until_in_flight(&self, count: usize) {
+        self.until_metric("orderflow_publish_in_flight", count).await;
     }
 
     pub(crate) async fn stop(self) -> anyhow::Result<()> {

@@ -63,6 +63,40 @@ async fn one_key_is_one_order_through_every_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_fingerprint_tells_other_lines_from_a_retry_and_says_nothing_of_the_contact() {
+    let world = World::new();
+    world.sell("apple", 59, "USD").await;
+    let service = world.ready().await;
+    let original = order("c1", "apple");
+    let (mut contact, mut lines) = (original.clone(), original.clone());
+    contact["contact"] = json!({"name": "Somebody Else", "email": "else@example.com"});
+    lines["lines"][0]["quantity"] = json!(3);
+    for body in [&original, &contact, &lines] {
+        let request = service.post("/v1/orders", body).header("Idempotency-Key", "k1");
+        assert_eq!(Answer::of(request).await.status, 202);
+    }
+    let placed = world.events(Topic::Orders);
+    let fingerprints = placed.iter().map(|event| match event {
+        Event::OrderPlaced(order) => order.fingerprint,
+        other => panic!("{other:?}"),
+    });
+    let fingerprints: Vec<_> = fingerprints.collect();
+    assert_eq!(fingerprints[0], fingerprints[1]);
+    assert_ne!(fingerprints[0], fingerprints[2]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_location_is_absolute_where_the_query_api_is_named() {
+    let mut world = World::new();
+    world.settings.http.query_api_url = Some("https://orders.example.com".to_owned());
+    world.sell("apple", 59, "USD").await;
+    let service = world.ready().await;
+    let answer = service.place(&order("c1", "apple")).await;
+    let id = answer.body["order_id"].as_str().unwrap();
+    assert_eq!(answer.header("location"), format!("https://orders.example.com/v1/orders/{id}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_a_key_every_request_is_an_order() {
     let world = World::new();
     world.sell("apple", 59, "USD").await;

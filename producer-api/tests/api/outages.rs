@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use events_schema::Topic;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::document;
-use crate::harness::{Answer, World, eventually, order};
+use crate::harness::{Answer, Service, World, eventually, order};
 
 async fn shop(change: impl FnOnce(&mut World)) -> World {
     let mut world = World::new();
@@ -71,6 +73,95 @@ async fn without_a_report_in_time_the_outcome_is_unknown() {
     document::assert_documented("post", "/v1/orders", 503, answer.kind());
 }
 
+/// The client gives the same codes to a record that was stored and not confirmed.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_failed_report_says_that_the_order_was_not_accepted() {
+    let world = shop(|_| {}).await;
+    let service = world.ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    world.cluster.request_errors(RDKafkaApiKey::Produce, &[refused]);
+
+    let answer = service.place(&order("c1", "apple")).await;
+
+    assert_eq!((answer.status, answer.kind()), (503, "outcome-unknown"), "{answer:?}");
+    assert!(answer.header("location").starts_with("/v1/orders/"), "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn brokers_that_take_records_and_confirm_none_count_as_away() {
+    let mut world = World::with_brokers(2);
+    world.settings.publish.ack_timeout = Duration::from_secs(1);
+    world.sell("apple", 59, "USD").await;
+    let service = world.ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+    let answer_after = |after: Duration| {
+        [1, 2].map(|broker| world.cluster.broker_round_trip_time(broker, after).unwrap())
+    };
+    answer_after(Duration::from_secs(60));
+
+    let first = service.place(&order("c1", "apple")).await;
+    let second = service.place(&order("c1", "apple")).await;
+
+    assert_eq!((first.kind(), second.kind()), ("outcome-unknown", "kafka-unavailable"));
+    assert_eq!(service.get("/readyz").await.status, 503);
+    answer_after(Duration::ZERO);
+    service.until_ready().await;
+    eventually("orders are taken again", async || {
+        service.place(&order("c1", "apple")).await.status == 202
+    })
+    .await;
+}
+
+/// Sends the head of a request and so many bytes of its body, and then nothing more.
+async fn half_a_request(service: &Service, bytes: usize) -> TcpStream {
+    let address = service.url.trim_start_matches("http://");
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let head = "POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                Content-Length: 200000\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection.write_all(&vec![b' '; bytes]).await.unwrap();
+    connection
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn bodies_that_are_being_sent_take_no_more_memory_than_they_may() {
+    let world = shop(|world| world.settings.http.body_bytes_max = 150_000).await;
+    let service = world.ready().await;
+    world.cluster.broker_down(1).unwrap();
+    let _first = half_a_request(&service, 100_000).await;
+    let mut answers = Vec::new();
+    for _ in 0..5 {
+        let mut connection = half_a_request(&service, 100_000).await;
+        let mut answer = vec![0; 2_000];
+        let read = connection.read(&mut answer);
+        let read = tokio::time::timeout(Duration::from_secs(5), read).await;
+        answers.push(String::from_utf8_lossy(&answer[..read.unwrap().unwrap()]).into_owned());
+    }
+    for answer in answers {
+        assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("queue-full"), "{answer}");
+    }
+    world.cluster.broker_up(1).unwrap();
+    service.until_ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202, "a small one still fits");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_are_answered_while_clients_hold_every_connection() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let world = shop(|world| {
+        world.settings.http.connections_max = 2;
+        world.settings.http.health_address = Some(free);
+    })
+    .await;
+    let service = world.start();
+    let _clients = [half_a_request(&service, 1).await, half_a_request(&service, 1).await];
+    for path in ["livez", "metrics"] {
+        let answer = service.http.get(format!("http://{free}/{path}")).send().await.unwrap();
+        assert_eq!(answer.status(), 200, "{path}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_producer_is_replaced() {
     chassis::telemetry::start_logs();
@@ -82,7 +173,7 @@ async fn a_broken_producer_is_replaced() {
 
     let answer = service.place(&order("c1", "apple")).await;
 
-    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!((answer.status, answer.kind()), (503, "outcome-unknown"), "{answer:?}");
     eventually("orders are taken again", async || {
         service.place(&order("c1", "apple")).await.status == 202
     })

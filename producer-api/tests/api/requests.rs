@@ -103,6 +103,7 @@ async fn what_is_no_json_is_told_apart_from_what_is_the_wrong_json() {
         let request = service.http.post(format!("{}/v1/orders", service.url));
         request.header("content-type", content_type).body(body.to_owned())
     };
+    let key = |key: &str, request: reqwest::RequestBuilder| request.header("Idempotency-Key", key);
     let json = "application/json; charset=utf-8";
     let twice = r#"{"customer_id":"a","customer_id":"b"}"#;
     let table = [
@@ -114,6 +115,7 @@ async fn what_is_no_json_is_told_apart_from_what_is_the_wrong_json() {
         (post(json, "{}").header("content-encoding", "gzip"), 415, "unsupported-media-type"),
         (post(json, &" ".repeat(256 * 1024 + 1)), 413, "body-too-large"),
         (post(json, "{}").header("Idempotency-Key", "a b"), 400, "invalid-header"),
+        (key("a", post(json, "{}")).header("Idempotency-Key", "a"), 400, "invalid-header"),
     ];
     for (request, status, kind) in table {
         let answer = Answer::of(request).await;
@@ -154,6 +156,48 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too() {
     let body = json!({"customer_id": "c1"});
     let answer = Answer::of(service.post("/v1/orders/7/cancel", &body)).await;
     assert_eq!((answer.status, answer.kind()), (400, "invalid-path"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_stays_short_whatever_the_client_sent() {
+    let (_world, service) = shop().await;
+    let mut long = json!({});
+    long["x".repeat(50_000)] = json!(1);
+    let many = with(|b| b["lines"] = json!(vec![json!({"sku": "none", "quantity": 1}); 500]));
+    for body in [long, with(|b| b["customer_id"] = json!({"y".repeat(50_000): 1})), many] {
+        let answer = service.place(&body).await;
+        assert!(answer.status == 422 || answer.status == 404, "{answer:?}");
+        let errors = answer.body["errors"].as_array().unwrap();
+        assert!(!errors.is_empty() && errors.len() <= 50, "{}", errors.len());
+        assert!(answer.body.to_string().len() < 10_000, "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_endpoints_of_health_can_be_read_and_nothing_else() {
+    let (_world, service) = shop().await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let url = format!("{}{path}", service.url);
+        let head = service.http.head(&url).send().await.unwrap();
+        assert_eq!((head.status().as_u16(), head.text().await.unwrap().as_str()), (200, ""));
+        let answer = Answer::of(service.http.post(&url)).await;
+        assert_eq!((answer.status, answer.kind()), (405, "method-not-allowed"), "{path}");
+        assert_eq!(answer.header("allow"), "GET, HEAD", "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_delta_counts_once_per_key_and_is_never_lost_to_another_one() {
+    let (world, service) = shop().await;
+    for delta in [5, 5, 7] {
+        let request = service.post("/v1/products/apple/stock", &json!({"delta": delta}));
+        let answer = Answer::of(request.header("Idempotency-Key", "k1")).await;
+        assert_eq!(answer.status, 202, "{answer:?}");
+    }
+    let stock = world.events(Topic::Stock);
+    let ids: Vec<_> = stock.iter().map(Event::event_id).collect();
+    let [first, again, other] = ids.as_slice() else { panic!("{stock:?}") };
+    assert!(first == again && first != other, "{stock:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
