@@ -4,7 +4,10 @@
 
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::settings;
 
@@ -17,14 +20,23 @@ const RECORDS: [f64; 9] = [1.0, 4.0, 16.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 40
 /// Without what the Rust client of Kafka logs of its own: our contexts hear the same and say it once.
 const FILTER: &str = "info,librdkafka=warn,rdkafka::client=off,actix_server=warn";
 
-/// Starts logging as JSON lines to standard output; `RUST_LOG` filters it (by default `info` of ours), and
-/// `LOG_FORMAT=text` makes it readable for a person.
+/// What `RUST_LOG` lets through, as `level` or `target=level` separated by commas; `otherwise` where
+/// it is not set or cannot be read.
+pub fn filter(otherwise: &str) -> Targets {
+    let wanted = settings::optional("RUST_LOG").and_then(|wanted| wanted.parse().ok());
+    wanted.or_else(|| otherwise.parse().ok()).unwrap_or_default()
+}
+
+/// Starts logging as JSON lines to standard output, through [`filter`] (by default `info` of ours);
+/// `LOG_FORMAT=text` makes the lines readable for a person.
 pub fn start_logs() {
-    let filter = settings::optional("RUST_LOG").unwrap_or_else(|| FILTER.to_owned());
-    let builder = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter));
     let text = settings::optional("LOG_FORMAT").is_some_and(|format| format == "text");
+    let lines = match text {
+        true => tracing_subscriber::fmt::layer().boxed(),
+        false => tracing_subscriber::fmt::layer().json().flatten_event(true).boxed(),
+    };
     // A second start, as in a test, keeps the first one.
-    let _ = if text { builder.try_init() } else { builder.json().flatten_event(true).try_init() };
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter(FILTER))).try_init();
 }
 
 /// Installs the recorder behind the `metrics` macros.

@@ -19,7 +19,9 @@ mod verify;
 use std::process::ExitCode;
 
 use clap::Parser;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Reads the command line, runs the verb, and says in the exit code how it ended.
 pub fn main() -> ExitCode {
@@ -39,8 +41,7 @@ async fn block_on(cli: cli::Cli) -> anyhow::Result<exit::Outcome> {
 /// Logs go to standard error: standard output is the answer, and is often piped.
 fn start_logs() {
     // librdkafka logs every broken connection; an error that matters is reported by the verb.
-    let filter = chassis::settings::optional("RUST_LOG")
-        .unwrap_or_else(|| "warn,librdkafka=off,rdkafka=off".into());
-    let logs = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(filter));
-    let _ = logs.with_writer(std::io::stderr).without_time().try_init();
+    let filter = chassis::telemetry::filter("warn,librdkafka=off,rdkafka=off");
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).without_time();
+    let _ = tracing_subscriber::registry().with(lines.with_filter(filter)).try_init();
 }
