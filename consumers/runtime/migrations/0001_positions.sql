@@ -23,6 +23,8 @@ CREATE TABLE parked (
     event_type  text,
     cause       text        NOT NULL,
     detail      text        NOT NULL,
+    -- Whether later events of the subject wait behind it; only events of the same topic do.
+    blocks      boolean     NOT NULL,
     blocked_by  bigint      REFERENCES parked (id),
     record_key  bytea,
     payload     bytea,
@@ -32,7 +34,7 @@ CREATE TABLE parked (
     parked_at   timestamptz NOT NULL DEFAULT now(),
     UNIQUE (topic, partition, record_offset)
 );
-CREATE INDEX parked_by_subject ON parked (subject, id) WHERE subject IS NOT NULL;
+CREATE INDEX parked_by_subject ON parked (topic, subject, id) WHERE blocks AND subject IS NOT NULL;
 
 -- Events that follow from a batch: rows first, published after the commit by whoever owns the
 -- partition that caused them.

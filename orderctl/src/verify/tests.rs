@@ -176,9 +176,10 @@ async fn a_parked_record_is_left_out_of_its_projection_only(pool: PgPool) {
         subject: Some(event.subject()),
         event: Some(event),
     };
-    let sql = "INSERT INTO analytics.parked (topic, partition, record_offset, cause, detail, \
+    let sql =
+        "INSERT INTO analytics.parked (topic, partition, record_offset, cause, detail, blocks, \
                record_key, payload, headers, recorded_at)
-        VALUES ('orders', 1, 0, 'refused-by-database', 'd', $1, $2, '[]', now())";
+        VALUES ('orders', 1, 0, 'refused-by-database', 'd', true, $1, $2, '[]', now())";
     let query = sqlx::query(sql).bind(&record.key).bind(&record.payload);
     query.execute(&pool).await.unwrap();
     story.parked.insert(Place { topic: Topic::Orders, partition: 1, offset: 0 }, record);

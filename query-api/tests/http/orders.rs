@@ -194,9 +194,9 @@ async fn a_parked_order_is_not_said_to_be_none(pool: PgPoolOptions, options: PgC
     let house = House::open(pool, options).await;
     house.advance("orders", 0, 1).await;
     let park = "INSERT INTO parked (topic, partition, record_offset, subject, cause, detail,
-                                    headers, recorded_at)
-                VALUES ('test.orders', 0, 0, $1, 'foreign-schema', 'of ann@example.com', '[]',
-                        now())";
+                                    blocks, headers, recorded_at)
+                VALUES ('test.orders', 0, 0, $1, 'foreign-schema', 'of ann@example.com', true,
+                        '[]', now())";
     let subject = order_path(1).rsplit('/').next().unwrap().to_owned();
     sqlx::query(park).bind(subject).execute(&house.pool).await.unwrap();
     let (status, body) = house.ask(&order_path(1), &[(MIN, "orders:0@0")]).await;
