@@ -20,7 +20,7 @@ async fn sigterm_answers_every_request_in_flight_and_keeps_every_acknowledged_ev
     let producer = deployment.service("producer-api", "producer-api").await;
     let producer = producer.env("KAFKA_BOOTSTRAP_SERVERS", &brokers.bootstrap_servers);
     let mut producer =
-        producer.env("ACK_TIMEOUT_MS", "60000").env("SHUTDOWN_SECONDS", "60").start().await;
+        producer.env("ACK_TIMEOUT_MS", "60000").env("SHUTDOWN_SECONDS", "80").start().await;
     let shop = Shop::at(&producer, None);
     shop.offer("milk", 249, 0).await;
     shop.place(&Order::of("first", "milk", 1)).await;

@@ -25,6 +25,7 @@ environment_of() {
     *) echo "HEALTH_ADDR=$address" ;;
   esac
   case $1 in
+    producer-api-*) echo "QUERY_API_URL=${QUERY_API_URL:-$(url query-api-1)}" ;;
     confirmation-email-*) echo "MAIL_FROM=${MAIL_FROM:-orders@orderflow.example}" ;;
   esac
   case $1 in
