@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use chassis::kafka::KafkaSettings;
 use chassis::settings::{self, SettingsError};
 
-/// Settings of a consumer's process, beside those of its database.
-#[derive(Debug, Clone)]
+/// Settings of a consumer's process, beside those of its database. Not to be printed: the registry's
+/// address may hold a password.
+#[derive(Clone)]
 pub(crate) struct RuntimeSettings {
     /// Which cluster.
     pub kafka: KafkaSettings,
