@@ -1,4 +1,4 @@
-//! What it costs to write and to read a typical order. Decides nothing: the promise is below a
+//! What it costs to write and to read a typical order. Decides nothing: the aim is below a
 //! microsecond each.
 
 use criterion::{Criterion, criterion_group, criterion_main};
