@@ -8,6 +8,7 @@ mod load;
 mod log;
 mod output;
 mod positions;
+mod projection;
 mod replay;
 mod schemas;
 mod summary;

@@ -2,11 +2,12 @@
 
 use std::str::FromStr;
 
-use clap::{Subcommand, ValueEnum};
+use clap::Subcommand;
 use events_schema::Topic;
 
 use super::misfit::Log;
 use crate::exit::Usage;
+pub(crate) use crate::projection::Projection;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -46,26 +47,6 @@ pub(crate) struct Acknowledge {
     /// Do it.
     #[arg(long)]
     pub(super) yes: bool,
-}
-
-/// A projection, which is also a schema and a consumer group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Projection {
-    Inventory,
-    ConfirmationEmail,
-    Analytics,
-}
-
-impl Projection {
-    pub(super) const ALL: [Self; 3] = [Self::Inventory, Self::ConfirmationEmail, Self::Analytics];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Inventory => "inventory",
-            Self::ConfirmationEmail => "confirmation-email",
-            Self::Analytics => "analytics",
-        }
-    }
 }
 
 /// Where to go on.

@@ -1,32 +1,14 @@
-//! The projections that can be verified, and what each reads. Folds nothing itself.
+//! What each projection reads and holds. Folds nothing itself.
 
-use clap::ValueEnum;
 use events_schema::{EventType, Topic};
 
 use super::compare::Difference;
 use super::row::{Rows, Table};
 use super::story::View;
 use super::{analytics, confirmation_email, inventory};
-
-/// A projection, which is also a schema and a consumer group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Projection {
-    Inventory,
-    ConfirmationEmail,
-    Analytics,
-}
+pub(super) use crate::projection::Projection;
 
 impl Projection {
-    pub(super) const ALL: [Self; 3] = [Self::Inventory, Self::ConfirmationEmail, Self::Analytics];
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Inventory => "inventory",
-            Self::ConfirmationEmail => "confirmation-email",
-            Self::Analytics => "analytics",
-        }
-    }
-
     pub(super) fn topics(self) -> &'static [Topic] {
         match self {
             Self::Inventory => &Topic::ALL,

@@ -1,0 +1,23 @@
+//! The projections by name, for every verb that takes one. Reads nothing of them.
+
+use clap::ValueEnum;
+
+/// A projection, which is also a schema and a consumer group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Projection {
+    Inventory,
+    ConfirmationEmail,
+    Analytics,
+}
+
+impl Projection {
+    pub(crate) const ALL: [Self; 3] = [Self::Inventory, Self::ConfirmationEmail, Self::Analytics];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Inventory => "inventory",
+            Self::ConfirmationEmail => "confirmation-email",
+            Self::Analytics => "analytics",
+        }
+    }
+}
