@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{EventId, OrderId};
 use crate::limits;
-use crate::roomy;
 use crate::topics::Topic;
 use crate::values::{
     self, Currency, CustomerId, EmailAddress, Locale, MoneyMinor, PersonName, Quantity, Sku,
@@ -36,6 +35,11 @@ macro_rules! event_types {
             /// The topic it is written to.
             pub fn topic(self) -> Topic {
                 match self { $(Self::$name => Topic::$topic),+ }
+            }
+
+            /// What the files of its schema and of its examples are called, such as `order_placed`.
+            pub fn file_name(self) -> &'static str {
+                match self { $(Self::$name => $file),+ }
             }
 
             /// The schema it is written with: the text of its `.avsc`.
@@ -106,7 +110,7 @@ pub struct OrderPlaced {
     /// Sum over the lines.
     pub total_minor: MoneyMinor,
     /// What was ordered, 1 to 500 lines; a SKU may stand in several.
-    #[serde(deserialize_with = "roomy::order_lines")]
+    #[serde(deserialize_with = "values::order_lines")]
     pub lines: Vec<OrderLine>,
     /// Language of the mails.
     pub locale: Locale,
@@ -167,7 +171,6 @@ pub struct OrderConfirmed {
     /// When inventory decided.
     pub confirmed_at: Timestamp,
     /// What left the shelf: one entry per SKU, in SKU order.
-    #[serde(deserialize_with = "roomy::deserialize")]
     pub reserved: Vec<StockLine>,
 }
 
@@ -221,7 +224,6 @@ pub struct OrderCancelled {
     /// When inventory decided.
     pub cancelled_at: Timestamp,
     /// What came back to the shelf; empty where nothing was reserved.
-    #[serde(deserialize_with = "roomy::deserialize")]
     pub released: Vec<StockLine>,
 }
 

@@ -1,12 +1,12 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod datum;
 pub mod envelope;
 pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod registry;
-mod roomy;
 pub mod topics;
 pub mod values;
 pub mod wire;

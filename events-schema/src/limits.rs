@@ -8,6 +8,8 @@ pub const IDEMPOTENCY_KEY_CHARS_MAX: usize = 128;
 pub const PERSON_NAME_CHARS_MAX: usize = 100;
 /// Most characters of an e-mail address (RFC 5321, 4.5.3.1.3, less the angle brackets).
 pub const EMAIL_CHARS_MAX: usize = 254;
+/// Most characters of an e-mail address before its `@` (RFC 5321, 4.5.3.1.1).
+pub const EMAIL_LOCAL_CHARS_MAX: usize = 64;
 /// Most characters of a product's name.
 pub const PRODUCT_NAME_CHARS_MAX: usize = 200;
 /// Most characters of a department's name.

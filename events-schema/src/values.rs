@@ -7,6 +7,7 @@ use compact_str::CompactString;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::event::OrderLine;
 use crate::limits;
 
 /// Why a value was refused. The text is fit for a client: it never repeats the value.
@@ -19,13 +20,13 @@ fn refuse<T>(why: impl Into<String>) -> Result<T, InvalidValue> {
 }
 
 /// Checked byte by byte, because every line of every order passes here.
-fn identifier(what: &str, text: CompactString) -> Result<CompactString, InvalidValue> {
+fn is_identifier(text: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
-    let max = limits::IDENTIFIER_CHARS_MAX;
-    if text.is_empty() || text.len() > max || !text.bytes().all(allowed) {
-        return refuse(format!("{what} must be 1 to {max} of A-Z a-z 0-9 . _ -"));
-    }
-    Ok(text)
+    (1..=limits::IDENTIFIER_CHARS_MAX).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+fn no_identifier<T>(what: &str) -> Result<T, InvalidValue> {
+    refuse(format!("{what} must be 1 to {} of A-Z a-z 0-9 . _ -", limits::IDENTIFIER_CHARS_MAX))
 }
 
 macro_rules! identifier {
@@ -44,15 +45,16 @@ macro_rules! identifier {
 
         impl std::str::FromStr for $name {
             type Err = InvalidValue;
+            #[inline(always)]
             fn from_str(text: &str) -> Result<Self, InvalidValue> {
-                identifier($what, CompactString::new(text)).map(Self)
+                if is_identifier(text) { Ok(Self(text.into())) } else { no_identifier($what) }
             }
         }
 
         impl TryFrom<CompactString> for $name {
             type Error = InvalidValue;
             fn try_from(text: CompactString) -> Result<Self, InvalidValue> {
-                identifier($what, text).map(Self)
+                if is_identifier(&text) { Ok(Self(text)) } else { no_identifier($what) }
             }
         }
 
@@ -84,6 +86,23 @@ where
         number if number >= MIN => Ok(number),
         _ => Err(D::Error::custom(format_args!("number of units must be at least {MIN}"))),
     }
+}
+
+/// Whether an order may have these lines.
+pub(crate) fn is_order(lines: &[OrderLine]) -> bool {
+    (1..=limits::ORDER_LINES_MAX).contains(&lines.len())
+}
+
+/// Reads the lines of an order: there is one, and not more than the limit.
+pub(crate) fn order_lines<'de, D>(deserializer: D) -> Result<Vec<OrderLine>, D::Error>
+where
+    D: Deserializer<'de>,
+{
+    let lines = Vec::deserialize(deserializer)?;
+    if is_order(&lines) {
+        return Ok(lines);
+    }
+    Err(D::Error::custom(format_args!("an order has 1 to {} lines", limits::ORDER_LINES_MAX)))
 }
 
 macro_rules! number {
@@ -155,8 +174,8 @@ impl MoneyMinor {
 
 /// Text of 1 to `MAX` characters, not blank, without control characters.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Text<const MAX: usize>(String);
+#[serde(try_from = "CompactString")]
+pub struct Text<const MAX: usize>(CompactString);
 
 impl<const MAX: usize> Text<MAX> {
     /// The text as it was given.
@@ -168,6 +187,13 @@ impl<const MAX: usize> Text<MAX> {
 impl<const MAX: usize> TryFrom<String> for Text<MAX> {
     type Error = InvalidValue;
     fn try_from(text: String) -> Result<Self, InvalidValue> {
+        Self::try_from(CompactString::from(text))
+    }
+}
+
+impl<const MAX: usize> TryFrom<CompactString> for Text<MAX> {
+    type Error = InvalidValue;
+    fn try_from(text: CompactString) -> Result<Self, InvalidValue> {
         // Few texts have more bytes than they may have characters: only those are counted.
         let is_short = text.len() <= MAX || text.chars().nth(MAX).is_none();
         let fits = is_short && !text.trim().is_empty();
@@ -197,6 +223,13 @@ impl TryFrom<String> for PersonName {
     }
 }
 
+impl TryFrom<CompactString> for PersonName {
+    type Error = InvalidValue;
+    fn try_from(text: CompactString) -> Result<Self, InvalidValue> {
+        Text::try_from(text).map(Self)
+    }
+}
+
 impl fmt::Debug for PersonName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PersonName(redacted)")
@@ -206,8 +239,8 @@ impl fmt::Debug for PersonName {
 /// An e-mail address of at most 254 ASCII characters. Personal data: its `Debug` form does not
 /// show it. Whether somebody reads it only the mail server can tell.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String")]
-pub struct EmailAddress(String);
+#[serde(try_from = "CompactString")]
+pub struct EmailAddress(CompactString);
 
 impl EmailAddress {
     /// The address as it was given.
@@ -219,31 +252,48 @@ impl EmailAddress {
 impl TryFrom<String> for EmailAddress {
     type Error = InvalidValue;
     fn try_from(text: String) -> Result<Self, InvalidValue> {
-        let printable = |b: u8| {
-            b.is_ascii_graphic()
-                && !matches!(
-                    b,
-                    b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'\\' | b',' | b';' | b':' | b'"'
-                )
-        };
-        let parts = text.split_once('@');
-        let sound = parts.is_some_and(|(local, domain)| {
-            !local.is_empty()
-                && local.len() <= 64
-                && !domain.contains('@')
-                && dot_atom(local)
-                && dot_atom(domain)
-        });
-        if !sound || text.len() > limits::EMAIL_CHARS_MAX || !text.bytes().all(printable) {
-            return refuse("e-mail must be an address like name@example.com");
-        }
-        Ok(Self(text))
+        Self::try_from(CompactString::from(text))
     }
 }
 
-/// No dot at either end and no two in a row (RFC 5322, 3.2.3).
-fn dot_atom(text: &str) -> bool {
-    text.split('.').all(|atom| !atom.is_empty())
+impl TryFrom<CompactString> for EmailAddress {
+    type Error = InvalidValue;
+    fn try_from(text: CompactString) -> Result<Self, InvalidValue> {
+        match is_address(text.as_bytes()) {
+            true => Ok(Self(text)),
+            false => refuse("e-mail must be an address like name@example.com"),
+        }
+    }
+}
+
+/// One `@`, dot-atoms (RFC 5322, 3.2.3) on both sides of it, nothing but what is in use.
+fn is_address(bytes: &[u8]) -> bool {
+    let Some(at) = bytes.iter().position(|b| *b == b'@') else { return false };
+    let (local, domain) = bytes.split_at(at);
+    let domain = domain.get(1..).unwrap_or_default();
+    bytes.len() <= limits::EMAIL_CHARS_MAX
+        && local.len() <= limits::EMAIL_LOCAL_CHARS_MAX
+        && is_dot_atom(local)
+        && is_dot_atom(domain)
+}
+
+/// No dot at either end and no two in a row.
+fn is_dot_atom(text: &[u8]) -> bool {
+    let mut before = b'.';
+    for byte in text {
+        let is_allowed = match byte {
+            b'.' => before != b'.',
+            b'<' | b'>' | b'(' | b')' | b'[' | b']' | b'\\' | b',' | b';' | b':' | b'"' | b'@' => {
+                false
+            }
+            other => other.is_ascii_graphic(),
+        };
+        if !is_allowed {
+            return false;
+        }
+        before = *byte;
+    }
+    before != b'.'
 }
 
 impl fmt::Debug for EmailAddress {

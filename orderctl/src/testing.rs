@@ -131,5 +131,5 @@ pub(crate) fn schema(id: SchemaId) -> Result<String, RegistryError> {
 }
 
 pub(crate) fn encoder() -> Encoder {
-    Encoder::new(EventType::ALL.into_iter().zip(0..)).unwrap()
+    Encoder::new(EventType::ALL.into_iter().zip(0..))
 }

@@ -45,19 +45,15 @@ impl Schemas {
     }
 
     async fn try_learn(&self, registry: &Registry, dependency: &Dependency) -> bool {
-        let encoder = match registry.schema_ids(WRITTEN).await {
-            Ok(ids) => Encoder::new(ids).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        match encoder {
-            Ok(encoder) => {
+        match registry.schema_ids(WRITTEN).await {
+            Ok(ids) => {
                 // Only this task sets it.
-                let _ = self.0.set(encoder);
+                let _ = self.0.set(Encoder::new(ids));
                 dependency.up();
                 true
             }
-            Err(reason) => {
-                dependency.down(reason);
+            Err(error) => {
+                dependency.down(error.to_string());
                 false
             }
         }

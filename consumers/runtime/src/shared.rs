@@ -145,7 +145,7 @@ impl<P: Projection> Shared<P> {
             pool: own.pool,
             registry,
             decoder: Arc::default(),
-            encoder: Encoder::new(ids)?,
+            encoder: Encoder::new(ids),
             source: format!("/{}", P::NAME),
             metrics: Arc::new(Metrics::new(P::NAME)),
             postgres,

@@ -7,7 +7,7 @@ use events_schema::EventType;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::given::{file_name, folder, hex, history, history_file};
+use crate::given::{folder, hex, history, history_file};
 use crate::rules::{Broken, broken};
 
 fn parse(schema: &str) -> Value {
@@ -41,7 +41,7 @@ fn apache_avro_agrees_that_every_version_can_be_read() {
 #[test]
 fn every_schema_is_the_newest_version_of_its_history() {
     for event_type in EventType::ALL {
-        let (versions, file) = (history(event_type), file_name(event_type));
+        let (versions, file) = (history(event_type), event_type.file_name());
         let next = versions.len() + 1;
         assert!(
             versions.last().map(String::as_str) == Some(event_type.schema()),

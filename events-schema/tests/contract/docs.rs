@@ -7,7 +7,7 @@ use events_schema::topics::Retention;
 use events_schema::{EventType, Topic};
 use serde_json::Value;
 
-use crate::given::{file_name, folder, history};
+use crate::given::{folder, history};
 
 fn page() -> PathBuf {
     folder().join("../docs/events.md")
@@ -54,7 +54,7 @@ fn rendered() -> String {
 
 fn section(event_type: EventType) -> String {
     let schema: Value = serde_json::from_str(event_type.schema()).unwrap();
-    let (file, version) = (file_name(event_type), history(event_type).len());
+    let (file, version) = (event_type.file_name(), history(event_type).len());
     let mut section = format!(
         "\n### {}\n\n{}\n\n`ce_type` `{}` · subject `{}` · schema version {version} · \
          [`{file}.avsc`](../events-schema/schemas/{file}.avsc)\n\n\

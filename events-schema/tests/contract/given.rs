@@ -12,18 +12,6 @@ pub(crate) fn folder() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// `order_placed`: the name of a type's files and folders.
-pub(crate) fn file_name(event_type: EventType) -> String {
-    let mut snake = String::new();
-    for letter in event_type.name().chars() {
-        if letter.is_uppercase() && !snake.is_empty() {
-            snake.push('_');
-        }
-        snake.extend(letter.to_lowercase());
-    }
-    snake
-}
-
 /// The committed versions of a schema, from 1 on without a gap.
 pub(crate) fn history(event_type: EventType) -> Vec<String> {
     let file = |version: usize| history_file(event_type, version);
@@ -32,14 +20,14 @@ pub(crate) fn history(event_type: EventType) -> Vec<String> {
 }
 
 pub(crate) fn history_file(event_type: EventType, version: usize) -> PathBuf {
-    let name = file_name(event_type);
+    let name = event_type.file_name();
     folder().join("schemas/history").join(name).join(format!("{version}.avsc"))
 }
 
 /// Writes every type under the id of its newest version, as the golden files do.
 pub(crate) fn encoder() -> Encoder {
     let newest = |event_type| (event_type, history(event_type).len() as u32);
-    Encoder::new(EventType::ALL.map(newest)).unwrap()
+    Encoder::new(EventType::ALL.map(newest))
 }
 
 /// Reads one type, whose schema ids are its versions.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::cases::cases;
-use crate::given::{self, decoder, encoder, file_name, folder, history, json};
+use crate::given::{self, decoder, encoder, folder, history, json};
 
 struct Stored {
     name: String,
@@ -25,7 +25,7 @@ fn corpus() -> PathBuf {
 /// What is stored of a type: `v<version>-<case>.bin` and `.json`.
 fn stored(event_type: EventType) -> Vec<Stored> {
     let mut all = vec![];
-    for entry in std::fs::read_dir(corpus().join(file_name(event_type))).unwrap() {
+    for entry in std::fs::read_dir(corpus().join(event_type.file_name())).unwrap() {
         let path = entry.unwrap().path();
         if path.extension().is_some_and(|extension| extension == "bin") {
             all.push(read(&path));
@@ -104,7 +104,7 @@ const ADD: &str =
 fn sums() -> Vec<String> {
     let mut sums = BTreeMap::new();
     for event_type in EventType::ALL {
-        for entry in std::fs::read_dir(corpus().join(file_name(event_type))).unwrap() {
+        for entry in std::fs::read_dir(corpus().join(event_type.file_name())).unwrap() {
             let path = entry.unwrap().path();
             let name = path.strip_prefix(corpus()).unwrap().to_str().unwrap().to_owned();
             sums.insert(name, given::hex(&Sha256::digest(std::fs::read(&path).unwrap())));
@@ -116,7 +116,7 @@ fn sums() -> Vec<String> {
 fn file_of(event: &Event, case: &str) -> PathBuf {
     let event_type = event.event_type();
     let version = history(event_type).len();
-    corpus().join(file_name(event_type)).join(format!("v{version}-{case}.bin"))
+    corpus().join(event_type.file_name()).join(format!("v{version}-{case}.bin"))
 }
 
 #[test]

@@ -4,11 +4,13 @@ use std::collections::HashMap;
 
 use compact_str::CompactString;
 use events_schema::envelope::{self, Envelope};
-use events_schema::wire::{DecodeError, Decoder, VALUE_BYTES_MAX};
+use events_schema::wire::{DecodeError, Decoder, HEADER_BYTES, VALUE_BYTES_MAX};
 use events_schema::*;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use serde_avro_fast::ser::SerializerConfig;
+use serde_avro_fast::to_datum_vec;
 use uuid::Uuid;
 
 use crate::given::{decoder, encoder};
@@ -179,6 +181,23 @@ proptest! {
     fn any_event_is_read_as_it_was_written(event in events()) {
         let bytes = encoder().encode(&event, Vec::new()).unwrap();
         prop_assert_eq!(decoder(event.event_type()).decode(&bytes).unwrap(), event);
+    }
+
+    #[test]
+    fn any_event_is_written_as_its_schema_says(event in events()) {
+        let bytes = encoder().encode(&event, Vec::new()).unwrap();
+        let schema = event.event_type().schema().parse().unwrap();
+        let mut config = SerializerConfig::new(&schema);
+        let expected = match &event {
+            Event::OrderPlaced(event) => to_datum_vec(event, &mut config),
+            Event::OrderCancelRequested(event) => to_datum_vec(event, &mut config),
+            Event::OrderConfirmed(event) => to_datum_vec(event, &mut config),
+            Event::OrderRejected(event) => to_datum_vec(event, &mut config),
+            Event::OrderCancelled(event) => to_datum_vec(event, &mut config),
+            Event::ProductUpserted(event) => to_datum_vec(event, &mut config),
+            Event::StockReceived(event) => to_datum_vec(event, &mut config),
+        };
+        prop_assert_eq!(&bytes[HEADER_BYTES..], expected.unwrap());
     }
 
     #[test]

@@ -204,7 +204,7 @@ pub(crate) fn product(schema: u32, sku: &str, price_minor: i64, currency: &str) 
         currency: compact_str::CompactString::new(currency).try_into().unwrap(),
         updated_at: Timestamp::from_micros(1),
     };
-    let encoder = Encoder::new([(EventType::ProductUpserted, schema)]).unwrap();
+    let encoder = Encoder::new([(EventType::ProductUpserted, schema)]);
     encoder.encode(&event.into(), Vec::new()).unwrap()
 }
 

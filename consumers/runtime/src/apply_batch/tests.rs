@@ -29,7 +29,7 @@ impl Setting {
     async fn new(pool: PgPoolOptions, options: PgConnectOptions) -> Self {
         let pool = shelf(pool, options).await;
         let names = TopicNames::unprefixed();
-        let encoder = Encoder::new([]).unwrap();
+        let encoder = Encoder::new([]);
         let mut setting = Self { pool, names, encoder, lanes: Lanes::default() };
         setting.take().await;
         setting

@@ -87,7 +87,7 @@ pub async fn deliver<P: Projection>(
     events: impl IntoIterator<Item = Event>,
 ) -> Result<(), StoreError> {
     let names = TopicNames::unprefixed();
-    let encoder = Encoder::new(P::PUBLISHES.iter().copied().zip(1..)).expect("our own schemas");
+    let encoder = Encoder::new(P::PUBLISHES.iter().copied().zip(1..));
     let keys: Vec<LaneKey> = P::TOPICS.iter().map(|topic| (*topic, 0)).collect();
     let (mut lanes, mut ends) = (Lanes::default(), HashMap::new());
     for Taken { key, epoch, next, .. } in positions::take(pool, &names, &[].into(), &keys).await? {

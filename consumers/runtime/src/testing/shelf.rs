@@ -94,6 +94,6 @@ pub(crate) fn received(number: i64, sku: &str, delta: i64) -> Event {
 
 /// The value of that record, under schema id 1.
 pub(crate) fn value(number: i64, sku: &str, delta: i64) -> Vec<u8> {
-    let encoder = Encoder::new([(EventType::StockReceived, 1)]).unwrap();
+    let encoder = Encoder::new([(EventType::StockReceived, 1)]);
     encoder.encode(&received(number, sku, delta), Vec::new()).unwrap()
 }

@@ -28,7 +28,7 @@ async fn what_follows_from_a_record_belongs_to_its_trace(
     let mut record = record(cause, received(1, "milk", 1));
     record.envelope.traceparent = Some("00-trace".to_owned());
     let names = TopicNames::unprefixed();
-    let encoder = Encoder::new([(EventType::StockReceived, 1)]).unwrap();
+    let encoder = Encoder::new([(EventType::StockReceived, 1)]);
     let bench = Bench { pool: &pool, names: &names, encoder: &encoder, source: "/shelf" };
     let follow_up = FollowUp { cause, event: received(2, "milk", 1) };
     let mut conn = pool.acquire().await.unwrap();
