@@ -43,9 +43,12 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
     let slice = args.slice(source.orders_in_all()?)?;
     let stop = CancellationToken::new();
     tokio::spawn(stop_on_interrupt(stop.clone()));
+    // All of it is opened before anything is sent: a missing file is no reason to stop half-way.
+    let stages = args.stages().into_iter().map(|what| Stage::open(&args, &source, slice, what));
+    let stages = stages.collect::<anyhow::Result<Vec<_>>>()?;
     let mut reports = Vec::new();
-    for what in args.stages() {
-        reports.push(stage(&args, &source, slice, what, &stop).await?);
+    for stage in stages {
+        reports.push(stage.run(&args, &stop).await?);
         if !args.json {
             reports.last().map_or(Ok(()), output::line)?;
         }
@@ -63,24 +66,31 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
     Ok(if clean { Outcome::Fine } else { Outcome::Differs })
 }
 
-/// Loads one kind to its end.
-async fn stage(
-    args: &Args,
-    source: &Source,
-    slice: Slice,
+/// One kind of what is loaded.
+struct Stage {
     what: What,
-    stop: &CancellationToken,
-) -> anyhow::Result<Report> {
-    let (jobs, total) = jobs(args, source, slice, what)?;
-    let ledger = args.ledger.as_deref().filter(|_| what == What::Orders);
-    let ledger = ledger.map(Ledger::open).transpose()?;
-    let run = Arc::new(Run::new(Client::new(args.client())?, ledger, stop.clone())?);
-    let progress = Progress::start(what.name(), &run, total as u64);
-    let driven = drive::drive(&run, pace::start(jobs, args.pace()), args.in_flight()).await;
-    drop(progress);
-    driven?;
-    let report = Report::of(what.name(), &run.sums());
-    Ok(report)
+    jobs: Rows<Job>,
+    total: usize,
+    ledger: Option<Ledger>,
+}
+
+impl Stage {
+    fn open(args: &Args, source: &Source, slice: Slice, what: What) -> anyhow::Result<Self> {
+        let (jobs, total) = jobs(args, source, slice, what)?;
+        let ledger = args.ledger.as_deref().filter(|_| what == What::Orders);
+        Ok(Self { what, jobs, total, ledger: ledger.map(Ledger::open).transpose()? })
+    }
+
+    /// Loads it to its end.
+    async fn run(self, args: &Args, stop: &CancellationToken) -> anyhow::Result<Report> {
+        let run = Arc::new(Run::new(Client::new(args.client())?, self.ledger, stop.clone())?);
+        let progress = Progress::start(self.what.name(), &run, self.total as u64);
+        let driven =
+            drive::drive(&run, pace::start(self.jobs, args.pace()), args.in_flight()).await;
+        drop(progress);
+        driven?;
+        Ok(Report::of(self.what.name(), &run.sums()))
+    }
 }
 
 /// What is to be posted, and how much it is.

@@ -81,30 +81,32 @@ async fn answer(request: HttpRequest, body: String, server: web::Data<Server>) -
     response.json(serde_json::json!({ "order_id": format!("order-{}", key.unwrap_or_default()) }))
 }
 
-/// Loads the orders of the real-data folder as the command line says.
-async fn load(apis: &[&str], folder: &std::path::Path, more: &str) -> Report {
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
+#[derive(Debug, Parser)]
+struct Line {
+    #[command(flatten)]
+    args: Args,
+}
+
+/// The command line for the orders of a real-data folder.
+fn line(apis: &[&str], folder: &std::path::Path, more: &str) -> Args {
     let data = folder.display().to_string();
     let mut words = vec!["load", "orders", "--data", &data];
     apis.iter().for_each(|api| words.extend(["--api", api]));
     words.extend(more.split_whitespace());
-    let args = Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).args;
+    Line::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).args
+}
+
+/// Loads the orders as the command line says.
+async fn load(apis: &[&str], folder: &std::path::Path, more: &str) -> Report {
+    let args = line(apis, folder, more);
     let source = args.source();
     let slice = args.slice(source.orders_in_all().unwrap()).unwrap();
-    stage(&args, &source, slice, What::Orders, &CancellationToken::new()).await.unwrap()
+    let stage = Stage::open(&args, &source, slice, What::Orders).unwrap();
+    stage.run(&args, &CancellationToken::new()).await.unwrap()
 }
 
 #[test]
 fn more_at_a_time_than_there_can_be_open_files_is_refused_and_an_open_loop_stays_below() {
-    #[derive(Debug, Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
     let within = |words: [&str; 3]| Line::try_parse_from(words).unwrap().args.within(100);
     assert_eq!(within(["load", "--concurrency", "100"]).unwrap().in_flight(), 100);
     let refused = within(["load", "--concurrency", "101"]).unwrap_err();
@@ -214,6 +216,17 @@ async fn an_empty_basket_that_is_accepted_and_a_full_one_that_is_refused_fail() 
     // The requests race: which of them is answered first is open.
     let told = |what: &str| report.failures.iter().any(|failure| failure.contains(what));
     assert!(told("422 scripted: as told") && told("202: no detail"), "{:?}", report.failures);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_missing_is_noticed_before_anything_is_sent() {
+    let server = Server::start(|_, _| ACCEPTED);
+    let folder = folder(1);
+    let product = r#"{"sku":"a","name":"a","department":"D","price_minor":1,"currency":"USD"}"#;
+    std::fs::write(folder.path().join("products.jsonl"), product).unwrap();
+    let error = run(line(&[&server.url], folder.path(), "catalogue stock")).await.unwrap_err();
+    assert!(error.to_string().contains("stock-all.jsonl is missing"), "{error}");
+    assert!(server.seen().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
