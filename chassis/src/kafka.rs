@@ -1,5 +1,5 @@
-//! How a client of Kafka is set up: every librdkafka option of the system stands here, with its
-//! reason. Sends and receives nothing.
+//! How a client of Kafka is set up: the librdkafka options that clients share, with their reasons. What
+//! one reader alone needs, such as how far it reads ahead, it sets itself. Sends and receives nothing.
 
 use std::time::Duration;
 
