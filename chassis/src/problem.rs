@@ -112,9 +112,11 @@ pub async fn not_found(request: HttpRequest) -> HttpResponse {
         .error_response()
 }
 
-/// The path exists, the method does not.
+/// The path exists, the method does not; `allowed` as the header `Allow` lists them.
 pub fn method_not_allowed(method: &str, allowed: &'static str) -> Problem {
+    let list = allowed.replace(", ", " and ");
+    let are = if list == allowed { "is" } else { "are" };
     Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
-        .detail(format!("{method} is not possible here, {allowed} is"))
+        .detail(format!("{method} is not possible here, {list} {are}"))
         .header(ALLOW, HeaderValue::from_static(allowed))
 }
