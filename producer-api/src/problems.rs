@@ -1,9 +1,10 @@
-//! The kinds of problem that this API answers with: one function each, so that a kind has one
+//! The kinds of problem that only this API answers with: one function each, so that a kind has one
 //! title and one status. Decides nothing.
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONNECTION, HeaderValue};
 use chassis::problem::Problem;
+use http_chassis::problems;
 
 use crate::publisher::PublishError;
 
@@ -29,7 +30,7 @@ pub(crate) fn unpublished(error: &PublishError, retry: &str) -> Problem {
             .retry_after(2),
         PublishError::Defect(error) => {
             tracing::error!(%error, "an event could not be encoded");
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "defect", "A defect of this service")
+            problems::defect()
         }
     }
 }
@@ -94,15 +95,4 @@ pub(crate) fn unsupported_media_type(detail: &str) -> Problem {
         "Unsupported media type",
     )
     .detail(detail)
-}
-
-/// The path's id cannot be read.
-pub(crate) fn invalid_path(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-path", "The path cannot be read").detail(detail)
-}
-
-/// A header cannot be read.
-pub(crate) fn invalid_header(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-header", "A header cannot be read")
-        .detail(detail)
 }

@@ -1,13 +1,12 @@
 //! What an operator can set. Uses none of it.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::http::Uri;
-use chassis::health;
 use chassis::kafka::KafkaSettings;
 use chassis::settings::{self, SettingsError};
+use http_chassis::settings::{HttpDefaults, HttpSettings, at_least_one};
 use secrecy::SecretString;
 
 use crate::body;
@@ -23,6 +22,12 @@ pub struct Settings {
     pub http: HttpSettings,
     /// How records are published.
     pub publish: PublishSettings,
+    /// `HTTP_BODY_BYTES_MAX` (default 67108864): bytes of bodies that are being read, of all
+    /// requests together; one more is refused at once.
+    pub body_bytes_max: usize,
+    /// `QUERY_API_URL` (default: none): before the path of a `Location`, because orders are read
+    /// at another origin.
+    pub query_api_url: Option<String>,
 }
 
 /// Where the schemas are.
@@ -34,28 +39,13 @@ pub struct SchemaSettings {
     pub cache_dir: PathBuf,
 }
 
-/// How HTTP is served.
-#[derive(Debug, Clone)]
-pub struct HttpSettings {
-    /// `HTTP_ADDR` (default `127.0.0.1:8080`).
-    pub address: SocketAddr,
-    /// `HTTP_WORKERS` (default: the cores): threads that serve requests.
-    pub workers: usize,
-    /// `HTTP_CONNECTIONS_MAX` (default 16384): open connections of one worker; more wait. All
-    /// workers together should have more than `IN_FLIGHT_MAX`, else nobody hears `queue-full`.
-    pub connections_max: usize,
-    /// `HTTP_BODY_BYTES_MAX` (default 67108864): bytes of bodies that are being read, of all
-    /// requests together; one more is refused at once.
-    pub body_bytes_max: usize,
-    /// `SHUTDOWN_SECONDS` (default 25): how long a stop may take; longer than the slowest request.
-    pub shutdown: Duration,
-    /// `HEALTH_ADDR` (default: none): where `/livez`, `/readyz` and `/metrics` are answered too, so
-    /// that clients' connections cannot keep probes out.
-    pub health_address: Option<SocketAddr>,
-    /// `QUERY_API_URL` (default: none): before the path of a `Location`, because orders are read
-    /// at another origin.
-    pub query_api_url: Option<String>,
-}
+const HTTP: HttpDefaults = HttpDefaults {
+    port: 8080,
+    // All workers together should have more than `IN_FLIGHT_MAX`, else nobody hears `queue-full`.
+    connections_max: 16_384,
+    // Longer than the slowest request.
+    shutdown_s: 25,
+};
 
 /// How records are published.
 #[derive(Debug, Clone)]
@@ -79,8 +69,10 @@ impl Settings {
                 registry_url: settings::secret("SCHEMA_REGISTRY_URL")?,
                 cache_dir: settings::required("SCHEMA_CACHE_DIR")?.into(),
             },
-            http: HttpSettings::from_env()?,
+            http: HttpSettings::from_env(&HTTP)?,
             publish: PublishSettings::from_env()?,
+            body_bytes_max: settings::parsed("HTTP_BODY_BYTES_MAX", 64 << 20, "a whole number")?,
+            query_api_url: settings::optional("QUERY_API_URL").map(origin).transpose()?,
         };
         outlasts(settings.http.shutdown, settings.publish.ack_timeout)?;
         Ok(settings)
@@ -94,24 +86,6 @@ fn outlasts(shutdown: Duration, ack_timeout: Duration) -> Result<(), SettingsErr
     }
     let expected = "more than the 10 s that a body may take and ACK_TIMEOUT_MS together";
     Err(SettingsError::Invalid("SHUTDOWN_SECONDS", expected))
-}
-
-impl HttpSettings {
-    fn from_env() -> Result<Self, SettingsError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let address = ([127, 0, 0, 1], 8080).into();
-        let address = settings::parsed("HTTP_ADDR", address, "an address like 0.0.0.0:8080")?;
-        Ok(Self {
-            address,
-            workers: at_least_one("HTTP_WORKERS", cores)?,
-            connections_max: at_least_one("HTTP_CONNECTIONS_MAX", 16_384)?,
-            body_bytes_max: settings::parsed("HTTP_BODY_BYTES_MAX", 64 << 20, "a whole number")?,
-            shutdown: Duration::from_secs(at_least_one("SHUTDOWN_SECONDS", 25)? as u64),
-            // The API's own address answers them anyway.
-            health_address: health::address()?.filter(|health| *health != address),
-            query_api_url: settings::optional("QUERY_API_URL").map(origin).transpose()?,
-        })
-    }
 }
 
 /// Without a slash at its end.
@@ -131,17 +105,6 @@ impl PublishSettings {
             in_flight_max: at_least_one("IN_FLIGHT_MAX", 10_000)?,
             ack_timeout: Duration::from_millis(at_least_one("ACK_TIMEOUT_MS", 10_000)? as u64),
         })
-    }
-}
-
-/// No more than librdkafka takes for a queue or a time-out.
-const HIGHEST: usize = 10_000_000;
-
-fn at_least_one(name: &'static str, default: usize) -> Result<usize, SettingsError> {
-    let expected = "a whole number from 1 to 10000000";
-    match settings::parsed(name, default, expected)? {
-        number @ 1..=HIGHEST => Ok(number),
-        _ => Err(SettingsError::Invalid(name, expected)),
     }
 }
 

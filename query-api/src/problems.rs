@@ -1,10 +1,10 @@
-//! The kinds of problem that this API answers with: one function each, so that a kind has one
+//! The kinds of problem that only this API answers with: one function each, so that a kind has one
 //! title and one status. Decides nothing.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{ALLOW, HeaderValue};
 use actix_web::{HttpResponse, ResponseError};
 use chassis::problem::Problem;
+use http_chassis::problems;
 use serde::Serialize;
 
 use crate::database::Unavailable;
@@ -22,9 +22,7 @@ pub(crate) fn unavailable(why: Unavailable) -> Problem {
         Unavailable::Overloaded => Problem::new(unavailable, "overloaded", "Too much at once")
             .detail("the answer could not be read in time")
             .retry_after(1),
-        Unavailable::Defect => {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "defect", "A defect of this service")
-        }
+        Unavailable::Defect => problems::defect(),
     }
 }
 
@@ -77,26 +75,8 @@ impl NotFound {
     }
 }
 
-/// The path's id cannot be read.
-pub(crate) fn invalid_path(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-path", "The path cannot be read").detail(detail)
-}
-
-/// A header cannot be read.
-pub(crate) fn invalid_header(detail: String) -> Problem {
-    Problem::new(StatusCode::BAD_REQUEST, "invalid-header", "A header cannot be read")
-        .detail(detail)
-}
-
 /// A parameter of the query is unknown or beyond its limits.
 pub(crate) fn invalid_query(detail: String) -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "invalid-query", "The query cannot be read")
         .detail(detail)
-}
-
-/// The path exists, the method does not.
-pub(crate) fn method_not_allowed(method: &str) -> Problem {
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "Method not allowed")
-        .detail(format!("{method} is not possible here, GET and HEAD are"))
-        .header(ALLOW, HeaderValue::from_static("GET, HEAD"))
 }

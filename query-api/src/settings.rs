@@ -1,10 +1,10 @@
 //! What an operator can set. Uses none of it.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use chassis::postgres::PostgresSettings;
 use chassis::settings::{self, SettingsError};
+use http_chassis::settings::{HttpDefaults, HttpSettings, at_least_one};
 use sqlx::PgPool;
 
 /// The settings of the process.
@@ -18,24 +18,12 @@ pub struct Settings {
     pub topic_prefix: String,
     /// How HTTP is served.
     pub http: HttpSettings,
-}
-
-/// How HTTP is served.
-#[derive(Debug, Clone)]
-pub struct HttpSettings {
-    /// `HTTP_ADDR` (default `127.0.0.1:8081`).
-    pub address: SocketAddr,
-    /// `HTTP_WORKERS` (default: the cores): threads that serve requests.
-    pub workers: usize,
-    /// `HTTP_CONNECTIONS_MAX` (default 4096): open connections of one worker; more wait.
-    pub connections_max: usize,
     /// `HTTP_WAITERS_MAX` (default 1000): requests that wait for a position at once; the next one is
     /// answered as things are.
     pub waiters_max: usize,
-    /// `SHUTDOWN_SECONDS` (default 20): how long a stop may take.
-    pub shutdown: Duration,
 }
 
+const HTTP: HttpDefaults = HttpDefaults { port: 8081, connections_max: 4096, shutdown_s: 20 };
 /// The schema that is read: inventory's.
 const SCHEMA: &str = "inventory";
 
@@ -50,32 +38,8 @@ impl Settings {
             pool: PostgresSettings::from_env(SCHEMA)?.pool()?,
             query_timeout: Duration::from_millis(query_timeout_ms as u64),
             topic_prefix: settings::optional("KAFKA_PREFIX").unwrap_or_default(),
-            http: HttpSettings::from_env()?,
-        })
-    }
-}
-
-impl HttpSettings {
-    fn from_env() -> Result<Self, SettingsError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let address = ([127, 0, 0, 1], 8081).into();
-        Ok(Self {
-            address: settings::parsed("HTTP_ADDR", address, "an address like 0.0.0.0:8081")?,
-            workers: at_least_one("HTTP_WORKERS", cores)?,
-            connections_max: at_least_one("HTTP_CONNECTIONS_MAX", 4096)?,
+            http: HttpSettings::from_env(&HTTP)?,
             waiters_max: at_least_one("HTTP_WAITERS_MAX", 1000)?,
-            shutdown: Duration::from_secs(at_least_one("SHUTDOWN_SECONDS", 20)? as u64),
         })
-    }
-}
-
-/// More is a mistake.
-const HIGHEST: usize = 1_000_000;
-
-fn at_least_one(name: &'static str, default: usize) -> Result<usize, SettingsError> {
-    let expected = "a whole number from 1 to 1000000";
-    match settings::parsed(name, default, expected)? {
-        number @ 1..=HIGHEST => Ok(number),
-        _ => Err(SettingsError::Invalid(name, expected)),
     }
 }

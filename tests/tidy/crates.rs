@@ -31,11 +31,12 @@ pub(crate) fn dependencies(metadata: &Metadata) -> Dependencies {
 const READ_IN_TESTS: [&str; 2] = ["inventory", "runtime"];
 
 /// Of our crates, which one each may depend on.
-const MAY: [(&str, &[&str]); 10] = [
+const MAY: [(&str, &[&str]); 11] = [
     ("events-schema", &[]),
     ("chassis", &[]),
-    ("producer-api", &["events-schema", "chassis"]),
-    ("query-api", &["events-schema", "chassis"]),
+    ("http-chassis", &["chassis"]),
+    ("producer-api", &["events-schema", "chassis", "http-chassis"]),
+    ("query-api", &["events-schema", "chassis", "http-chassis"]),
     ("runtime", &["events-schema", "chassis"]),
     ("inventory", &["events-schema", "chassis", "runtime"]),
     ("confirmation-email", &["events-schema", "chassis", "runtime"]),
@@ -45,8 +46,9 @@ const MAY: [(&str, &[&str]); 10] = [
 ];
 
 /// Of others' crates, which one each must do without.
-const MUST_NOT: [(&str, &[&str]); 6] = [
+const MUST_NOT: [(&str, &[&str]); 7] = [
     ("events-schema", &["rdkafka", "sqlx", "actix-web"]),
+    ("http-chassis", &["rdkafka", "sqlx"]),
     ("producer-api", &["sqlx"]),
     ("query-api", &["rdkafka"]),
     ("inventory", &["rdkafka"]),

@@ -5,20 +5,20 @@ pub(crate) mod orders;
 pub(crate) mod products;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::http::header::{HeaderName, LOCATION};
 use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Responder, ResponseError};
+use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
 use events_schema::wire::Encoder;
 use events_schema::{IdempotencyKey, OrderId};
+use http_chassis::problems::invalid_header;
+use http_chassis::{Route, Routes};
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::body::Room;
 use crate::catalogue::Catalogue;
-use crate::metrics::{self, Route};
 use crate::problems;
 use crate::publisher::{Position, Publisher};
 use crate::schemas::Schemas;
@@ -27,6 +27,17 @@ use crate::schemas::Schemas;
 const ORDER_POSITION: HeaderName = HeaderName::from_static("order-position");
 /// What makes a retry the same request.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+const PLACE_ORDER: Route = Route("place_order");
+const CANCEL_ORDER: Route = Route("cancel_order");
+const PUT_PRODUCT: Route = Route("put_product");
+const RECEIVE_STOCK: Route = Route("receive_stock");
+
+/// What a request can be for, and every status that a handler answers with.
+pub(crate) static ROUTES: Routes = Routes::new(
+    &[PLACE_ORDER, CANCEL_ORDER, PUT_PRODUCT, RECEIVE_STOCK],
+    &[202, 400, 404, 405, 408, 413, 415, 422, 500, 503],
+);
 
 /// What every request is served with. Clones share it.
 #[derive(Clone)]
@@ -52,37 +63,15 @@ impl Api {
 
 /// Every path with the one method it knows.
 pub(crate) fn configure(config: &mut ServiceConfig) {
-    resource(config, "/v1/orders", "POST", web::post().to(orders::place));
-    resource(config, "/v1/orders/{order_id}/cancel", "POST", web::post().to(orders::cancel));
-    resource(config, "/v1/products/{sku}", "PUT", web::put().to(products::put));
-    resource(config, "/v1/products/{sku}/stock", "POST", web::post().to(products::receive_stock));
-}
-
-fn resource(config: &mut ServiceConfig, path: &str, method: &'static str, route: actix_web::Route) {
-    let other = move |request: HttpRequest| async move {
-        let problem = chassis::problem::method_not_allowed(request.method().as_str(), method);
-        observed(Route::Unmatched, async { Err(problem) }).await
-    };
-    config.service(web::resource(path).route(route).default_service(web::to(other)));
-}
-
-/// The answer of a path that does not exist.
-pub(crate) async fn not_found(request: HttpRequest) -> impl Responder {
-    let answer = async { Ok(chassis::problem::not_found(request).await) };
-    observed(Route::Unmatched, answer).await
-}
-
-/// Counts and times an answer; a problem becomes one.
-async fn observed(
-    route: Route,
-    answer: impl Future<Output = Result<HttpResponse, Problem>>,
-) -> HttpResponse {
-    let started = Instant::now();
-    let response = answer.await.unwrap_or_else(|problem| problem.error_response());
-    let (status, took) = (response.status().as_u16(), started.elapsed());
-    metrics::answered(route, status, took);
-    tracing::debug!(?route, status, micros = took.as_micros() as u64, "answered");
-    response
+    ROUTES.resource(config, "/v1/orders", "POST", web::post().to(orders::place));
+    ROUTES.resource(config, "/v1/orders/{order_id}/cancel", "POST", web::post().to(orders::cancel));
+    ROUTES.resource(config, "/v1/products/{sku}", "PUT", web::put().to(products::put));
+    ROUTES.resource(
+        config,
+        "/v1/products/{sku}/stock",
+        "POST",
+        web::post().to(products::receive_stock),
+    );
 }
 
 /// What is answered once the event is replicated.
@@ -127,18 +116,9 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<IdempotencyKey>, Prob
     let mut values = request.headers().get_all(IDEMPOTENCY_KEY);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
-        return Err(problems::invalid_header("Idempotency-Key: must stand once".to_owned()));
+        return Err(invalid_header("Idempotency-Key: must stand once".to_owned()));
     }
     let text = value.to_str().unwrap_or_default();
-    let key = text.parse().map_err(|e| problems::invalid_header(format!("Idempotency-Key: {e}")));
+    let key = text.parse().map_err(|e| invalid_header(format!("Idempotency-Key: {e}")));
     key.map(Some)
-}
-
-/// A part of the path.
-fn path<T: std::str::FromStr<Err: std::fmt::Display>>(
-    request: &HttpRequest,
-    name: &str,
-) -> Result<T, Problem> {
-    let text = request.match_info().query(name);
-    text.parse().map_err(|e: T::Err| problems::invalid_path(format!("{name}: {e}")))
 }

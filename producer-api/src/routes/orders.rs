@@ -5,10 +5,12 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
 use events_schema::{Event, EventId, EventType, OrderCancelRequested, OrderId, OrderPlaced};
+use http_chassis::path;
 
-use super::{Accepted, Api, accepted, accepted_order, idempotency_key, observed, path};
+use super::{
+    Accepted, Api, CANCEL_ORDER, PLACE_ORDER, ROUTES, accepted, accepted_order, idempotency_key,
+};
 use crate::accept_order::{accept, look_up, order_id};
-use crate::metrics::Route;
 use crate::openapi::{OrderProblems, RequestProblems};
 use crate::order_request::{CancelBody, CancelRequest, OrderBody, OrderRequest};
 use crate::publisher::PublishError;
@@ -37,7 +39,7 @@ use crate::{body, problems, trace};
     ),
 )]
 pub(crate) async fn place(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
-    observed(Route::PlaceOrder, placed(&request, payload, &api)).await
+    ROUTES.observed(PLACE_ORDER, placed(&request, payload, &api)).await
 }
 
 async fn placed(
@@ -103,7 +105,7 @@ fn unplaced(error: &PublishError, has_key: bool, location: &str) -> Problem {
     ),
 )]
 pub(crate) async fn cancel(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
-    observed(Route::CancelOrder, cancelled(&request, payload, &api)).await
+    ROUTES.observed(CANCEL_ORDER, cancelled(&request, payload, &api)).await
 }
 
 async fn cancelled(

@@ -5,9 +5,11 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
 use events_schema::{Event, EventId, ProductUpserted, Sku, StockReceived};
+use http_chassis::path;
 
-use super::{Accepted, Api, accepted, accepted_product, idempotency_key, observed, path};
-use crate::metrics::Route;
+use super::{
+    Accepted, Api, PUT_PRODUCT, RECEIVE_STOCK, ROUTES, accepted, accepted_product, idempotency_key,
+};
 use crate::openapi::RequestProblems;
 use crate::product_request::{self, ProductBody, ProductRequest, StockBody};
 use crate::{body, problems, trace};
@@ -32,7 +34,7 @@ use crate::{body, problems, trace};
     ),
 )]
 pub(crate) async fn put(request: HttpRequest, payload: Payload, api: Data<Api>) -> HttpResponse {
-    observed(Route::PutProduct, described(&request, payload, &api)).await
+    ROUTES.observed(PUT_PRODUCT, described(&request, payload, &api)).await
 }
 
 async fn described(
@@ -78,7 +80,7 @@ pub(crate) async fn receive_stock(
     payload: Payload,
     api: Data<Api>,
 ) -> HttpResponse {
-    observed(Route::ReceiveStock, received(&request, payload, &api)).await
+    ROUTES.observed(RECEIVE_STOCK, received(&request, payload, &api)).await
 }
 
 async fn received(

@@ -11,9 +11,10 @@ use chassis::Process;
 use chassis::kafka::KafkaSettings;
 use events_schema::wire::{Decoder, Encoder};
 use events_schema::{Event, EventId, EventType, ProductUpserted, Timestamp, Topic};
+use http_chassis::settings::HttpSettings;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use producer_api::Server;
-use producer_api::settings::{HttpSettings, PublishSettings, SchemaSettings, Settings};
+use producer_api::settings::{PublishSettings, SchemaSettings, Settings};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, OwnedMessage};
 use rdkafka::mocking::MockCluster;
@@ -111,12 +112,12 @@ impl World {
                 address: ([127, 0, 0, 1], 0).into(),
                 workers: 1,
                 connections_max: 256,
-                body_bytes_max: 1 << 20,
                 shutdown: Duration::from_secs(10),
                 health_address: None,
-                query_api_url: None,
             },
             publish: PublishSettings { in_flight_max: 1000, ack_timeout: Duration::from_secs(10) },
+            body_bytes_max: 1 << 20,
+            query_api_url: None,
         };
         Self { cluster, settings, registry, _cache: cache }
     }

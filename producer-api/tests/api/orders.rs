@@ -88,7 +88,7 @@ async fn a_fingerprint_tells_other_lines_from_a_retry_and_says_nothing_of_the_co
 #[tokio::test(flavor = "multi_thread")]
 async fn a_location_is_absolute_where_the_query_api_is_named() {
     let mut world = World::new();
-    world.settings.http.query_api_url = Some("https://orders.example.com".to_owned());
+    world.settings.query_api_url = Some("https://orders.example.com".to_owned());
     world.sell("apple", 59, "USD").await;
     let service = world.ready().await;
     let answer = service.place(&order("c1", "apple")).await;

@@ -126,7 +126,7 @@ async fn half_a_request(service: &Service, bytes: usize) -> TcpStream {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn bodies_that_are_being_sent_take_no_more_memory_than_they_may() {
-    let world = shop(|world| world.settings.http.body_bytes_max = 150_000).await;
+    let world = shop(|world| world.settings.body_bytes_max = 150_000).await;
     let service = world.ready().await;
     world.cluster.broker_down(1).unwrap();
     let _first = half_a_request(&service, 100_000).await;
@@ -144,22 +144,6 @@ async fn bodies_that_are_being_sent_take_no_more_memory_than_they_may() {
     world.cluster.broker_up(1).unwrap();
     service.until_ready().await;
     assert_eq!(service.place(&order("c1", "apple")).await.status, 202, "a small one still fits");
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn probes_are_answered_while_clients_hold_every_connection() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let world = shop(|world| {
-        world.settings.http.connections_max = 2;
-        world.settings.http.health_address = Some(free);
-    })
-    .await;
-    let service = world.start();
-    let _clients = [half_a_request(&service, 1).await, half_a_request(&service, 1).await];
-    for path in ["livez", "metrics"] {
-        let answer = service.http.get(format!("http://{free}/{path}")).send().await.unwrap();
-        assert_eq!(answer.status(), 200, "{path}");
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

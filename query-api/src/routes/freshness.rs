@@ -7,6 +7,7 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
 use events_schema::Topic;
+use http_chassis::problems::invalid_header;
 use sqlx::PgConnection;
 use tokio::time::Instant;
 
@@ -46,7 +47,7 @@ impl Freshness {
             .flat_map(|value| value.to_str().unwrap_or_default().split(','))
             .map(str::parse)
             .collect();
-        let invalid = |why| problems::invalid_header(format!("Order-Min-Position: {why}"));
+        let invalid = |why| invalid_header(format!("Order-Min-Position: {why}"));
         let positions = positions.map_err(invalid)?;
         let wait = if positions.is_empty() { None } else { prefer::wait(request.headers()) };
         Ok(Self { positions, wait })

@@ -4,10 +4,10 @@ use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
 use events_schema::{OrderId, Topic};
+use http_chassis::path;
 
 use super::freshness::{Freshness, Seen, applied};
-use super::{Api, found, observed, path};
-use crate::metrics::Route;
+use super::{Api, GET_ORDER, ROUTES, found};
 use crate::openapi::{FreshnessHeaders, OrderNotFoundProblem, RequestProblems};
 use crate::orders::{self, Found, OrderView};
 use crate::problems::NotFound;
@@ -32,7 +32,7 @@ use crate::problems::NotFound;
     ),
 )]
 pub(crate) async fn get(request: HttpRequest, api: Data<Api>) -> HttpResponse {
-    observed(Route::GetOrder, order(&request, &api)).await
+    ROUTES.observed(GET_ORDER, order(&request, &api)).await
 }
 
 async fn order(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Problem> {

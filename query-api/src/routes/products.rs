@@ -6,13 +6,13 @@ use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
 use events_schema::limits::DEPARTMENT_CHARS_MAX;
 use events_schema::{Sku, Text, Topic};
+use http_chassis::path;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::freshness::{Freshness, Seen, applied};
-use super::{Api, found, observed, path};
+use super::{Api, GET_PRODUCT, LIST_PRODUCTS, ROUTES, found};
 use crate::cursor;
-use crate::metrics::Route;
 use crate::openapi::{FreshnessHeaders, ProductNotFoundProblem, RequestProblems};
 use crate::problems::{self, NotFound};
 use crate::products::{self, Page, ProductView};
@@ -77,7 +77,7 @@ pub(crate) struct OneView {
     ),
 )]
 pub(crate) async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
-    observed(Route::ListProducts, listed(&request, &api)).await
+    ROUTES.observed(LIST_PRODUCTS, listed(&request, &api)).await
 }
 
 async fn listed(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Problem> {
@@ -147,7 +147,7 @@ fn link(limit: u16, cursor: &str, department: Option<&str>) -> String {
     ),
 )]
 pub(crate) async fn get(request: HttpRequest, api: Data<Api>) -> HttpResponse {
-    observed(Route::GetProduct, one(&request, &api)).await
+    ROUTES.observed(GET_PRODUCT, one(&request, &api)).await
 }
 
 async fn one(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Problem> {

@@ -6,9 +6,9 @@ use std::time::Duration;
 use chassis::Process;
 use chassis::health::Health;
 use events_schema::*;
+use http_chassis::settings::HttpSettings;
 use inventory::{Inventory, MIGRATIONS};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use query_api::settings::HttpSettings;
 use query_api::{Server, Settings};
 use reqwest::{Response, StatusCode};
 use runtime::testing::{apply, batch, database};
@@ -60,9 +60,10 @@ impl House {
                 address: ([127, 0, 0, 1], 0).into(),
                 workers: 1,
                 connections_max: 100,
-                waiters_max: WAITERS_MAX,
+                health_address: None,
                 shutdown: Duration::from_secs(5),
             },
+            waiters_max: WAITERS_MAX,
         };
         // Of its own, because the tests of this binary run side by side.
         let start = || Server::start(process.clone(), settings).unwrap();

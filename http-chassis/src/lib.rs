@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod metrics;
+pub mod problems;
+mod routes;
+mod server;
+pub mod settings;
+
+pub use metrics::Route;
+pub use routes::{Routes, path};
+pub use server::{Serving, listen};

@@ -1,0 +1,174 @@
+//! HTTP from its first connection to its last. Decides nothing about requests.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_web::dev::ServerHandle;
+use actix_web::http::header::LOCATION;
+use actix_web::web::{self, Data, ServiceConfig};
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
+use anyhow::Context;
+use chassis::{Process, health};
+use tokio::task::JoinHandle as Task;
+use utoipa::openapi::OpenApi;
+use utoipa_swagger_ui::{Config, SwaggerUi};
+
+use crate::routes::Routes;
+use crate::settings::HttpSettings;
+
+/// How long a client may take to send the head of a request.
+const HEAD: Duration = Duration::from_secs(5);
+/// How long a connection is kept for the next request.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// An API that is served.
+pub struct Serving {
+    /// Where it listens.
+    pub addresses: Vec<SocketAddr>,
+    http: Task<std::io::Result<()>>,
+    handle: ServerHandle,
+    process: Process,
+}
+
+/// Serves what `configure` adds, with the health endpoints and the document beside it; the health
+/// endpoints also at an address of their own, where the settings name one.
+///
+/// # Errors
+/// When an address is taken.
+pub fn listen(
+    settings: &HttpSettings,
+    process: &Process,
+    routes: &'static Routes,
+    document: fn() -> OpenApi,
+    configure: impl Fn(&mut ServiceConfig) + Clone + Send + 'static,
+) -> anyhow::Result<Serving> {
+    let data = Data::new(process.clone());
+    let app = move || {
+        App::new()
+            .app_data(data.clone())
+            .configure(health::configure)
+            .configure(&configure)
+            .configure(|config| configure_docs(config, document()))
+            .default_service(web::to(|request: HttpRequest| routes.not_found(request)))
+    };
+    let address = settings.address;
+    let server = HttpServer::new(app)
+        .workers(settings.workers)
+        .max_connections(settings.connections_max)
+        .client_request_timeout(HEAD)
+        .keep_alive(KEEP_ALIVE)
+        .shutdown_timeout(settings.shutdown.as_secs())
+        .disable_signals()
+        .bind(address)
+        .with_context(|| format!("could not listen on {address}"))?;
+    let addresses = server.addrs();
+    for address in &addresses {
+        tracing::info!(%address, "listening");
+    }
+    if let Some(address) = settings.health_address {
+        tokio::spawn(health::serve_at(address, process.clone())?);
+    }
+    let server = server.run();
+    let handle = server.handle();
+    Ok(Serving { addresses, http: tokio::spawn(server), handle, process: process.clone() })
+}
+
+fn configure_docs(config: &mut ServiceConfig, document: OpenApi) {
+    let docs =
+        || async { HttpResponse::PermanentRedirect().insert_header((LOCATION, "/docs/")).finish() };
+    // Else the browser of whoever reads the page would send it to a validator on the internet.
+    let page = SwaggerUi::new("/docs/{_:.*}").config(Config::default().validator_url("none"));
+    config.route("/docs", web::get().to(docs)).service(page.url("/openapi.json", document));
+}
+
+impl Serving {
+    /// Serves until shutdown.
+    ///
+    /// # Errors
+    /// When HTTP ends by itself.
+    pub async fn until_shutdown(&mut self) -> anyhow::Result<()> {
+        tokio::select! {
+            ended = &mut self.http => {
+                ended??;
+                anyhow::bail!("the HTTP server ended by itself")
+            }
+            () = self.process.shutdown.cancelled() => Ok(()),
+        }
+    }
+
+    /// Takes no more connections, and answers every request that is under way.
+    ///
+    /// # Errors
+    /// When HTTP ended with one.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.handle.stop(true).await;
+        Ok(self.http.await??)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chassis::health::Health;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use tokio::net::TcpStream;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    static ROUTES: Routes = Routes::new(&[], &[404]);
+
+    fn process() -> Process {
+        Process {
+            name: "an-api",
+            shutdown: CancellationToken::new(),
+            health: Health::default(),
+            metrics: PrometheusBuilder::new().build_recorder().handle(),
+        }
+    }
+
+    fn settings() -> HttpSettings {
+        HttpSettings {
+            address: ([127, 0, 0, 1], 0).into(),
+            health_address: None,
+            workers: 1,
+            connections_max: 2,
+            shutdown: Duration::from_secs(5),
+        }
+    }
+
+    fn serve(settings: &HttpSettings, process: &Process) -> Serving {
+        listen(settings, process, &ROUTES, OpenApi::default, |_| {}).unwrap()
+    }
+
+    async fn get(url: String) -> reqwest::Result<reqwest::Response> {
+        reqwest::Client::builder().no_proxy().build()?.get(url).send().await
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn probes_are_answered_while_clients_hold_every_connection() {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let settings = HttpSettings { health_address: Some(free), ..settings() };
+        let serving = serve(&settings, &process());
+        let connect = || TcpStream::connect(serving.addresses[0]);
+        let _clients = [connect().await.unwrap(), connect().await.unwrap()];
+        for path in ["livez", "readyz", "metrics"] {
+            let answer = get(format!("http://{free}/{path}")).await.unwrap();
+            assert_eq!(answer.status(), 200, "{path}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_api_shows_its_document_until_it_is_stopped() {
+        let process = process();
+        let mut serving = serve(&settings(), &process);
+        let url = format!("http://{}", serving.addresses[0]);
+        let page = get(format!("{url}/docs")).await.unwrap();
+        assert_eq!((page.status().as_u16(), page.url().path()), (200, "/docs/"));
+        let document = get(format!("{url}/openapi.json")).await.unwrap();
+        assert!(document.text().await.unwrap().contains("\"openapi\""));
+        process.shutdown.cancel();
+        serving.until_shutdown().await.unwrap();
+        serving.stop().await.unwrap();
+        assert!(get(url).await.is_err());
+    }
+}
