@@ -78,10 +78,6 @@ pub async fn apply<P: Projection>(
 ///
 /// # Errors
 /// What the projection's store answers.
-///
-/// # Panics
-/// When a schema cannot be read.
-#[expect(clippy::expect_used, reason = "a test that cannot start has failed")]
 pub async fn deliver<P: Projection>(
     pool: &PgPool,
     events: impl IntoIterator<Item = Event>,
