@@ -12,9 +12,9 @@ use crate::event::{
 };
 use crate::ids::{EventId, OrderId};
 use crate::limits;
+use crate::text::{EmailAddress, PersonName, Text};
 use crate::values::{
-    self, Currency, CustomerId, EmailAddress, Locale, MoneyMinor, PersonName, Quantity, Sku,
-    StockDelta, Text, Timestamp,
+    self, Currency, CustomerId, Locale, MoneyMinor, Quantity, Sku, StockDelta, Timestamp,
 };
 
 /// Bytes of a UUID as text.

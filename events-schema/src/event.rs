@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::{EventId, OrderId};
 use crate::limits;
+use crate::text::{EmailAddress, PersonName, Text};
 use crate::topics::Topic;
 use crate::values::{
-    self, Currency, CustomerId, EmailAddress, Locale, MoneyMinor, PersonName, Quantity, Sku,
-    StockDelta, Text, Timestamp,
+    self, Currency, CustomerId, Locale, MoneyMinor, Quantity, Sku, StockDelta, Timestamp,
 };
 
 macro_rules! event_types {

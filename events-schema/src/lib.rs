@@ -7,6 +7,7 @@ pub mod event;
 pub mod ids;
 pub mod limits;
 pub mod registry;
+pub mod text;
 pub mod topics;
 pub mod values;
 pub mod wire;
@@ -16,8 +17,6 @@ pub use event::{
     OrderPlaced, OrderRejected, ProductUpserted, Shortage, StockLine, StockReceived,
 };
 pub use ids::{EventId, IdempotencyKey, OrderId};
+pub use text::{EmailAddress, PersonName, Text};
 pub use topics::Topic;
-pub use values::{
-    Currency, CustomerId, EmailAddress, Locale, MoneyMinor, PersonName, Quantity, Sku, StockDelta,
-    Text, Timestamp,
-};
+pub use values::{Currency, CustomerId, Locale, MoneyMinor, Quantity, Sku, StockDelta, Timestamp};

@@ -46,7 +46,7 @@ pub(crate) fn contact(customer_id: &str) -> Contact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use events_schema::values::{EmailAddress, PersonName};
+    use events_schema::{EmailAddress, PersonName};
 
     #[test]
     fn about_a_tenth_of_the_customers_reads_hebrew() {
