@@ -27,6 +27,13 @@ async fn an_order_that_can_be_filled_is_confirmed_mailed_and_counted() {
     let (shop, _services) = deployment.start_all().await;
     shop.offer("milk", 249, 10).await;
     deployment.in_stock("milk", 10).await;
+    // Products and orders are topics of their own: a mail says what an article is called once its
+    // own projection has read it.
+    eventually(WITHIN, "the mails know the article", async || {
+        let known = "SELECT count(*) FROM \"confirmation-email\".products";
+        (deployment.number(known).await == 1).then_some(())
+    })
+    .await;
 
     let order = Order::of(&customer(&deployment, "ada"), "milk", 3);
     let placed = shop.place(&order).await;
