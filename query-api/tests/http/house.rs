@@ -101,25 +101,17 @@ impl House {
 
     /// Waits until the process says that it is ready, or that it is not.
     pub(crate) async fn ready(&self, wanted: bool) {
-        let becomes = async {
-            while self.get("/readyz", &[]).await.status().is_success() != wanted {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let within = Duration::from_secs(20);
-        tokio::time::timeout(within, becomes).await.expect("readiness in time");
+        eventually("readiness", async || {
+            self.get("/readyz", &[]).await.status().is_success() == wanted
+        })
+        .await;
     }
 
     /// Waits until so many requests wait for a position.
     pub(crate) async fn waiting(&self, count: usize) {
         let wanted = format!("orderflow_query_waiting {count}\n");
-        let becomes = async {
-            while !self.process.metrics.render().contains(&wanted) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let within = Duration::from_secs(20);
-        tokio::time::timeout(within, becomes).await.expect("so many waiting in time");
+        eventually("so many waiting", async || self.process.metrics.render().contains(&wanted))
+            .await;
     }
 
     /// Inventory folds these.
@@ -188,4 +180,15 @@ pub(crate) fn product(sku: &str, department: &str) -> Event {
         updated_at: Timestamp::default(),
     }
     .into()
+}
+
+/// Waits until `probe` says yes; one that does not answer ends with the time, too.
+pub(crate) async fn eventually(what: &str, probe: impl AsyncFn() -> bool) {
+    let becomes = async {
+        while !probe().await {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), becomes).await;
+    assert!(in_time.is_ok(), "not in time: {what}");
 }

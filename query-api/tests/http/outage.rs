@@ -9,7 +9,7 @@ use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
-use crate::house::{House, order_path, place};
+use crate::house::{House, eventually, order_path, place};
 
 /// Stands between the API and the database, and can be cut.
 struct Cable {
@@ -153,16 +153,11 @@ async fn a_crowd_does_not_end_the_waiting(pool: PgPoolOptions, options: PgConnec
 async fn tables_that_are_not_there_are_named(pool: PgPoolOptions, options: PgConnectOptions) {
     let pool = pool.connect_with(options.clone()).await.unwrap();
     let house = House::over(pool, options);
-    let says = async {
-        loop {
-            let text = house.get("/readyz", &[]).await.text().await.unwrap();
-            if text.contains("inventory's tables are not there") {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), says).await.expect("the reason in time");
+    eventually("the reason", async || {
+        let text = house.get("/readyz", &[]).await.text().await.unwrap();
+        text.contains("inventory's tables are not there")
+    })
+    .await;
     house.close().await;
 }
 
