@@ -26,8 +26,6 @@ const FLUSH_AT_LEAST: Duration = Duration::from_secs(1);
 
 /// A running service.
 pub struct Server {
-    /// Where it listens.
-    pub addresses: Vec<SocketAddr>,
     http: Serving,
     catalogue: JoinHandle<()>,
     publisher: Arc<Publisher>,
@@ -65,8 +63,12 @@ impl Server {
         let keeper = Arc::clone(&publisher);
         tokio::spawn(async move { keeper.keep_alive().await });
         let catalogue = follow::start(&kafka, registry, api.catalogue, &process)?;
-        let addresses = http.addresses.clone();
-        Ok(Self { addresses, http, catalogue, publisher, process, shutdown })
+        Ok(Self { http, catalogue, publisher, process, shutdown })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.http.addresses
     }
 
     /// Serves until shutdown; then takes no more connections, answers every request that is under

@@ -16,8 +16,6 @@ use crate::settings::Settings;
 
 /// A running service.
 pub struct Server {
-    /// Where it listens.
-    pub addresses: Vec<SocketAddr>,
     http: Serving,
     watchers: [Task<()>; 2],
     database: Database,
@@ -43,7 +41,12 @@ impl Server {
         let dependency = process.health.dependency("postgres");
         let watchers =
             [tokio::spawn(database.clone().watch(dependency)), tokio::spawn(progress.watch())];
-        Ok(Self { addresses: http.addresses.clone(), http, watchers, database })
+        Ok(Self { http, watchers, database })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.http.addresses
     }
 
     /// Serves until shutdown; then takes no more connections and answers every request that is

@@ -134,7 +134,7 @@ impl World {
         // Of its own, because the tests of this binary run side by side.
         let start = || Server::start(process.clone(), self.settings.clone()).unwrap();
         let server = metrics::with_local_recorder(&recorder, start);
-        let url = format!("http://{}", server.addresses[0]);
+        let url = format!("http://{}", server.addresses()[0]);
         let finished = tokio::spawn(server.finish());
         Service { url, http: reqwest::Client::new(), process, finished }
     }

@@ -68,7 +68,7 @@ impl House {
         // Of its own, because the tests of this binary run side by side.
         let start = || Server::start(process.clone(), settings).unwrap();
         let server = metrics::with_local_recorder(&recorder, start);
-        let address: SocketAddr = server.addresses[0];
+        let address: SocketAddr = server.addresses()[0];
         let served = tokio::spawn(server.finish());
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
         Self { pool, process, base: format!("http://{address}"), client, served }
