@@ -45,7 +45,7 @@ impl Parking {
             subjects.into_iter().map(|(topic, subject)| (names.name(topic), subject)).unzip();
         let rows: Vec<(String, String)> = sqlx::query_as(
             "SELECT topic, subject FROM unnest($1::text[], $2::text[]) AS batch (topic, subject)
-             WHERE EXISTS (SELECT FROM parked AS p WHERE p.blocks
+             WHERE EXISTS (SELECT FROM parked AS p WHERE p.blocks AND p.state <> 'discarded'
                            AND p.topic = batch.topic AND p.subject = batch.subject)",
         )
         .bind(&topics)
@@ -157,24 +157,29 @@ impl<'a> Rows<'a> {
     }
 
     /// One statement for all of them; their ids are in log order. What waits names the first
-    /// parked record of its subject.
+    /// parked record of its subject. After a position was set back a record may be parked already.
     async fn insert(&self, conn: &mut PgConnection, waits: bool) -> Result<(), StoreError> {
         if self.topics.is_empty() {
             return Ok(());
         }
         sqlx::query(
-            "INSERT INTO parked (topic, partition, record_offset, subject, event_id, event_type,
-                 cause, detail, blocks, record_key, payload, headers, recorded_at, blocked_by)
-             SELECT topic, partition, record_offset, subject, event_id, event_type,
-                 cause, detail, blocks, record_key, payload, headers, recorded_at,
-                 CASE WHEN $14 THEN (SELECT min(p.id) FROM parked AS p WHERE p.blocks
+            "INSERT INTO parked (topic, topic_id, partition, record_offset, subject, event_id,
+                 event_type, cause, detail, blocks, record_key, payload, headers, recorded_at,
+                 attempts, blocked_by)
+             SELECT new.topic, at.topic_id, new.partition, record_offset, subject, event_id,
+                 event_type, cause, detail, blocks, record_key, payload, headers, recorded_at,
+                 CASE WHEN $14 THEN 0 ELSE 1 END,
+                 CASE WHEN $14 THEN (SELECT min(p.id) FROM parked AS p
+                     WHERE p.blocks AND p.state <> 'discarded'
                      AND p.topic = new.topic AND p.subject = new.subject) END
              FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::uuid[], $6::text[],
                  $7::text[], $8::text[], $9::bool[], $10::bytea[], $11::bytea[], $12::jsonb[],
                  $13::timestamptz[]) WITH ORDINALITY
                  AS new (topic, partition, record_offset, subject, event_id, event_type, cause,
                      detail, blocks, record_key, payload, headers, recorded_at, place)
-             ORDER BY place",
+             JOIN positions AS at ON at.topic = new.topic AND at.partition = new.partition
+             ORDER BY place
+             ON CONFLICT DO NOTHING",
         )
         .bind(&self.topics)
         .bind(&self.partitions)

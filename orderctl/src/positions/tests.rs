@@ -6,7 +6,10 @@ use super::command::To;
 use super::misfit::{Log, Stand};
 use super::store::{Change, all};
 
-const RUNTIME: &str = include_str!("../../../consumers/runtime/migrations/0001_positions.sql");
+const RUNTIME: &str = concat!(
+    include_str!("../../../consumers/runtime/migrations/0001_positions.sql"),
+    include_str!("../../../consumers/runtime/migrations/0002_redrive.sql"),
+);
 
 async fn with_a_position(pool: PgPool) -> PgConnection {
     let mut admin = pool.acquire().await.unwrap().detach();
