@@ -18,8 +18,7 @@ ALTER TABLE parked ADD COLUMN dead_lettered_at timestamptz;
 ALTER TABLE parked DROP CONSTRAINT parked_blocked_by_fkey;
 
 DROP INDEX parked_by_subject;
-CREATE INDEX parked_by_subject ON parked (topic, subject, id)
-    WHERE blocks AND subject IS NOT NULL AND state <> 'discarded';
+CREATE INDEX parked_by_subject ON parked (topic, subject, id) WHERE subject IS NOT NULL;
 CREATE INDEX parked_to_dead_letters ON parked (topic, partition, id)
     WHERE dead_lettered_at IS NULL;
 
@@ -51,6 +50,8 @@ CREATE TABLE redrive_sequences (
     topic      text    NOT NULL,
     subject    text,
     state      text    NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'done', 'failed', 'cancelled')),
+    -- Its records up to this one are dealt with.
+    done_to    bigint  NOT NULL DEFAULT 0,
     -- Records that were applied or, in a dry run, would be.
     applied    bigint  NOT NULL DEFAULT 0,
     -- Why it ended before its end.
