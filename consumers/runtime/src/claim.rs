@@ -22,8 +22,8 @@ use crate::topic_names::TopicNames;
 /// How long the broker may take for one answer.
 const BROKER: Duration = Duration::from_secs(3);
 
-/// Where a partition starts, epoch and next offset; `None` where it stands still.
-pub(crate) type Start = Option<(i64, i64)>;
+/// Where a partition starts: epoch and next offset.
+pub(crate) type Start = (i64, i64);
 
 /// A partition that the group gave, and who wants to know where it starts.
 #[derive(Debug)]

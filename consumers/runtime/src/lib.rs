@@ -7,6 +7,7 @@ mod error;
 mod faults;
 mod gap;
 mod group;
+mod halt;
 mod lanes;
 mod metrics;
 mod migrate;
@@ -19,14 +20,18 @@ mod positions;
 mod projection;
 mod publish;
 mod record;
+mod resolving;
 mod serve;
 mod settings;
+mod share;
 mod shared;
+mod stopping;
 mod supervise;
 pub mod testing;
 #[cfg(test)]
 mod tests;
 mod topic_names;
+mod trip;
 mod worker;
 
 pub use error::StoreError;

@@ -13,11 +13,11 @@ use rdkafka::types::RDKafkaErrorCode;
 use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
-use crate::apply_batch::Bench;
 use crate::error::StoreError;
 use crate::group::BrokerWatch;
 use crate::projection::{FollowUp, Source};
 use crate::record::Record;
+use crate::share::Bench;
 
 /// Rows of a partition that are published at once.
 const ROWS_MAX: i64 = 500;

@@ -1,6 +1,8 @@
 //! Which records of a batch park, and their rows. A subject that has a parked record parks whole,
 //! so that its events are applied in order or not at all; everything else flows.
 
+mod bounds;
+
 use std::collections::{HashMap, HashSet};
 
 use events_schema::Topic;
@@ -11,6 +13,8 @@ use crate::error::StoreError;
 use crate::projection::{Later, Rejection, Source};
 use crate::record::{Content, Record};
 use crate::topic_names::TopicNames;
+
+pub(crate) use bounds::Bounds;
 
 /// What parks of one batch.
 #[derive(Debug, Default)]

@@ -21,6 +21,7 @@ use crate::group::{GroupContext, Rebalance};
 use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
 use crate::record::{Record, Wanted, Weight};
+use crate::stopping::Reclaim;
 use crate::topic_names::TopicNames;
 
 /// How long a poll waits; answers to the group wait no longer than this.
@@ -69,7 +70,9 @@ pub(crate) struct Poller {
     pub is_paused: bool,
     /// Partitions of ours whose start is not known yet.
     pub claims: HashMap<LaneKey, oneshot::Receiver<Start>>,
-    /// Partitions that the client was told to fetch, or to keep without fetching.
+    /// Partitions that the worker has stopped for a while.
+    pub reclaims: mpsc::UnboundedReceiver<Reclaim>,
+    /// Partitions that the client was told to fetch.
     pub assigned: HashSet<LaneKey>,
     /// How far the lanes are, as last heard.
     pub applied: HashMap<LaneKey, i64>,
@@ -109,6 +112,7 @@ impl Poller {
                 Some(Err(error)) => survive(&error)?,
                 None => {}
             }
+            self.stop_fetching()?;
             self.hand_over();
             while let Some(rebalance) = consumer.context().next_rebalance() {
                 self.rebalance(&rebalance)?;
@@ -182,41 +186,45 @@ impl Poller {
         partitions.iter().filter_map(key).collect()
     }
 
-    /// Starts the claimed partitions at their positions; those that stand still stay paused.
-    fn start_claimed(&mut self) -> Result<(), KafkaError> {
-        let (mut all, mut halted) = (TopicPartitionList::new(), TopicPartitionList::new());
-        let mut answered = Vec::new();
-        for (key, claim) in &mut self.claims {
-            match claim.try_recv() {
-                Ok(start) => answered.push((*key, start)),
-                Err(oneshot::error::TryRecvError::Empty | oneshot::error::TryRecvError::Closed) => {
-                }
+    /// Gives up, towards the client only, the partitions that the worker has stopped. One that the
+    /// group took away meanwhile is nobody's to start again.
+    fn stop_fetching(&mut self) -> Result<(), KafkaError> {
+        let mut keys = Vec::new();
+        while let Ok((key, start)) = self.reclaims.try_recv() {
+            if self.assigned.contains(&key) {
+                self.epochs.remove(&key);
+                self.claims.insert(key, start);
+                keys.push(key);
             }
         }
-        for (key, start) in answered {
-            self.claims.remove(&key);
-            let name = self.names.name(key.0);
-            let offset = match start {
-                Some((epoch, next)) => {
-                    self.epochs.insert(key, epoch);
-                    self.applied.insert(key, next);
-                    Offset::Offset(next)
-                }
-                None => {
-                    halted.add_partition(name, key.1);
-                    Offset::End
-                }
-            };
-            self.assigned.insert(key);
-            all.add_partition_offset(name, key.1, offset)?;
-        }
-        if all.count() == 0 {
+        if keys.is_empty() {
             return Ok(());
         }
-        self.consumer.incremental_assign(&all)?;
-        if halted.count() > 0 {
-            self.consumer.pause(&halted)?;
+        self.carry
+            .retain(|record| !keys.contains(&(record.source.topic, record.source.partition.0)));
+        self.unassign(&keys)
+    }
+
+    /// Starts the claimed partitions at their positions.
+    fn start_claimed(&mut self) -> Result<(), KafkaError> {
+        let mut answered = Vec::new();
+        for (key, claim) in &mut self.claims {
+            if let Ok(start) = claim.try_recv() {
+                answered.push((*key, start));
+            }
         }
+        let mut list = TopicPartitionList::new();
+        for (key, (epoch, next)) in answered {
+            self.claims.remove(&key);
+            self.epochs.insert(key, epoch);
+            self.applied.insert(key, next);
+            self.assigned.insert(key);
+            list.add_partition_offset(self.names.name(key.0), key.1, Offset::Offset(next))?;
+        }
+        if list.count() == 0 {
+            return Ok(());
+        }
+        self.consumer.incremental_assign(&list)?;
         if self.is_paused {
             self.pause(true);
         }

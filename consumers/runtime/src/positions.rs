@@ -3,11 +3,12 @@
 use std::collections::{HashMap, HashSet};
 
 use events_schema::Topic;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::error::StoreError;
 use crate::lanes::{LaneKey, Span};
 use crate::topic_names::TopicNames;
+use crate::trip::Breaker;
 
 /// A position as it was taken.
 #[derive(Debug, Clone)]
@@ -17,6 +18,7 @@ pub(crate) struct Taken {
     pub topic_id: String,
     pub epoch: i64,
     pub next: i64,
+    pub breaker: Breaker,
 }
 
 /// Whether the database is there and has the runtime's tables: a worker joins its group only then.
@@ -39,25 +41,29 @@ pub(crate) async fn take(
     let topics: Vec<&str> = keys.iter().map(|key| names.name(key.0)).collect();
     let partitions: Vec<i32> = keys.iter().map(|key| key.1).collect();
     let ids: Vec<&str> = topics.iter().map(|topic| id_of(topic_ids, topic)).collect();
-    let rows: Vec<(String, i32, String, i64, i64)> = sqlx::query_as(
+    let rows: Vec<TakenRow> = sqlx::query_as(
         "INSERT INTO positions (topic, partition, topic_id, epoch, next_offset)
          SELECT topic, partition, topic_id, 1, 0
          FROM unnest($1::text[], $2::int[], $3::text[]) AS new (topic, partition, topic_id)
          ON CONFLICT (topic, partition) DO UPDATE
              SET epoch = positions.epoch + 1, updated_at = clock_timestamp()
-         RETURNING topic, partition, topic_id, epoch, next_offset",
+         RETURNING topic, partition, topic_id, epoch, next_offset, tripped, admit_below",
     )
     .bind(&topics)
     .bind(&partitions)
     .bind(&ids)
     .fetch_all(pool)
     .await?;
-    let taken = rows.into_iter().filter_map(|(topic, partition, topic_id, epoch, next)| {
-        let topic = names.topic(&topic)?;
-        Some(Taken { key: (topic, partition), topic_id, epoch, next })
+    let taken = rows.into_iter().filter_map(|row| {
+        let (topic, partition, topic_id, epoch, next, tripped, admit_below) = row;
+        let key = (names.topic(&topic)?, partition);
+        Some(Taken { key, topic_id, epoch, next, breaker: Breaker::new(tripped, admit_below) })
     });
     Ok(taken.collect())
 }
+
+/// Topic, partition, topic id, epoch, next offset, tripped, admit below.
+type TakenRow = (String, i32, String, i64, i64, bool, i64);
 
 fn id_of<'a>(ids: &'a HashMap<String, String>, topic: &str) -> &'a str {
     ids.get(topic).map_or("", String::as_str)
@@ -94,6 +100,31 @@ pub(crate) async fn advance(
     .await?
     .rows_affected();
     if moved == spans.len() as u64 { Ok(()) } else { Err(StoreError::Fenced) }
+}
+
+/// Notes that the breakers of these partitions are open, or closed again.
+pub(crate) async fn note_breakers(
+    conn: impl PgExecutor<'_>,
+    names: &TopicNames,
+    keys: &[LaneKey],
+    tripped: bool,
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let topics: Vec<&str> = keys.iter().map(|key| names.name(key.0)).collect();
+    let partitions: Vec<i32> = keys.iter().map(|key| key.1).collect();
+    sqlx::query(
+        "UPDATE positions AS p SET tripped = $3
+         FROM unnest($1::text[], $2::int[]) AS k (topic, partition)
+         WHERE p.topic = k.topic AND p.partition = k.partition",
+    )
+    .bind(&topics)
+    .bind(&partitions)
+    .bind(tripped)
+    .execute(conn)
+    .await?;
+    Ok(())
 }
 
 /// Where these positions stand now, for those whose epoch is still the span's and that did not move

@@ -1,9 +1,12 @@
 //! What an operator can set of a consumer. Reads the environment once, at the start.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use chassis::kafka::KafkaSettings;
 use chassis::settings::{self, SettingsError};
+
+use crate::parking::Bounds;
 
 /// Settings of a consumer's process, beside those of its database. Not to be printed: the registry's
 /// address may hold a password.
@@ -22,6 +25,14 @@ pub(crate) struct RuntimeSettings {
     pub worker_id: Option<String>,
     /// `BATCH_RECORDS_MAX` (default 1000): records of one transaction at most.
     pub batch_records_max: usize,
+    /// `PARKED_PER_SUBJECT_MAX` (default 1000) and `PARKED_MAX` (default 100000): beyond them the
+    /// partition stops instead of parking.
+    pub parked: Bounds,
+    /// `BREAKER_REJECTIONS` (default 100): so many rejected records of a partition in a row, and
+    /// none that succeeds, trip its breaker.
+    pub breaker_rejections: usize,
+    /// `BREAKER_PROBE_SECONDS` (default 15): how often a tripped partition is tried again.
+    pub breaker_probe: Duration,
 }
 
 impl RuntimeSettings {
@@ -34,6 +45,14 @@ impl RuntimeSettings {
             workers: settings::parsed("WORKERS", 1, number)?.max(1),
             worker_id: settings::optional("WORKER_ID"),
             batch_records_max: settings::parsed("BATCH_RECORDS_MAX", 1000, number)?.max(1),
+            parked: Bounds {
+                per_subject: settings::parsed("PARKED_PER_SUBJECT_MAX", 1000, number)?,
+                total: settings::parsed("PARKED_MAX", 100_000, number)?,
+            },
+            breaker_rejections: settings::parsed("BREAKER_REJECTIONS", 100, number)?.max(1),
+            breaker_probe: Duration::from_secs(
+                settings::parsed("BREAKER_PROBE_SECONDS", 15, number)?.max(1),
+            ),
         })
     }
 
@@ -59,6 +78,9 @@ mod tests {
             workers,
             worker_id: None,
             batch_records_max: 1,
+            parked: Bounds { per_subject: 1, total: 1 },
+            breaker_rejections: 1,
+            breaker_probe: Duration::ZERO,
         };
         assert_eq!(settings(9).fit(10), Ok(()));
         let refused = settings(10).fit(10).unwrap_err().to_string();

@@ -10,12 +10,12 @@ use events_schema::wire::{Decoder, Encoder, SchemaId};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
-use crate::apply_batch::{Bench, Outcomes};
-use crate::gap::Gap;
+use crate::halt::Halt;
 use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
 use crate::projection::Projection;
 use crate::settings::RuntimeSettings;
+use crate::share::{Bench, Outcomes};
 use crate::topic_names::TopicNames;
 
 pub(crate) struct Shared<P: Projection> {
@@ -81,14 +81,20 @@ impl<P: Projection> Shared<P> {
         held.values().flatten().copied().collect()
     }
 
-    /// A partition stands still until an operator decides.
-    pub(crate) fn halt(&self, worker: usize, key: LaneKey, gap: &Gap) {
-        let (topic, state) = (self.names.name(key.0), gap.state());
-        tracing::error!(topic, partition = key.1, state, %gap, "partition stopped");
-        self.metrics.halted(topic, key.1, state, true);
+    /// A partition stands still. Said once, however often it is looked at.
+    pub(crate) fn halt(&self, worker: usize, key: LaneKey, halt: &Halt) {
+        let (topic, state) = (self.names.name(key.0), halt.state());
+        let mut halted = self.halted();
+        if halted.get(&key).is_some_and(|now| now.worker == worker && now.state == state) {
+            return;
+        }
+        tracing::error!(topic, partition = key.1, state, %halt, "partition stopped");
         let dependency = self.process.health.dependency(format!("{topic}/{}", key.1));
-        dependency.down(gap.to_string());
-        self.halted().insert(key, Halted { worker, state, dependency });
+        dependency.down(halt.to_string());
+        if let Some(before) = halted.insert(key, Halted { worker, state, dependency }) {
+            self.metrics.halted(topic, key.1, before.state, false);
+        }
+        self.metrics.halted(topic, key.1, state, true);
     }
 
     /// A partition does not stand still at this worker, or no longer.

@@ -21,6 +21,7 @@ use crate::poll::{DRAIN, Poller};
 use crate::positions;
 use crate::projection::Projection;
 use crate::shared::Shared;
+use crate::trip::Breakers;
 use crate::worker::{Worker, WorkerError};
 
 /// A poll thread or worker that is silent for this long is stuck.
@@ -117,6 +118,7 @@ fn set_up<P: Projection>(
     // Room for one batch beside the one that is being applied.
     let (record_sender, records) = mpsc::channel(batch_max);
     let (control_sender, control) = mpsc::unbounded_channel();
+    let (reclaims, reclaimed) = mpsc::unbounded_channel();
     let health = &shared.process.health;
     let poller = Poller {
         consumer: Arc::clone(consumer),
@@ -134,6 +136,7 @@ fn set_up<P: Projection>(
         held_bytes: Arc::default(),
         is_paused: false,
         claims: HashMap::new(),
+        reclaims: reclaimed,
         assigned: HashSet::new(),
         applied: HashMap::new(),
         metrics: Arc::clone(&shared.metrics),
@@ -153,6 +156,10 @@ fn set_up<P: Projection>(
         unheard: None,
         claims: Vec::new(),
         claiming: Patience::default(),
+        stopped: Vec::new(),
+        reclaims,
+        breakers: Breakers::new(shared.settings.breaker_rejections),
+        gather_until: tokio::time::Instant::now(),
         asked: JoinSet::new(),
         topic_ids: HashMap::new(),
         compare_at: tokio::time::Instant::now(),

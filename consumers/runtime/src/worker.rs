@@ -1,39 +1,44 @@
 //! One worker: takes what the poll thread fetched, a batch at a time, and applies it. An outage
 //! makes it wait with the batch in hand; it parks nothing for it.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use chassis::health::Heartbeat;
 use chassis::topic_ids::TopicIdError;
 use events_schema::Topic;
-use events_schema::registry::RegistryError;
-use events_schema::wire::SchemaId;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::apply_batch::{NotApplied, Outcomes, apply_batch};
+use crate::apply_batch::{NotApplied, Terms, Why, apply_batch};
 use crate::claim::{self, Check, Claim, ClaimError, TopicIds};
 use crate::error::StoreError;
 use crate::faults;
 use crate::gap::Gap;
 use crate::group::GroupContext;
+use crate::halt::Halt;
 use crate::lanes::{Lane, Lanes, Span};
 use crate::patience::Patience;
 use crate::pending::Pending;
 use crate::poll::{Control, Progress};
 use crate::positions;
 use crate::projection::Projection;
-use crate::record::{Content, Record};
+use crate::record::Record;
+use crate::share::Outcomes;
 use crate::shared::Shared;
+use crate::stopping::{PutOff, Reclaim};
+use crate::trip::Breakers;
 
 /// How often the topics are asked whether they are still the same.
 const SAME_TOPICS: Duration = Duration::from_secs(3);
 /// Idle is not stuck: the heartbeat goes on.
 const BEAT: Duration = Duration::from_secs(5);
+/// How long a probe of a tripped partition gathers records: the more there are, the likelier is one
+/// that succeeds.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// Why a worker cannot go on with this client.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +55,7 @@ pub(crate) enum WorkerError {
 }
 
 /// Why a step did not succeed: wait and try again, or give up the client.
-enum Setback {
+pub(crate) enum Setback {
     Wait(String),
     End(WorkerError),
 }
@@ -76,6 +81,10 @@ pub(crate) struct Worker<P: Projection> {
     pub unheard: Option<(Vec<Span>, Outcomes)>,
     pub claims: Vec<Claim>,
     pub claiming: Patience,
+    pub stopped: Vec<PutOff>,
+    pub reclaims: mpsc::UnboundedSender<Reclaim>,
+    pub breakers: Breakers,
+    pub gather_until: tokio::time::Instant,
     pub asked: JoinSet<Asked>,
     /// The topics' ids as the positions have them.
     pub topic_ids: HashMap<Topic, String>,
@@ -90,6 +99,7 @@ impl<P: Projection> Worker<P> {
         loop {
             self.heartbeat.beat();
             let idle = self.pending.records.is_empty();
+            let (next_look, may_apply) = (self.next_look(), self.may_apply());
             tokio::select! {
                 biased;
                 control = self.control.recv() => match control {
@@ -106,10 +116,11 @@ impl<P: Projection> Worker<P> {
                         self.after(Err(setback), |worker| &mut worker.claiming)?;
                     }
                 }
+                () = until(next_look), if next_look.is_some() => self.look_again(),
                 () = tokio::time::sleep_until(self.compare_at), if !self.lanes.is_empty() => {
                     self.compare_topics();
                 }
-                () = self.applying.over(), if !idle => {
+                () = may_apply, if !idle => {
                     let applied = self.step().await;
                     self.after(applied, |worker| &mut worker.applying)?;
                 }
@@ -118,6 +129,15 @@ impl<P: Projection> Worker<P> {
                 }
                 () = tokio::time::sleep(BEAT) => {}
             }
+        }
+    }
+
+    /// A pause after a failure is over, and a probe has gathered its records.
+    fn may_apply(&self) -> impl Future<Output = ()> + use<P> {
+        let (over, gather_until) = (self.applying.over(), self.gather_until);
+        async move {
+            over.await;
+            tokio::time::sleep_until(gather_until).await;
         }
     }
 
@@ -148,6 +168,7 @@ impl<P: Projection> Worker<P> {
                     self.shared.resume(self.index, *key);
                 }
                 self.claims.retain(|claim| !claim.answer.is_closed());
+                self.stopped.retain(|put_off| !put_off.claim.answer.is_closed());
                 tracing::info!(worker = self.index, partitions = keys.len(), "partitions released");
                 self.lanes_changed();
                 let _ = done.send(());
@@ -155,13 +176,17 @@ impl<P: Projection> Worker<P> {
         }
     }
 
-    fn lanes_changed(&self) {
+    /// What the outbox holds for a stopped partition is still this process's to publish.
+    pub(crate) fn lanes_changed(&self) {
         self.shared.metrics.lanes(self.index, self.lanes.keys().count());
-        self.shared.hold(self.index, self.lanes.keys().collect());
+        let stopped = self.stopped.iter().map(|put_off| put_off.claim.key);
+        self.shared.hold(self.index, self.lanes.keys().chain(stopped).collect());
     }
 
     /// Takes the positions, then has each compared with its log.
     async fn claim(&mut self) -> Result<(), Setback> {
+        // Another worker's by now: to take its position would fence that one.
+        self.claims.retain(|claim| !claim.answer.is_closed());
         let keys: Vec<_> = self.claims.iter().map(|claim| claim.key).collect();
         let shared = &self.shared;
         let taken = claim::take(&shared.pool, &self.consumer, &shared.names, &keys).await;
@@ -222,25 +247,24 @@ impl<P: Projection> Worker<P> {
         }
         self.claiming.restore();
         let Check { claim: Claim { key, answer }, taken, .. } = check;
-        let start = match gap {
-            Some(gap) => {
-                self.shared.halt(self.index, key, &gap);
-                None
-            }
-            None => {
-                let (epoch, next) = (taken.epoch, taken.next);
-                self.lanes.take(key, Lane { epoch, next });
-                self.topic_ids.insert(key.0, taken.topic_id);
-                self.shared.resume(self.index, key);
-                tracing::debug!(worker = self.index, ?key, next, "partition taken");
-                Some((epoch, next))
-            }
-        };
+        if let Some(gap) = gap {
+            self.put_off(Claim { key, answer }, &Halt::Gap(gap));
+            return self.lanes_changed();
+        }
+        let (epoch, next) = (taken.epoch, taken.next);
+        self.lanes.take(key, Lane { epoch, next });
+        self.breakers.set(key, taken.breaker);
+        if taken.breaker.half_open {
+            self.gather_until = tokio::time::Instant::now() + GATHER;
+        }
+        self.topic_ids.insert(key.0, taken.topic_id);
+        self.shared.resume(self.index, key);
+        tracing::debug!(worker = self.index, ?key, next, "partition taken");
         self.lanes_changed();
-        let _ = answer.send(start);
+        let _ = answer.send((epoch, next));
     }
 
-    fn setback(&self, error: StoreError) -> Setback {
+    pub(crate) fn setback(&self, error: StoreError) -> Setback {
         match error {
             StoreError::Retry(source) => {
                 self.shared.postgres.down("not available");
@@ -256,6 +280,7 @@ impl<P: Projection> Worker<P> {
 
     /// One transaction; what the database refuses makes the next one smaller.
     async fn step(&mut self) -> Result<(), Setback> {
+        self.gather();
         let lanes = &self.lanes;
         self.pending.records.retain(|record| lanes.admits(record.source, record.epoch));
         if self.pending.records.is_empty() {
@@ -265,19 +290,35 @@ impl<P: Projection> Worker<P> {
         let began = Instant::now();
         let share = self.pending.next();
         let spans = self.lanes.spans(share);
-        match apply_batch::<P>(&self.shared.bench(), &spans, share).await {
+        let bounds = self.shared.settings.parked;
+        let terms = Terms { spans: &spans, bounds, breakers: &mut self.breakers };
+        let failed = match apply_batch::<P>(&self.shared.bench(), terms, share).await {
             Ok(outcomes) => {
                 self.applied(&spans, outcomes, began);
-                Ok(())
+                return Ok(());
             }
-            Err(NotApplied { error: StoreError::Refused(refused), .. }) => {
+            Err(failed) => failed,
+        };
+        let NotApplied { why, unheard } = failed;
+        match why {
+            Why::Halt(halts) => self.stop_lanes(halts).await,
+            Why::Store(StoreError::Refused(refused)) => {
                 self.pending.refused(&refused).map_err(|error| self.setback(error))
             }
-            Err(NotApplied { error: StoreError::Fenced, .. }) => self.fenced(&spans).await,
-            Err(NotApplied { error, unheard }) => {
+            Why::Store(StoreError::Fenced) => self.fenced(&spans).await,
+            Why::Store(error) => {
                 self.unheard = unheard.map(|outcomes| (spans, outcomes)).or(self.unheard.take());
                 Err(self.setback(error))
             }
+        }
+    }
+
+    /// A probe takes all that there is.
+    fn gather(&mut self) {
+        let room = self.shared.settings.batch_records_max;
+        while self.breakers.is_probing() && self.pending.records.len() < room {
+            let Ok(record) = self.records.try_recv() else { return };
+            self.pending.records.push(record);
         }
     }
 
@@ -291,6 +332,7 @@ impl<P: Projection> Worker<P> {
             shared.metrics.event_age_seconds.set(age.num_milliseconds() as f64 / 1000.0);
         }
         self.pending.applied();
+        self.breakers.settle();
         self.unheard = None;
         self.committed(spans, outcomes);
     }
@@ -323,42 +365,10 @@ impl<P: Projection> Worker<P> {
         }
         Err(Setback::Wait("the last commit was heard late".to_owned()))
     }
+}
 
-    /// Asks the registry for the schemas that the batch needs and nobody asked for before.
-    async fn resolve(&mut self) -> Result<(), Setback> {
-        for id in self.decode() {
-            match self.shared.learn(id).await {
-                Ok(()) => self.shared.schemas.up(),
-                Err(RegistryError::Unavailable { url, cause }) => {
-                    self.shared.schemas.down("the registry is not available");
-                    return Err(Setback::Wait(format!("the registry at {url}: {cause}")));
-                }
-                Err(error) => {
-                    let detail = error.to_string();
-                    let of = |r: &&mut Record| r.needs() == Some(id);
-                    for record in self.pending.records.iter_mut().filter(of) {
-                        let detail = detail.clone();
-                        record.content = Content::Poison { cause: "foreign-schema", detail };
-                    }
-                }
-            }
-        }
-        self.decode();
-        Ok(())
-    }
-
-    /// Decodes what waits for a schema that is known by now; says which are not.
-    fn decode(&mut self) -> BTreeSet<SchemaId> {
-        let mut waiting =
-            self.pending.records.iter_mut().filter(|r| r.needs().is_some()).peekable();
-        if waiting.peek().is_none() {
-            return BTreeSet::new();
-        }
-        let decoder = self.shared.decoder.read().unwrap_or_else(PoisonError::into_inner);
-        let decode = |record: &mut Record| {
-            record.decode(&decoder, P::EVENTS);
-            record.needs()
-        };
-        waiting.filter_map(decode).collect()
+async fn until(instant: Option<tokio::time::Instant>) {
+    if let Some(instant) = instant {
+        tokio::time::sleep_until(instant).await;
     }
 }

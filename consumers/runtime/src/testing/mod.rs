@@ -9,11 +9,14 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::apply_batch::{Bench, apply_batch};
+use crate::apply_batch::{Terms, Why, apply_batch};
 use crate::lanes::{Lane, LaneKey, Lanes};
+use crate::parking::Bounds;
 use crate::positions::{self, Taken};
 use crate::record::{Content, Raw, Record};
+use crate::share::Bench;
 use crate::topic_names::TopicNames;
+use crate::trip::Breakers;
 use crate::{Batch, Delivered, Offset, Partition, Projection, Source, StoreError, migrate};
 
 #[cfg(test)]
@@ -100,8 +103,14 @@ pub async fn deliver<P: Projection>(
     let mut records: Vec<Record> = events.into_iter().map(&mut place).collect();
     let spans = lanes.spans(&records);
     let bench = Bench { pool, names: &names, encoder: &encoder, source: "/test" };
-    let applied = apply_batch::<P>(&bench, &spans, &mut records).await;
-    applied.map(|_| ()).map_err(|failed| failed.error)
+    let mut breakers = Breakers::new(usize::MAX);
+    let bounds = Bounds { per_subject: u32::MAX, total: u32::MAX };
+    let terms = Terms { spans: &spans, bounds, breakers: &mut breakers };
+    let applied = apply_batch::<P>(&bench, terms, &mut records).await;
+    applied.map(|_| ()).map_err(|failed| match failed.why {
+        Why::Store(error) => error,
+        Why::Halt(halts) => StoreError::Broken(format!("{halts:?}")),
+    })
 }
 
 /// The record of an event, as it would have been fetched and decoded.

@@ -8,10 +8,10 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio_util::sync::CancellationToken;
 
 use super::world::{STOCK, World, eventually};
-use crate::apply_batch::Bench;
 use crate::outbox::save;
 use crate::projection::{FollowUp, Offset, Partition, Source};
 use crate::publish::keep_publishing;
+use crate::share::Bench;
 use crate::shared::Shared;
 use crate::testing::record;
 use crate::testing::shelf::{Shelf, received, shelf};

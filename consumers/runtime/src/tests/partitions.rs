@@ -30,6 +30,69 @@ async fn a_position_outside_the_log_stops_its_partition_under_a_name(
     worker.until_complaint("stock/2", "topic_recreated: ").await;
     world.until_number(DELTAS, 1).await;
     assert_eq!(worker.complaint("stock/3"), None);
+    // An operator says where to go on: the worker notices by itself.
+    world.receive(1, 2, "milk").await;
+    let moved = "UPDATE positions SET next_offset = 0, epoch = epoch + 1 WHERE partition = 1";
+    sqlx::raw_sql(moved).execute(&world.pool).await.unwrap();
+    world.until_number(DELTAS, 2).await;
+    assert_eq!(worker.complaint("stock/1"), None);
+    worker.until_complaint("stock/2", "topic_recreated: ").await;
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_partition_that_may_park_nothing_more_stops_alone_and_goes_on_when_there_is_room(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let full =
+        "INSERT INTO parked (topic, partition, record_offset, cause, detail, blocks, headers,
+                    recorded_at)
+                SELECT 'stock', 9, n, 'x', 'y', false, '[]', now() FROM generate_series(1, 1000) n";
+    sqlx::raw_sql(full).execute(&world.pool).await.unwrap();
+    let worker = world.worker().await;
+    for number in 1..=3 {
+        world.receive(0, number, "milk").await;
+        world.write(0, "milk", b"junk", OwnedHeaders::new()).await;
+    }
+    worker.until_complaint("stock/0", "parked_full: ").await;
+    world.receive(1, 4, "tea").await;
+    let of_tea = "SELECT next_offset FROM positions WHERE partition = 1";
+    world.until_number(of_tea, 1).await;
+    let discard = "UPDATE parked SET state = 'discarded'";
+    sqlx::raw_sql(discard).execute(&world.pool).await.unwrap();
+    world.until_number("SELECT next_offset FROM positions WHERE partition = 0", 6).await;
+    assert_eq!(world.number(DELTAS).await, 4);
+    assert_eq!(worker.complaint("stock/0"), None);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_partition_where_everything_fails_trips_and_closes_with_the_first_success(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let worker = world.worker().await;
+    // As a release that cannot apply what it reads: the database refuses all of it.
+    let broken = "ALTER TABLE deltas ADD CONSTRAINT broken CHECK (delta > 1)";
+    sqlx::raw_sql(broken).execute(&world.pool).await.unwrap();
+    for number in 0..150 {
+        world.receive(0, number, &format!("sku-{number}")).await;
+    }
+    worker.until_complaint("stock/0", "tripped: nothing was applied since").await;
+    let parked = world.number("SELECT count(*) FROM parked").await;
+    assert!(parked < 100, "{parked} records parked");
+    world.receive(1, 999, "tea").await;
+    assert_eq!(world.number("SELECT count(*) FROM positions WHERE tripped").await, 1);
+    let mended = "ALTER TABLE deltas DROP CONSTRAINT broken";
+    sqlx::raw_sql(mended).execute(&world.pool).await.unwrap();
+    world.until_number("SELECT next_offset FROM positions WHERE partition = 0", 150).await;
+    let all = world.number(DELTAS).await + world.number("SELECT count(*) FROM parked").await;
+    assert_eq!(all, 151);
+    assert_eq!(worker.complaint("stock/0"), None);
+    assert_eq!(world.number("SELECT count(*) FROM positions WHERE tripped").await, 0);
     worker.stop().await;
 }
 

@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Beside;
+use crate::parking::Bounds;
 use crate::settings::RuntimeSettings;
 use crate::shared::Shared;
 use crate::supervise::keep_working;
@@ -140,6 +141,9 @@ fn settings(kafka: &KafkaSettings, cache: &Path) -> RuntimeSettings {
         workers: 1,
         worker_id: None,
         batch_records_max: 100,
+        parked: Bounds { per_subject: 1000, total: 1000 },
+        breaker_rejections: 100,
+        breaker_probe: Duration::from_millis(300),
     }
 }
 

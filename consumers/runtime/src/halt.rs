@@ -1,0 +1,51 @@
+//! Why a partition stands still, and when it is looked at again. Pure.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::gap::Gap;
+
+/// A partition stands still under one of these names; readiness and a metric say so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Halt {
+    /// Its position does not fit the log: an operator has to acknowledge it.
+    Gap(Gap),
+    /// What it would park is more than may be parked: somebody has to redrive or discard.
+    ParkedFull(String),
+    /// Nothing that it tries succeeds: more likely a release is broken than every record.
+    Tripped { rejected: usize, cause: &'static str },
+}
+
+impl Halt {
+    /// The name of the state, in metrics and readiness.
+    pub(crate) fn state(&self) -> &'static str {
+        match self {
+            Self::Gap(gap) => gap.state(),
+            Self::ParkedFull(_) => "parked_full",
+            Self::Tripped { .. } => "tripped",
+        }
+    }
+
+    /// How long until it is looked at again; `probe` between two tries of a tripped partition.
+    pub(crate) fn pause(&self, probe: Duration) -> Duration {
+        match self {
+            Self::Gap(_) => Duration::from_secs(3),
+            Self::ParkedFull(_) => Duration::from_secs(5),
+            Self::Tripped { .. } => probe,
+        }
+    }
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gap(gap) => gap.fmt(f),
+            Self::ParkedFull(what) => write!(f, "parked_full: {what}"),
+            Self::Tripped { rejected, cause } => write!(
+                f,
+                "tripped: nothing was applied since {rejected} records were rejected, \
+                 the last one as {cause}"
+            ),
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! How a worker gets to know the schemas that a batch was written with.
+
+use std::collections::BTreeSet;
+use std::sync::PoisonError;
+
+use events_schema::registry::RegistryError;
+use events_schema::wire::SchemaId;
+
+use crate::projection::Projection;
+use crate::record::{Content, Record};
+use crate::worker::{Setback, Worker};
+
+impl<P: Projection> Worker<P> {
+    /// Asks the registry for the schemas that the batch needs and nobody asked for before.
+    pub(crate) async fn resolve(&mut self) -> Result<(), Setback> {
+        for id in self.decode() {
+            match self.shared.learn(id).await {
+                Ok(()) => self.shared.schemas.up(),
+                Err(RegistryError::Unavailable { url, cause }) => {
+                    self.shared.schemas.down("the registry is not available");
+                    return Err(Setback::Wait(format!("the registry at {url}: {cause}")));
+                }
+                Err(error) => {
+                    let detail = error.to_string();
+                    let of = |r: &&mut Record| r.needs() == Some(id);
+                    for record in self.pending.records.iter_mut().filter(of) {
+                        let detail = detail.clone();
+                        record.content = Content::Poison { cause: "foreign-schema", detail };
+                    }
+                }
+            }
+        }
+        self.decode();
+        Ok(())
+    }
+
+    /// Decodes what waits for a schema that is known by now; says which are not.
+    fn decode(&mut self) -> BTreeSet<SchemaId> {
+        let mut waiting =
+            self.pending.records.iter_mut().filter(|r| r.needs().is_some()).peekable();
+        if waiting.peek().is_none() {
+            return BTreeSet::new();
+        }
+        let decoder = self.shared.decoder.read().unwrap_or_else(PoisonError::into_inner);
+        let decode = |record: &mut Record| {
+            record.decode(&decoder, P::EVENTS);
+            record.needs()
+        };
+        waiting.filter_map(decode).collect()
+    }
+}

@@ -1,0 +1,136 @@
+//! Records on their way through a projection, in one transaction of somebody else's: sifted, decided,
+//! saved. Begins and commits nothing.
+
+use std::collections::HashSet;
+
+use events_schema::Timestamp;
+use events_schema::wire::Encoder;
+use sqlx::{PgConnection, PgPool};
+
+use crate::error::StoreError;
+use crate::outbox;
+use crate::parking::{Parking, Reason};
+use crate::projection::{Batch, Decision, Delivered, Projection, Rejection, Source};
+use crate::record::{Content, Record};
+use crate::topic_names::TopicNames;
+
+/// What records are applied with.
+pub(crate) struct Bench<'a> {
+    pub pool: &'a PgPool,
+    pub names: &'a TopicNames,
+    pub encoder: &'a Encoder,
+    /// `ce_source` of what is published.
+    pub source: &'a str,
+}
+
+/// How the records of a batch ended: every one is exactly one of these.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcomes {
+    pub applied: usize,
+    pub duplicate: usize,
+    pub rejected: usize,
+    /// Events that wait in the outbox; not an outcome of a record.
+    pub follow_ups: usize,
+}
+
+/// What became of each record, in order: why it parks, or `None` where its effect is written.
+pub(crate) struct Decided {
+    pub reasons: Vec<Option<Reason>>,
+    pub outcomes: Outcomes,
+}
+
+/// The records that are being decided are in `batch` meanwhile, so that they are not lost where a
+/// transaction is given up half-way.
+pub(crate) struct Share<'a> {
+    pub records: &'a mut [Record],
+    batch: Batch,
+    rejected: Vec<Rejection>,
+}
+
+impl<'a> Share<'a> {
+    pub(crate) fn new(records: &'a mut [Record]) -> Self {
+        let decided_at = Timestamp::from(chassis::clock::now());
+        Self { records, batch: Batch { decided_at, records: vec![] }, rejected: vec![] }
+    }
+
+    /// Decides and saves; `None` where decide rejected records that it should not be shown again: a
+    /// rejection changes what its neighbours of the same subject meet, so the caller rolls back, and
+    /// the rest is decided anew without them. Ends, because each pass is about fewer records.
+    pub(crate) async fn pass<P: Projection>(
+        &mut self,
+        conn: &mut PgConnection,
+        bench: &Bench<'_>,
+        mut parking: Parking,
+    ) -> Result<Option<Decided>, StoreError> {
+        parking.reject(&self.rejected);
+        let reasons = parking.sift(self.records);
+        self.take(&reasons);
+        let decision = match self.batch.records.is_empty() {
+            true => Decision::default(),
+            false => P::decide(P::load(&mut *conn, &self.batch).await?, &self.batch),
+        };
+        if !decision.rejections.is_empty() {
+            return self.reject(decision.rejections).map(|()| None);
+        }
+        let outcomes = self.count(&reasons, &decision)?;
+        if !decision.changes.is_empty() {
+            P::save(&mut *conn, &decision.changes).await?;
+        }
+        outbox::save(conn, bench, self.records, &decision.follow_ups).await?;
+        Ok(Some(Decided { reasons, outcomes }))
+    }
+
+    fn reject(&mut self, rejections: Vec<Rejection>) -> Result<(), StoreError> {
+        let shown: HashSet<Source> = self.batch.records.iter().map(|r| r.source).collect();
+        if let Some(foreign) = rejections.iter().find(|r| !shown.contains(&r.source)) {
+            let what = format!("decide rejects {:?}, which is not in the batch", foreign.source);
+            return Err(StoreError::Broken(what));
+        }
+        self.rejected.extend(rejections);
+        Ok(())
+    }
+
+    /// Received = applied + duplicate + rejected, each counted by itself.
+    fn count<C>(
+        &self,
+        reasons: &[Option<Reason>],
+        decision: &Decision<C>,
+    ) -> Result<Outcomes, StoreError> {
+        let duplicates: HashSet<Source> = decision.duplicates.iter().copied().collect();
+        let is_new = |record: &&Delivered| !duplicates.contains(&record.source);
+        let flows = self.records.iter().zip(reasons).filter(|(_, reason)| reason.is_none());
+        let irrelevant = flows.filter(|(r, _)| matches!(r.content, Content::Irrelevant)).count();
+        let outcomes = Outcomes {
+            applied: self.batch.records.iter().filter(is_new).count() + irrelevant,
+            duplicate: decision.duplicates.len(),
+            rejected: reasons.iter().flatten().count(),
+            follow_ups: decision.follow_ups.len(),
+        };
+        let received = self.records.len();
+        match outcomes.applied + outcomes.duplicate + outcomes.rejected == received {
+            true => Ok(outcomes),
+            false => Err(StoreError::Broken(format!("{received} records ended as {outcomes:?}"))),
+        }
+    }
+
+    /// Moves the events that are to be decided into the batch.
+    fn take(&mut self, reasons: &[Option<Reason>]) {
+        for (record, reason) in self.records.iter_mut().zip(reasons) {
+            if reason.is_some() || !matches!(record.content, Content::Event(_)) {
+                continue;
+            }
+            if let Content::Event(event) = std::mem::replace(&mut record.content, Content::Taken) {
+                let (source, recorded_at) = (record.source, record.recorded_at);
+                self.batch.records.push(Delivered { source, recorded_at, event });
+            }
+        }
+    }
+
+    /// Moves them back, in the same order.
+    pub(crate) fn restore(&mut self) {
+        let taken = self.records.iter_mut().filter(|r| matches!(r.content, Content::Taken));
+        for (record, delivered) in taken.zip(self.batch.records.drain(..)) {
+            record.content = Content::Event(delivered.event);
+        }
+    }
+}

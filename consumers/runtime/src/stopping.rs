@@ -1,0 +1,62 @@
+//! How a worker stops one partition and comes back to it by itself, while the others go on.
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::claim::{Claim, Start};
+use crate::halt::Halt;
+use crate::lanes::LaneKey;
+use crate::positions;
+use crate::projection::Projection;
+use crate::worker::{Setback, Worker};
+
+/// A partition that stands still, and when it is to be claimed again.
+pub(crate) struct PutOff {
+    pub claim: Claim,
+    pub until: Instant,
+}
+
+/// Tells the poll thread not to fetch a partition until its start is known again.
+pub(crate) type Reclaim = (LaneKey, oneshot::Receiver<Start>);
+
+impl<P: Projection> Worker<P> {
+    /// Stops partitions at work. What was fetched of them is dropped, and fetched again then.
+    pub(crate) async fn stop_lanes(&mut self, halts: Vec<(LaneKey, Halt)>) -> Result<(), Setback> {
+        let tripped = halts.iter().filter(|(_, halt)| matches!(halt, Halt::Tripped { .. }));
+        let tripped: Vec<LaneKey> = tripped.map(|(key, _)| *key).collect();
+        let (pool, names) = (&self.shared.pool, &self.shared.names);
+        let noted = positions::note_breakers(pool, names, &tripped, true).await;
+        noted.map_err(|error| self.setback(error))?;
+        for (key, halt) in halts {
+            self.lanes.give_up(key);
+            let (answer, start) = oneshot::channel();
+            // Where nobody listens, the client is being given up anyway.
+            let _ = self.reclaims.send((key, start));
+            self.put_off(Claim { key, answer }, &halt);
+        }
+        self.lanes_changed();
+        Ok(())
+    }
+
+    /// The claim stays open until it can be answered.
+    pub(crate) fn put_off(&mut self, claim: Claim, halt: &Halt) {
+        self.shared.halt(self.index, claim.key, halt);
+        let pause = halt.pause(self.shared.settings.breaker_probe);
+        self.stopped.push(PutOff { claim, until: Instant::now() + pause });
+    }
+
+    /// When the next stopped partition is to be looked at.
+    pub(crate) fn next_look(&self) -> Option<Instant> {
+        self.stopped.iter().map(|put_off| put_off.until).min()
+    }
+
+    /// Claims those whose time has come, unless they were taken away meanwhile.
+    pub(crate) fn look_again(&mut self) {
+        let now = Instant::now();
+        let (due, later) =
+            std::mem::take(&mut self.stopped).into_iter().partition(|put_off| put_off.until <= now);
+        self.stopped = later;
+        let due: Vec<PutOff> = due;
+        self.claims.extend(due.into_iter().map(|put_off| put_off.claim));
+    }
+}
