@@ -16,6 +16,11 @@ pub(crate) fn no_fence() -> bool {
     active("no-fence")
 }
 
+/// A redrive applies what comes last first.
+pub(crate) fn redrive_out_of_order() -> bool {
+    active("redrive-out-of-order")
+}
+
 #[cfg(feature = "faults")]
 fn active(fault: &str) -> bool {
     use std::sync::LazyLock;

@@ -20,6 +20,7 @@ mod positions;
 mod projection;
 mod publish;
 mod record;
+mod redrive;
 mod resolving;
 mod serve;
 mod settings;

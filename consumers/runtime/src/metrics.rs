@@ -13,6 +13,8 @@ const PUBLISHED: &str = "orderflow_outbox_published_total";
 const EVENT_AGE: &str = "orderflow_event_age_seconds";
 const LANES: &str = "orderflow_lanes";
 const LAG: &str = "orderflow_lag_records";
+const PARKED: &str = "orderflow_parked_records";
+const REDRIVEN: &str = "orderflow_redriven_records_total";
 const HALTED: &str = "orderflow_halted_lanes";
 
 /// The handles of one projection.
@@ -52,6 +54,20 @@ impl Metrics {
         self.applied.increment(outcomes.applied as u64);
         self.duplicate.increment(outcomes.duplicate as u64);
         self.rejected.increment(outcomes.rejected as u64);
+    }
+
+    /// Records that are parked now, in this state.
+    pub(crate) fn parked(&self, state: &str, records: i64) {
+        let labels = gauge!(PARKED, "projection" => self.name, "state" => state.to_owned());
+        labels.set(records as f64);
+    }
+
+    /// What became of parked records that were applied again.
+    pub(crate) fn redriven(&self, applied: usize, failed: usize) {
+        for (outcome, records) in [("applied", applied), ("failed", failed)] {
+            let redriven = counter!(REDRIVEN, "projection" => self.name, "outcome" => outcome);
+            redriven.increment(records as u64);
+        }
     }
 
     /// The partitions that this worker holds.

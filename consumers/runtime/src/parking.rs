@@ -206,7 +206,7 @@ impl<'a> Rows<'a> {
 }
 
 /// A detail may repeat what a sender wrote, and Postgres' text has no zero character.
-fn without_controls(text: &str) -> String {
+pub(crate) fn without_controls(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 

@@ -14,6 +14,10 @@ pub(crate) struct Pending {
 }
 
 impl Pending {
+    pub(crate) fn of(records: Vec<Record>) -> Self {
+        Self { records, ..Self::default() }
+    }
+
     /// What the next transaction takes.
     pub(crate) fn next(&mut self) -> &mut [Record] {
         let count = self.share.unwrap_or(usize::MAX).min(self.records.len());
@@ -85,7 +89,7 @@ mod tests {
 
     /// Works through `count` records of which the database refuses the one at `bad`.
     fn work(count: i64, bad: i64) -> (Vec<i64>, usize) {
-        let mut pending = Pending { records: records(count), ..Pending::default() };
+        let mut pending = Pending::of(records(count));
         let (mut parked, mut transactions) = (vec![], 0);
         while !pending.records.is_empty() {
             transactions += 1;
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_record_that_cannot_even_be_parked_is_named_and_ends_the_search() {
-        let mut pending = Pending { records: records(1), ..Pending::default() };
+        let mut pending = Pending::of(records(1));
         let mut tries = 0;
         let ended = loop {
             tries += 1;

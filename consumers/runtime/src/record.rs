@@ -96,6 +96,20 @@ impl Record {
         record
     }
 
+    /// One that was parked, not decoded yet. What it waits behind is what it was parked under, unless
+    /// it says otherwise itself.
+    pub(crate) fn parked(
+        source: Source,
+        recorded_at: Timestamp,
+        raw: Raw,
+        subject: Option<String>,
+    ) -> Self {
+        let headers = raw.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        let envelope = Envelope { subject, ..Envelope::read(headers) };
+        let (content, weight) = (Content::Irrelevant, Weight::default());
+        Self { source, epoch: 0, recorded_at, envelope, raw, content, weight }
+    }
+
     /// Decodes the value; again, once an unresolved schema was learned.
     pub(crate) fn decode(&mut self, decoder: &Decoder, wanted: Wanted) {
         self.content = match claimed_type(&self.envelope) {

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settings::RuntimeSettings;
 use crate::shared::Shared;
-use crate::{Projection, migrate, publish, supervise};
+use crate::{Projection, migrate, publish, redrive, supervise};
 
 /// What a part that runs beside the workers is handed.
 #[derive(Clone)]
@@ -105,6 +105,7 @@ async fn work<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
             false => publish::keep_publishing(Arc::clone(&shared), stop_publishing.clone()).await,
         }
     };
-    tokio::try_join!(working, publishing)?;
+    let redriving = redrive::keep_redriving(Arc::clone(&shared));
+    tokio::try_join!(working, publishing, redriving)?;
     Ok(())
 }

@@ -34,6 +34,7 @@ pub(crate) struct Outcomes {
 }
 
 /// What became of each record, in order: why it parks, or `None` where its effect is written.
+#[derive(Debug, Default)]
 pub(crate) struct Decided {
     pub reasons: Vec<Option<Reason>>,
     pub outcomes: Outcomes,

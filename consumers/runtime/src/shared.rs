@@ -14,6 +14,7 @@ use crate::halt::Halt;
 use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
 use crate::projection::Projection;
+use crate::record::Record;
 use crate::settings::RuntimeSettings;
 use crate::share::{Bench, Outcomes};
 use crate::topic_names::TopicNames;
@@ -60,12 +61,23 @@ impl<P: Projection> Shared<P> {
         Ok(())
     }
 
+    /// Decodes a record with the schemas that are known by now.
+    pub(crate) fn decode(&self, record: &mut Record) {
+        let decoder = self.decoder.read().unwrap_or_else(PoisonError::into_inner);
+        record.decode(&decoder, P::EVENTS);
+    }
+
     /// A batch was committed: count it and wake whoever waits for new rows.
     pub(crate) fn committed(&self, outcomes: Outcomes) {
         self.metrics.count(outcomes);
+        self.wake(outcomes.follow_ups);
+    }
+
+    /// Wakes who waits for rows, and for events to be published.
+    pub(crate) fn wake(&self, follow_ups: usize) {
         self.committed.notify_waiters();
         self.committed.notify_one();
-        if outcomes.follow_ups > 0 {
+        if follow_ups > 0 {
             self.follow_ups.notify_one();
         }
     }

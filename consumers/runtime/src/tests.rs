@@ -4,6 +4,6 @@
 mod outbox;
 mod partitions;
 mod workers;
-mod world;
+pub(crate) mod world;
 
 pub(crate) use world::ids_of_mock;

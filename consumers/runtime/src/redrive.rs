@@ -1,0 +1,175 @@
+//! Applies parked records again, in order, into this projection only: what `orderctl parked redrive`
+//! asked for. One transaction is one step, so a redrive that is killed goes on where it was; whichever
+//! process of the projection comes first takes the next one.
+
+mod rows;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use events_schema::registry::RegistryError;
+use sqlx::{Connection, PgConnection};
+use tokio::time::Instant;
+
+use crate::error::StoreError;
+use crate::parking::Parking;
+use crate::patience::Patience;
+use crate::pending::Pending;
+use crate::projection::Projection;
+use crate::record::{Content, Record};
+use crate::share::{Bench, Decided, Share};
+use crate::shared::Shared;
+
+const IDLE: Duration = Duration::from_secs(1);
+/// How often what is parked is counted for the metrics.
+const COUNT: Duration = Duration::from_secs(10);
+/// A step that takes this long is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+
+/// What a step did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Taken,
+    NothingToDo,
+}
+
+/// Redrives until shutdown. An outage makes it wait.
+pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
+    let shutdown = shared.process.shutdown.clone();
+    let heartbeat = shared.process.health.heartbeat("redrive", STUCK);
+    let (mut patience, mut count_at) = (Patience::default(), Instant::now());
+    while !shutdown.is_cancelled() {
+        heartbeat.beat();
+        if count_at <= Instant::now() {
+            count_at = Instant::now() + COUNT;
+            count(&shared).await;
+        }
+        let pause = match step(&shared).await {
+            Ok(Step::Taken) => {
+                patience.restore();
+                continue;
+            }
+            Ok(Step::NothingToDo) => IDLE,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "redrive waits");
+                patience.wait()
+            }
+        };
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    Ok(())
+}
+
+async fn count<P: Projection>(shared: &Shared<P>) {
+    match rows::parked(&shared.pool).await {
+        Ok(states) => states.iter().for_each(|(state, rows)| shared.metrics.parked(state, *rows)),
+        // Whoever applies batches says what is wrong with the database.
+        Err(error) => tracing::debug!(%error, "parked records not counted"),
+    }
+}
+
+/// Takes the next step of the oldest redrive whose turn it is and that nobody is at.
+pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<Step> {
+    let mut conn = shared.pool.acquire().await?;
+    let mut transaction = conn.begin().await?;
+    let Some(redrive) = rows::take_turn(&mut transaction).await? else {
+        return Ok(Step::NothingToDo);
+    };
+    let rows_max = shared.settings.batch_records_max;
+    let (places, mut records) =
+        rows::next(&mut transaction, &shared.names, &redrive, rows_max).await?;
+    decode(shared, &mut records).await?;
+    if crate::faults::redrive_out_of_order() {
+        records.reverse();
+    }
+    let mut pending = Pending::of(records);
+    let decided = match pending.records.is_empty() {
+        true => Decided::default(),
+        false => {
+            let bench = shared.bench();
+            decide::<P>(&mut transaction, &bench, &mut pending, !redrive.dry_run).await?
+        }
+    };
+    let noted = rows::note(&mut transaction, &redrive, &places, &decided.reasons).await?;
+    transaction.commit().await.context("nobody knows whether the step was committed")?;
+    tracing::info!(
+        redrive = redrive.id,
+        dry_run = redrive.dry_run,
+        applied = noted.applied,
+        failed = noted.failed,
+        "redrive step"
+    );
+    if !redrive.dry_run {
+        shared.metrics.redriven(noted.applied, noted.failed);
+        shared.wake(decided.outcomes.follow_ups);
+    }
+    Ok(Step::Taken)
+}
+
+/// Applies as many of the records as go into one share, inside of the caller's transaction, which
+/// what is refused leaves as it was.
+async fn decide<P: Projection>(
+    conn: &mut PgConnection,
+    bench: &Bench<'_>,
+    pending: &mut Pending,
+    keep: bool,
+) -> Result<Decided, StoreError> {
+    loop {
+        match apply::<P>(conn, bench, pending.next(), keep).await {
+            Err(StoreError::Refused(refused)) => pending.refused(&refused)?,
+            other => return other,
+        }
+    }
+}
+
+async fn apply<P: Projection>(
+    conn: &mut PgConnection,
+    bench: &Bench<'_>,
+    records: &mut [Record],
+    keep: bool,
+) -> Result<Decided, StoreError> {
+    let mut share = Share::new(records);
+    loop {
+        let mut savepoint = conn.begin().await?;
+        let passed = share.pass::<P>(&mut savepoint, bench, Parking::default()).await;
+        share.restore();
+        match passed? {
+            Some(decided) if keep => {
+                savepoint.commit().await?;
+                return Ok(decided);
+            }
+            Some(decided) => {
+                savepoint.rollback().await?;
+                return Ok(decided);
+            }
+            None => savepoint.rollback().await?,
+        }
+    }
+}
+
+/// As this build reads them; it may know what the one that parked them did not.
+async fn decode<P: Projection>(shared: &Shared<P>, records: &mut [Record]) -> anyhow::Result<()> {
+    for record in records {
+        loop {
+            shared.decode(record);
+            let Some(id) = record.needs() else { break };
+            match shared.learn(id).await {
+                Ok(()) => {}
+                Err(error @ RegistryError::Unavailable { .. }) => return Err(error.into()),
+                Err(error) => {
+                    let detail = error.to_string();
+                    record.content = Content::Poison { cause: "foreign-schema", detail };
+                    break;
+                }
+            }
+        }
+    }
+    Ok(())
+}
