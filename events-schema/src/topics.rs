@@ -35,6 +35,12 @@ impl Topic {
         }
     }
 
+    /// The name, without a deployment's prefix, of the topic that gets a copy of what this consumer
+    /// group has parked of it. It has the same partitions.
+    pub fn dead_letters(self, group: &str) -> String {
+        format!("{}.dead-letters.{group}", self.name())
+    }
+
     /// Partitions at creation. Fixed afterwards: another count would send a key elsewhere, and
     /// with it break the order of a customer's events.
     pub fn partitions(self) -> i32 {

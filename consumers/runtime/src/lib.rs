@@ -3,6 +3,7 @@
 
 mod apply_batch;
 mod claim;
+mod dead_letters;
 mod error;
 mod faults;
 mod gap;

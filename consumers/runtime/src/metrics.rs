@@ -10,6 +10,7 @@ const BATCH_RECORDS: &str = "orderflow_batch_records";
 const FENCED: &str = "orderflow_fenced_batches_total";
 const RETRIES: &str = "orderflow_batch_retries_total";
 const PUBLISHED: &str = "orderflow_outbox_published_total";
+const DEAD_LETTERED: &str = "orderflow_dead_letters_total";
 const EVENT_AGE: &str = "orderflow_event_age_seconds";
 const LANES: &str = "orderflow_lanes";
 const LAG: &str = "orderflow_lag_records";
@@ -27,6 +28,7 @@ pub(crate) struct Metrics {
     pub fenced: Counter,
     pub retries: Counter,
     pub published: Counter,
+    pub dead_lettered: Counter,
     /// Age of the last record that was applied, when it was.
     pub event_age_seconds: Gauge,
     name: &'static str,
@@ -45,6 +47,7 @@ impl Metrics {
             fenced: counter!(FENCED, "projection" => name),
             retries: counter!(RETRIES, "projection" => name),
             published: counter!(PUBLISHED, "projection" => name),
+            dead_lettered: counter!(DEAD_LETTERED, "projection" => name),
             event_age_seconds: gauge!(EVENT_AGE, "projection" => name),
             name,
         }

@@ -2,11 +2,12 @@
 //! so that its events are applied in order or not at all; everything else flows.
 
 mod bounds;
+pub(crate) mod stored_headers;
 
 use std::collections::{HashMap, HashSet};
 
 use events_schema::Topic;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
@@ -156,7 +157,7 @@ impl<'a> Rows<'a> {
         self.blocks.push(reason.later == Later::Parks);
         self.keys.push(record.raw.key.as_deref());
         self.payloads.push(record.raw.payload.as_deref());
-        self.headers.push(headers(record));
+        self.headers.push(stored_headers::to_json(&record.raw));
         self.recorded.push(record.recorded_at.to_utc());
     }
 
@@ -208,18 +209,4 @@ impl<'a> Rows<'a> {
 /// A detail may repeat what a sender wrote, and Postgres' text has no zero character.
 pub(crate) fn without_controls(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
-}
-
-/// Every header in order, as `[name, value]`; a value that is no text as `{"hex": …}`.
-fn headers(record: &Record) -> Value {
-    let value = |bytes: &Option<Vec<u8>>| match bytes {
-        None => Value::Null,
-        Some(bytes) => match std::str::from_utf8(bytes) {
-            // Postgres' jsonb has no zero character.
-            Ok(text) if !text.contains('\0') => json!(text),
-            _ => json!({ "hex": bytes.iter().map(|b| format!("{b:02x}")).collect::<String>() }),
-        },
-    };
-    let name = |name: &str| name.replace('\0', "\u{fffd}");
-    record.raw.headers.iter().map(|(key, bytes)| json!([name(key), value(bytes)])).collect()
 }

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settings::RuntimeSettings;
 use crate::shared::Shared;
-use crate::{Projection, migrate, publish, redrive, supervise};
+use crate::{Projection, dead_letters, migrate, publish, redrive, supervise};
 
 /// What a part that runs beside the workers is handed.
 #[derive(Clone)]
@@ -105,7 +105,8 @@ async fn work<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
             false => publish::keep_publishing(Arc::clone(&shared), stop_publishing.clone()).await,
         }
     };
+    let copying = dead_letters::keep_copying(Arc::clone(&shared), stop_publishing.clone());
     let redriving = redrive::keep_redriving(Arc::clone(&shared));
-    tokio::try_join!(working, publishing, redriving)?;
+    tokio::try_join!(working, publishing, copying, redriving)?;
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The runtime whole, inside one process: real Postgres, librdkafka's own mock of a cluster (and a
 //! real cluster where the mock cannot do it). Apply and park are tested beside their code.
 
+mod dead_letters;
 mod outbox;
 mod partitions;
 mod workers;

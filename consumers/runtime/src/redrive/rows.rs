@@ -8,7 +8,7 @@ use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
 use crate::error::StoreError;
-use crate::parking::Reason;
+use crate::parking::{Reason, stored_headers};
 use crate::projection::{Later, Offset, Partition, Source};
 use crate::record::{Raw, Record};
 use crate::topic_names::TopicNames;
@@ -147,31 +147,14 @@ impl Row {
     fn record(self, names: &TopicNames) -> Option<Record> {
         let (partition, offset) = (Partition(self.partition), Offset(self.record_offset));
         let source = Source { topic: names.topic(&self.topic)?, partition, offset };
-        let raw =
-            Raw { key: self.record_key, payload: self.payload, headers: headers(&self.headers) };
+        let raw = Raw {
+            key: self.record_key,
+            payload: self.payload,
+            headers: stored_headers::from_json(&self.headers),
+        };
         let recorded_at = Timestamp::from_micros(self.recorded_at.timestamp_micros());
         Some(Record::parked(source, recorded_at, raw, self.subject))
     }
-}
-
-/// As [`crate::parking`] writes them.
-fn headers(value: &Value) -> Vec<(String, Option<Vec<u8>>)> {
-    let pair = |pair: &Value| {
-        let name = pair.get(0)?.as_str()?.to_owned();
-        let value = match pair.get(1)? {
-            Value::String(text) => Some(text.as_bytes().to_vec()),
-            Value::Object(object) => object.get("hex").and_then(Value::as_str).map(from_hex),
-            _ => None,
-        };
-        Some((name, value))
-    };
-    value.as_array().into_iter().flatten().filter_map(pair).collect()
-}
-
-fn from_hex(text: &str) -> Vec<u8> {
-    let digits = text.as_bytes().chunks_exact(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    digits.filter_map(byte).collect()
 }
 
 /// What a step did to one sequence.

@@ -1,0 +1,191 @@
+//! Copies what is parked to the dead-letter topics, after the commit, for whoever watches topics and
+//! not tables. The rows in `parked` are what redrives work on; a copy may be written twice.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{DateTime, Utc};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::future_producer::DeliveryFuture;
+use rdkafka::producer::{FutureProducer, FutureRecord};
+use serde_json::Value;
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::StoreError;
+use crate::group::BrokerWatch;
+use crate::parking::stored_headers;
+use crate::patience::Patience;
+use crate::projection::Projection;
+use crate::shared::Shared;
+
+/// How often it looks for what was parked.
+const IDLE: Duration = Duration::from_secs(1);
+/// Rows of one round: at a megabyte each they must fit into memory.
+const ROWS_MAX: i64 = 32;
+/// A record without an answer for this long is sent again in the next round.
+const ANSWER: Duration = Duration::from_secs(10);
+/// The largest record that a topic takes, and what is said about it.
+const BYTES_MAX: &str = "4194304";
+/// Said of a cause at most.
+const DETAIL_CHARS_MAX: usize = 1000;
+/// Before the names of our headers, as Kafka Connect and Kafka Streams (KIP-298, KIP-1034) do.
+const OURS: &str = "__orderflow.errors.";
+
+/// Copies until `stop`. An outage makes it wait; nothing waits for it.
+pub(crate) async fn keep_copying<P: Projection>(
+    shared: Arc<Shared<P>>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let mut copier = Copier { shared, producer: None };
+    let mut patience = Patience::default();
+    while !stop.is_cancelled() {
+        let pause = match copier.round().await {
+            Ok(0) => {
+                patience.restore();
+                IDLE
+            }
+            Ok(_) => continue,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "dead letters wait");
+                patience.wait()
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(pause) => {}
+        }
+    }
+    Ok(())
+}
+
+struct Copier<P: Projection> {
+    shared: Arc<Shared<P>>,
+    /// Made when it is needed first: in a good deployment, never.
+    producer: Option<FutureProducer<BrokerWatch>>,
+}
+
+impl<P: Projection> Copier<P> {
+    /// Copies the oldest rows of the partitions that this process holds; says how many there were.
+    async fn round(&mut self) -> anyhow::Result<usize> {
+        let rows = waiting(&self.shared).await?;
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let producer = match self.producer.take() {
+            Some(producer) => producer,
+            None => producer(&self.shared)?,
+        };
+        let (mut copied, mut failed) = (Vec::with_capacity(rows.len()), None);
+        let mut reports = Vec::with_capacity(rows.len());
+        for row in &rows {
+            match send(&self.shared, &producer, row) {
+                Ok(report) => reports.push((row.id, report)),
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        }
+        for (id, report) in reports {
+            match report.await {
+                Ok(Ok(_)) => copied.push(id),
+                Ok(Err((error, _))) => drop(failed.get_or_insert(error)),
+                Err(_) => drop(failed.get_or_insert(KafkaError::Canceled)),
+            }
+        }
+        mark(&self.shared.pool, &copied).await?;
+        self.shared.metrics.dead_lettered.increment(copied.len() as u64);
+        match failed {
+            // After a fatal error a producer only refuses: the next round makes another.
+            Some(error) => Err(anyhow::Error::new(error).context("a dead letter was not written")),
+            None => {
+                self.producer = Some(producer);
+                Ok(copied.len())
+            }
+        }
+    }
+}
+
+/// A parked record that is not copied yet.
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: i64,
+    topic: String,
+    partition: i32,
+    record_offset: i64,
+    cause: String,
+    detail: String,
+    attempts: i32,
+    record_key: Option<Vec<u8>>,
+    payload: Option<Vec<u8>>,
+    headers: Value,
+    recorded_at: DateTime<Utc>,
+    parked_at: DateTime<Utc>,
+}
+
+async fn waiting<P: Projection>(shared: &Shared<P>) -> Result<Vec<Row>, StoreError> {
+    let (topics, partitions): (Vec<&str>, Vec<i32>) =
+        shared.held_keys().into_iter().map(|key| (shared.names.name(key.0), key.1)).unzip();
+    let rows = sqlx::query_as(
+        "SELECT id, topic, partition, record_offset, cause, detail, attempts, record_key, payload,
+                headers, recorded_at, parked_at
+         FROM parked WHERE dead_lettered_at IS NULL
+             AND (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
+         ORDER BY id LIMIT $3",
+    );
+    Ok(rows.bind(&topics).bind(&partitions).bind(ROWS_MAX).fetch_all(&shared.pool).await?)
+}
+
+async fn mark(pool: &PgPool, ids: &[i64]) -> Result<(), StoreError> {
+    let mark = "UPDATE parked SET dead_lettered_at = clock_timestamp() WHERE id = ANY($1)";
+    sqlx::query(mark).bind(ids).execute(pool).await?;
+    Ok(())
+}
+
+/// Key, value and headers as they came, and ours behind them.
+fn send<P: Projection>(
+    shared: &Shared<P>,
+    producer: &FutureProducer<BrokerWatch>,
+    row: &Row,
+) -> Result<DeliveryFuture, KafkaError> {
+    let original = shared.names.topic(&row.topic).ok_or(KafkaError::Canceled)?;
+    let topic = shared.settings.kafka.prefixed(&original.dead_letters(P::NAME));
+    let mut record = FutureRecord::to(&topic).partition(row.partition).headers(headers::<P>(row));
+    if let Some(key) = &row.record_key {
+        record = record.key(key);
+    }
+    if let Some(payload) = &row.payload {
+        record = record.payload(payload);
+    }
+    producer.send_result(record).map_err(|(error, _)| error)
+}
+
+fn headers<P: Projection>(row: &Row) -> OwnedHeaders {
+    let original = stored_headers::from_json(&row.headers);
+    let mut headers = OwnedHeaders::new_with_capacity(original.len() + 9);
+    for (key, value) in &original {
+        headers = headers.insert(Header { key, value: value.as_ref() });
+    }
+    let ours = [
+        ("group", P::NAME.to_owned()),
+        ("topic", row.topic.clone()),
+        ("partition", row.partition.to_string()),
+        ("offset", row.record_offset.to_string()),
+        ("timestamp", row.recorded_at.to_rfc3339()),
+        ("cause", row.cause.clone()),
+        ("detail", row.detail.chars().take(DETAIL_CHARS_MAX).collect()),
+        ("attempts", row.attempts.to_string()),
+        ("parked_at", row.parked_at.to_rfc3339()),
+    ];
+    ours.iter().fold(headers, |headers, (name, value)| {
+        headers.insert(Header { key: &format!("{OURS}{name}"), value: Some(value) })
+    })
+}
+
+fn producer<P: Projection>(shared: &Shared<P>) -> anyhow::Result<FutureProducer<BrokerWatch>> {
+    let brokers = BrokerWatch { kafka: shared.kafka.clone() };
+    let mut config = shared.settings.kafka.producer(P::NAME, Some(ANSWER));
+    config.set("message.max.bytes", BYTES_MAX);
+    config.create_with_context(brokers).context("could not create the producer")
+}
