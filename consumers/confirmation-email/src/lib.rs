@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 pub mod backoff;
-mod breaker;
 mod claim;
 pub mod courier;
 mod decide;

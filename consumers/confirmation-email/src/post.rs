@@ -1,19 +1,23 @@
 //! What the couriers of a process share: the ledger, the templates, and what is known of the mail
 //! server. Sends nothing.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::Duration;
 
 use chassis::health::{Dependency, Health};
 use lettre::transport::smtp::extension::ClientId;
+use runtime::Circuit;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
-use crate::breaker::Breaker;
 use crate::mailer::{ConnectError, Connection};
 use crate::metrics;
 use crate::settings::MailSettings;
 use crate::template::Templates;
+
+/// Between two probes of a mail server that is away.
+const FIRST_WAIT: Duration = Duration::from_millis(500);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const NAME: &str = "confirmation-email";
 
 /// Shared by the couriers of a process.
 pub struct Post {
@@ -23,7 +27,7 @@ pub struct Post {
     /// There is work for one more courier.
     pub more: Notify,
     hello: ClientId,
-    breaker: Mutex<Breaker>,
+    circuit: Circuit,
     smtp: Dependency,
 }
 
@@ -39,25 +43,25 @@ impl Post {
             more: Notify::new(),
             hello: ClientId::Domain(settings.from.email.domain().to_owned()),
             settings,
-            breaker: Mutex::new(Breaker::unproven(Instant::now())),
+            circuit: Circuit::unproven(NAME, "smtp", FIRST_WAIT, LONGEST_WAIT),
             smtp: health.dependency("smtp"),
         })
     }
 
     /// Whether the mail server is taken to be there.
     pub fn is_open(&self) -> bool {
-        self.breaker(|breaker| breaker.is_closed())
+        self.circuit.is_closed()
     }
 
     /// A connection, unless the server is away and it is not time for a probe.
     pub(crate) async fn connect(&self) -> Option<Connection> {
         let probe_max = self.settings.connect_max();
-        if !self.breaker(|breaker| breaker.permits(Instant::now(), probe_max)) {
+        if !self.circuit.permits(probe_max) {
             return None;
         }
         match Connection::open(&self.settings.server, &self.hello, probe_max).await {
             Ok(connection) => {
-                self.breaker(Breaker::connected);
+                self.circuit.connected();
                 self.smtp.up();
                 metrics::connected();
                 metrics::away(false);
@@ -72,18 +76,14 @@ impl Post {
 
     /// The server is good for no mail now.
     pub(crate) fn away(&self, reason: &str) {
-        self.breaker(|breaker| breaker.failed(Instant::now()));
+        self.circuit.failed();
         self.smtp.down(reason);
         metrics::away(true);
     }
 
     /// The server dealt with a mail.
     pub(crate) fn dealt_with(&self) {
-        self.breaker(Breaker::dealt_with);
-    }
-
-    fn breaker<T>(&self, f: impl FnOnce(&mut Breaker) -> T) -> T {
-        f(&mut self.breaker.lock().unwrap_or_else(PoisonError::into_inner))
+        self.circuit.dealt_with();
     }
 }
 

@@ -42,7 +42,7 @@ impl From<sqlx::Error> for Why {
 }
 
 /// Longer than any statement may take: an answer that is not there by then is not coming.
-const ANSWER: Duration = Duration::from_secs(45);
+pub(crate) const ANSWER: Duration = Duration::from_secs(45);
 
 /// What a batch may do, and where from.
 pub(crate) struct Terms<'a> {

@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod apply_batch;
+mod circuit;
 mod claim;
 mod dead_letters;
 mod error;
@@ -36,6 +37,7 @@ mod topic_names;
 mod trip;
 mod worker;
 
+pub use circuit::Circuit;
 pub use error::StoreError;
 pub use migrate::migrate;
 pub use projection::{

@@ -10,9 +10,11 @@ use events_schema::wire::{Decoder, Encoder, SchemaId};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
+use crate::circuit::Circuit;
 use crate::halt::Halt;
 use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
+use crate::patience::{PAUSE_MAX, PAUSE_MIN};
 use crate::projection::Projection;
 use crate::record::Record;
 use crate::settings::RuntimeSettings;
@@ -30,6 +32,7 @@ pub(crate) struct Shared<P: Projection> {
     pub source: String,
     pub metrics: Arc<Metrics>,
     pub postgres: Dependency,
+    pub circuit: Circuit,
     pub kafka: Dependency,
     pub schemas: Dependency,
     /// For what runs beside the workers.
@@ -167,6 +170,7 @@ impl<P: Projection> Shared<P> {
             source: format!("/{}", P::NAME),
             metrics: Arc::new(Metrics::new(P::NAME)),
             postgres,
+            circuit: Circuit::unproven(P::NAME, "postgres", PAUSE_MIN, PAUSE_MAX),
             kafka,
             schemas,
             committed: own.committed,

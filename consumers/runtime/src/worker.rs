@@ -13,7 +13,7 @@ use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::apply_batch::{NotApplied, Terms, Why, apply_batch};
+use crate::apply_batch::{ANSWER, NotApplied, Terms, Why, apply_batch};
 use crate::claim::{self, Check, Claim, ClaimError, TopicIds};
 use crate::error::StoreError;
 use crate::faults;
@@ -57,6 +57,8 @@ pub(crate) enum WorkerError {
 /// Why a step did not succeed: wait and try again, or give up the client.
 pub(crate) enum Setback {
     Wait(String),
+    /// Another worker of the process is asking already.
+    Later,
     End(WorkerError),
 }
 
@@ -149,6 +151,7 @@ impl<P: Projection> Worker<P> {
         match step {
             Ok(()) => patience(self).restore(),
             Err(Setback::End(error)) => return Err(error),
+            Err(Setback::Later) => drop(patience(self).wait()),
             Err(Setback::Wait(reason)) => {
                 let pause = patience(self).wait();
                 self.shared.metrics.retries.increment(1);
@@ -194,7 +197,7 @@ impl<P: Projection> Worker<P> {
             ClaimError::Store(error) => self.setback(error),
             other => Setback::Wait(other.to_string()),
         })?;
-        self.shared.postgres.up();
+        self.postgres_answered();
         let mut taken: HashMap<_, _> = taken.into_iter().map(|taken| (taken.key, taken)).collect();
         for claim in std::mem::take(&mut self.claims) {
             let Some(taken) = taken.remove(&claim.key) else { continue };
@@ -268,6 +271,7 @@ impl<P: Projection> Worker<P> {
         match error {
             StoreError::Retry(source) => {
                 self.shared.postgres.down("not available");
+                self.shared.circuit.failed();
                 Setback::Wait(format!("the database is not available: {source}"))
             }
             StoreError::Fenced => {
@@ -276,6 +280,16 @@ impl<P: Projection> Worker<P> {
             }
             error => Setback::End(WorkerError::Halt(error)),
         }
+    }
+
+    /// While the database is away one worker of the process tries, and the others wait for it.
+    fn ask_circuit(&self) -> Result<(), Setback> {
+        self.shared.circuit.permits(ANSWER).then_some(()).ok_or(Setback::Later)
+    }
+
+    fn postgres_answered(&self) {
+        self.shared.postgres.up();
+        self.shared.circuit.dealt_with();
     }
 
     /// One transaction; what the database refuses makes the next one smaller.
@@ -287,6 +301,7 @@ impl<P: Projection> Worker<P> {
             return Ok(());
         }
         self.resolve().await?;
+        self.ask_circuit()?;
         let began = Instant::now();
         let share = self.pending.next();
         let spans = self.lanes.spans(share);
@@ -300,6 +315,9 @@ impl<P: Projection> Worker<P> {
             Err(failed) => failed,
         };
         let NotApplied { why, unheard } = failed;
+        if !matches!(why, Why::Store(StoreError::Retry(_))) {
+            self.postgres_answered();
+        }
         match why {
             Why::Halt(halts) => self.stop_lanes(halts).await,
             Why::Store(StoreError::Refused(refused)) => {
@@ -338,7 +356,7 @@ impl<P: Projection> Worker<P> {
     }
 
     fn committed(&mut self, spans: &[Span], outcomes: Outcomes) {
-        self.shared.postgres.up();
+        self.postgres_answered();
         self.lanes.advance(spans);
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.extend(spans.iter().map(|span| (span.key, span.to)));

@@ -1,0 +1,186 @@
+//! Whether a server is worth a connection now: a circuit breaker with a half-open probe. Reads no
+//! clock: it is told the time.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use metrics::{Gauge, gauge};
+
+const STATE: &str = "orderflow_breaker_state";
+
+/// The breaker of one dependency, shared by whatever of the process uses it: when the server is away
+/// one of them probes, the others wait. Its state is `orderflow_breaker_state{dependency,state}`.
+#[derive(Debug)]
+pub struct Circuit {
+    breaker: Mutex<Breaker>,
+    closed: Gauge,
+    open: Gauge,
+    half_open: Gauge,
+}
+
+impl Circuit {
+    /// Of a server of which nothing is known yet: the first connection is a probe. Between the first
+    /// failure and the next probe it waits for `first_wait`, doubled with each further failure up to
+    /// `longest_wait`.
+    pub fn unproven(
+        projection: &'static str,
+        dependency: &'static str,
+        first_wait: Duration,
+        longest_wait: Duration,
+    ) -> Self {
+        let state = |state: &'static str| gauge!(STATE, "projection" => projection, "dependency" => dependency, "state" => state);
+        let breaker = Breaker::unproven(Instant::now(), first_wait, longest_wait);
+        Self {
+            breaker: Mutex::new(breaker),
+            closed: state("closed"),
+            open: state("open"),
+            half_open: state("half_open"),
+        }
+    }
+
+    /// Whether the server is taken to be there.
+    pub fn is_closed(&self) -> bool {
+        self.lock().state == State::Closed
+    }
+
+    /// Whether something may be tried now. Where this is a probe, it is the only one for
+    /// `probe_max`, the longest that it can take.
+    pub fn permits(&self, probe_max: Duration) -> bool {
+        self.change(|breaker| breaker.permits(Instant::now(), probe_max))
+    }
+
+    /// The server took up a connection.
+    pub fn connected(&self) {
+        self.change(Breaker::connected);
+    }
+
+    /// The server dealt with what it was asked, whatever it said of it.
+    pub fn dealt_with(&self) {
+        self.change(Breaker::dealt_with);
+    }
+
+    /// No connection, or one that is good for nothing.
+    pub fn failed(&self) {
+        self.change(|breaker| breaker.failed(Instant::now()));
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut Breaker) -> T) -> T {
+        let mut breaker = self.lock();
+        let before = breaker.state;
+        let answer = change(&mut breaker);
+        if breaker.state != before {
+            let state = breaker.state;
+            let is = |yes: bool| f64::from(u8::from(yes));
+            self.closed.set(is(state == State::Closed));
+            self.open.set(is(matches!(state, State::Open { .. })));
+            self.half_open.set(is(matches!(state, State::HalfOpen { .. })));
+        }
+        answer
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Breaker> {
+        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+struct Breaker {
+    state: State,
+    /// Since the server last dealt with something.
+    failures: u32,
+    first_wait: Duration,
+    longest_wait: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// As far as is known the server is there.
+    Closed,
+    /// It is not; a probe may go out then.
+    Open { until: Instant },
+    /// A probe is under way; if nothing comes of it, the next may go out then.
+    HalfOpen { until: Instant },
+}
+
+impl Breaker {
+    fn unproven(now: Instant, first_wait: Duration, longest_wait: Duration) -> Self {
+        Self { state: State::Open { until: now }, failures: 0, first_wait, longest_wait }
+    }
+
+    fn permits(&mut self, now: Instant, probe_max: Duration) -> bool {
+        match self.state {
+            State::Closed => true,
+            State::Open { until } | State::HalfOpen { until } if now >= until => {
+                self.state = State::HalfOpen { until: now + probe_max };
+                true
+            }
+            State::Open { .. } | State::HalfOpen { .. } => false,
+        }
+    }
+
+    fn connected(&mut self) {
+        self.state = State::Closed;
+    }
+
+    fn dealt_with(&mut self) {
+        self.state = State::Closed;
+        self.failures = 0;
+    }
+
+    fn failed(&mut self, now: Instant) {
+        let doubled = self.first_wait.saturating_mul(1 << self.failures.min(16));
+        self.state = State::Open { until: now + doubled.min(self.longest_wait) };
+        self.failures = self.failures.saturating_add(1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROBE_MAX: Duration = Duration::from_secs(10);
+    const FIRST_WAIT: Duration = Duration::from_millis(500);
+
+    fn unproven(now: Instant) -> Breaker {
+        Breaker::unproven(now, FIRST_WAIT, Duration::from_secs(30))
+    }
+
+    #[test]
+    fn one_probe_goes_out_at_a_time_while_the_server_is_away() {
+        let now = Instant::now();
+        let mut breaker = unproven(now);
+        assert!(breaker.permits(now, PROBE_MAX), "the first");
+        assert!(!breaker.permits(now, PROBE_MAX), "a second beside it");
+        breaker.failed(now);
+        assert!(!breaker.permits(now, PROBE_MAX), "at once after it failed");
+        assert!(breaker.permits(now + FIRST_WAIT, PROBE_MAX), "after the wait");
+        breaker.connected();
+        assert!(breaker.permits(now, PROBE_MAX) && breaker.permits(now, PROBE_MAX), "then all");
+    }
+
+    #[test]
+    fn a_probe_that_vanished_does_not_block_the_next_for_ever() {
+        let now = Instant::now();
+        let mut breaker = unproven(now);
+        assert!(breaker.permits(now, PROBE_MAX));
+        assert!(breaker.permits(now + PROBE_MAX, PROBE_MAX));
+    }
+
+    #[test]
+    fn a_server_that_greets_and_then_takes_nothing_is_probed_less_and_less() {
+        let mut now = Instant::now();
+        let mut breaker = unproven(now);
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            breaker.connected();
+            breaker.failed(now);
+            let State::Open { until } = breaker.state else { panic!("not open") };
+            waits.push((until - now).as_millis());
+            now = until;
+        }
+        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+        breaker.dealt_with();
+        breaker.failed(now);
+        assert!(breaker.permits(now + FIRST_WAIT, PROBE_MAX), "a mail in between starts it anew");
+    }
+}
