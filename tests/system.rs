@@ -15,6 +15,7 @@ mod gap;
 mod load;
 mod mail_ledger;
 mod order_flow;
+mod outage;
 mod parked;
 mod position;
 mod registry_down;

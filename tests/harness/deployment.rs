@@ -226,7 +226,8 @@ impl Deployment {
         }
     }
 
-    async fn database_url_of(&self, service: &str) -> String {
+    /// With which a service connects.
+    pub async fn database_url_of(&self, service: &str) -> String {
         let answer = self.orderctl(&["database", "url", service]).await;
         answer.expect_success().stdout.trim().to_owned()
     }

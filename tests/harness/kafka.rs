@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use sqlx::AssertSqlSafe;
 use tokio::net::TcpListener;
 
@@ -21,6 +22,17 @@ impl Deployment {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.stack.kafka).set("group.id", "harness");
         config
+    }
+
+    /// Writes a record to a topic, as anybody could.
+    ///
+    /// # Panics
+    /// When the brokers do not take it.
+    pub async fn write(&self, topic: &str, key: &[u8], value: &[u8]) {
+        let producer: FutureProducer = self.kafka().create().unwrap();
+        let topic = self.topic(topic);
+        let record = FutureRecord::to(&topic).partition(0).key(key).payload(value);
+        producer.send(record, ANSWER_WITHIN).await.unwrap();
     }
 
     /// Where each partition of the topic ends.
@@ -90,6 +102,21 @@ impl HeldBrokers {
     /// From now on nothing reaches a broker.
     pub fn hold(&self) {
         self.relays.iter().for_each(|relay| relay.flow(false));
+    }
+
+    /// Every connection is cut, and nobody listens.
+    pub fn cut(&self) {
+        self.relays.iter().for_each(Relay::cut);
+    }
+
+    /// They listen again.
+    ///
+    /// # Panics
+    /// When somebody else took a port.
+    pub async fn mend(&mut self) {
+        for relay in &mut self.relays {
+            relay.mend().await;
+        }
     }
 
     /// What was held back goes on its way.

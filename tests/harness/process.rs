@@ -81,6 +81,24 @@ impl Service {
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
+    /// What a health endpoint answers: its status and its body.
+    pub async fn health(&self, path: &str) -> Option<(u16, String)> {
+        let answer = reqwest::get(format!("{}{path}", self.url())).await.ok()?;
+        Some((answer.status().as_u16(), answer.text().await.ok()?))
+    }
+
+    /// Resident memory of the process, in bytes.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn resident_bytes(&self) -> u64 {
+        let pid = self.child.as_ref().unwrap().id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let kilobytes: u64 = line.trim().trim_end_matches(" kB").parse().unwrap();
+        kilobytes * 1024
+    }
+
     /// Whether it takes connections.
     pub async fn listens(&self) -> bool {
         tokio::net::TcpStream::connect(self.spec.address).await.is_ok()

@@ -3,15 +3,22 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::eventually;
+
+const WITHIN: Duration = Duration::from_secs(30);
+
 /// Carries connections until it is dropped; then it hangs up and nobody listens any more.
 pub struct Relay {
     address: SocketAddr,
+    server: String,
+    rewrites: Rewrites,
     flows: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
@@ -32,8 +39,25 @@ impl Relay {
     pub(crate) fn on(listener: TcpListener, server: String, rewrites: Rewrites) -> Self {
         let address = listener.local_addr().unwrap();
         let flows = watch::Sender::new(true);
-        let task = tokio::spawn(accept(listener, server, flows.subscribe(), rewrites));
-        Self { address, flows, task }
+        let carrying = accept(listener, server.clone(), flows.subscribe(), Arc::clone(&rewrites));
+        let task = tokio::spawn(carrying);
+        Self { address, server, rewrites, flows, task }
+    }
+
+    /// Hangs up; from now on nobody listens.
+    pub fn cut(&self) {
+        self.task.abort();
+    }
+
+    /// Listens again, where it did.
+    ///
+    /// # Panics
+    /// When somebody else took the port.
+    pub async fn mend(&mut self) {
+        let bound = async || TcpListener::bind(self.address).await.ok();
+        let listener = eventually(WITHIN, "the relay's port is free", bound).await;
+        let (server, rewrites) = (self.server.clone(), Arc::clone(&self.rewrites));
+        self.task = tokio::spawn(accept(listener, server, self.flows.subscribe(), rewrites));
     }
 
     /// `url` with the relay in the place of its server.
@@ -62,7 +86,7 @@ impl Drop for Relay {
 /// When it names none.
 pub fn host_and_port(url: &str) -> &str {
     let (_, rest) = url.split_once("://").unwrap();
-    rest.split('/').next().unwrap()
+    rest.split('/').next().unwrap().rsplit('@').next().unwrap()
 }
 
 async fn accept(

@@ -288,6 +288,11 @@ impl Poller {
 fn survive(error: &KafkaError) -> Result<(), KafkaError> {
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::AutoOffsetReset) => Err(error.clone()),
+        // Readiness says it, and the log when it begins and ends; these come many times a second.
+        Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
+            tracing::debug!(%error, "poll");
+            Ok(())
+        }
         _ => {
             tracing::warn!(%error, "poll");
             Ok(())

@@ -21,6 +21,8 @@ impl<P: Projection> Worker<P> {
                     return Err(Setback::Wait(format!("the registry at {url}: {cause}")));
                 }
                 Err(error) => {
+                    // It answered.
+                    self.shared.schemas.up();
                     let detail = error.to_string();
                     let of = |r: &&mut Record| r.needs() == Some(id);
                     for record in self.pending.records.iter_mut().filter(of) {

@@ -63,6 +63,8 @@ async fn serve<P: Projection>(
     beside: impl Future<Output = anyhow::Result<()>> + Send + 'static,
 ) -> anyhow::Result<()> {
     let shutdown = own.process.shutdown.clone();
+    // Before anybody can ask: until the parts have named what they hang on, nothing is ready.
+    let start = own.process.health.dependency("start");
     let mut parts = JoinSet::new();
     parts.spawn(chassis::health::serve(own.process.clone())?);
     parts.spawn(beside);
@@ -72,6 +74,7 @@ async fn serve<P: Projection>(
         let Some(shared) = Shared::<P>::start(own, settings).await? else {
             return Ok(());
         };
+        start.forget();
         work(Arc::new(shared)).await
     });
     let mut first = Ok(());
