@@ -63,8 +63,9 @@ fn class_of(code: &str) -> Class {
         // run the migrations or grant it.
         "42P01" | "42703" | "42501" | "3F000" | "42883" => Class::Halt,
         _ => match code.get(..2).unwrap_or_default() {
-            // Data exceptions and broken constraints: it is what a record asks for.
-            "22" | "23" => Class::Refused,
+            // Data exceptions, broken constraints, and what is too long for a row or an index: it is
+            // what a record asks for.
+            "22" | "23" | "54" => Class::Refused,
             // Syntax, features, internal assumptions of the statement.
             "42" | "0A" | "26" | "34" => Class::Halt,
             // Connections, resources, operator intervention, system errors, conflicts between
@@ -99,6 +100,8 @@ mod tests {
             ("22021", Class::Refused), // a character the encoding does not have
             ("23505", Class::Refused), // unique
             ("23514", Class::Refused), // check
+            ("54000", Class::Refused), // longer than an index entry may be
+            ("54001", Class::Refused), // nested deeper than the stack allows
             ("42P01", Class::Halt),    // no such table
             ("42501", Class::Halt),    // not permitted
             ("42601", Class::Halt),    // syntax
