@@ -370,8 +370,9 @@ async fn what_would_be_one_too_many_does_not_park(pool: PgPoolOptions, options: 
     // What somebody has dealt with makes room.
     let discard = "UPDATE parked SET state = 'discarded' WHERE subject = 'a'";
     sqlx::raw_sql(discard).execute(&setting.pool).await.unwrap();
-    let outcomes = setting.apply(&mut [record(2, "a", 1), poison(3, None)]).await.unwrap();
-    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
+    let mut more = [record(2, "a", 1), poison(3, Some("a")), poison(4, None)];
+    let outcomes = setting.apply(&mut more).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 2, ..Default::default() });
 }
 
 #[sqlx::test]

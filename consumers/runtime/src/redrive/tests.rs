@@ -203,6 +203,25 @@ async fn a_rate_makes_small_steps_and_pauses(pool: PgPoolOptions, options: PgCon
 }
 
 #[sqlx::test]
+async fn what_fails_and_blocks_nobody_is_tried_once_and_passed(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    park(&world, &[(0, 1, "a", -13), (0, 2, "a", 2)]).await;
+    let redrive = ask(&world, false, Some(1)).await;
+    let shared = world.shared().await;
+    let now = "UPDATE redrives SET next_step_at = now()";
+    for _ in 0..3 {
+        run(&shared).await;
+        sqlx::raw_sql(now).execute(&world.pool).await.unwrap();
+    }
+    let why = "too-unlucky: nor is what it takes";
+    assert_eq!(sequences(&world, redrive).await, [failed("a", 1, why)]);
+    assert_eq!(world.number("SELECT sum(redrives_failed) FROM parked").await, 1);
+}
+
+#[sqlx::test]
 async fn a_step_waits_for_the_batch_that_moves_its_partition(
     pool: PgPoolOptions,
     options: PgConnectOptions,
