@@ -3,7 +3,7 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Outcome;
-use crate::{database, load, positions, replay, schemas, summary, topics, verify};
+use crate::{audit, database, load, parked, positions, replay, schemas, summary, topics, verify};
 
 const EXITS: &str = "\
 Exit codes:
@@ -38,6 +38,11 @@ pub(crate) enum Command {
     /// Where the projections stand in the log.
     #[command(subcommand)]
     Positions(positions::Command),
+    /// What the projections could not apply.
+    #[command(subcommand)]
+    Parked(parked::Command),
+    /// Who did what to positions and parked records.
+    Audit(audit::Args),
     /// Prints topics as JSON lines.
     Replay(replay::Args),
     /// Proves that the log explains every row of the projections.
@@ -55,6 +60,8 @@ impl Command {
             Self::Topics(command) => command.run().await,
             Self::Schemas(command) => command.run().await,
             Self::Positions(command) => command.run().await,
+            Self::Parked(command) => command.run().await,
+            Self::Audit(args) => audit::run(args).await,
             Self::Replay(args) => replay::run(args).await,
             Self::Verify(args) => verify::run(args).await,
             Self::Load(args) => load::run(*args).await,

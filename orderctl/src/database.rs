@@ -12,10 +12,11 @@ use clap::{Subcommand, ValueEnum};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, PgConnection};
 
 use crate::exit::{Outcome, Usage};
 use crate::output;
+use crate::projection::Projection;
 
 use roles::Plan;
 
@@ -89,6 +90,19 @@ pub(crate) async fn connect() -> anyhow::Result<PgConnection> {
     let options = options.application_name("orderctl").disable_statement_logging();
     let options = options.options([("timezone", "UTC")]);
     PgConnection::connect_with(&options).await.context("could not connect to the database")
+}
+
+/// From now on names are looked up in the projection's own schema.
+pub(crate) async fn enter(admin: &mut PgConnection, projection: Projection) -> anyhow::Result<()> {
+    // A constant of ours, quoted because it may hold a hyphen.
+    let name = projection.name();
+    let enter = format!("SET search_path TO \"{name}\"");
+    sqlx::raw_sql(AssertSqlSafe(enter)).execute(&mut *admin).await?;
+    let probe = sqlx::query("SELECT 1 FROM audit LIMIT 1").execute(admin).await;
+    probe.with_context(|| {
+        format!("could not read schema {name}; has `{name} migrate` of this release been run?")
+    })?;
+    Ok(())
 }
 
 fn password() -> SecretString {

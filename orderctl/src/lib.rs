@@ -1,5 +1,6 @@
 //! One command for operators and analysts. Each verb is a module; none knows another.
 
+mod audit;
 mod cli;
 mod database;
 mod decoding;
@@ -7,6 +8,7 @@ mod exit;
 mod load;
 mod log;
 mod output;
+mod parked;
 mod positions;
 mod projection;
 mod replay;

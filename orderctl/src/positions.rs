@@ -1,5 +1,5 @@
-//! `positions show|acknowledge`: where the projections stand, and the operator's word where a
-//! position no longer fits the log. Moves none that fits: that would skip or repeat in silence.
+//! `positions show|ack-gap|set|admit`: where the projections stand, and the operator's word where one
+//! cannot go on by itself. Nothing is skipped or repeated in silence.
 
 mod command;
 mod misfit;
@@ -9,13 +9,14 @@ mod tests;
 
 use anyhow::Context;
 use events_schema::Topic;
+use serde_json::json;
 
 use crate::exit::{Gap, Outcome, Usage};
 use crate::log::LogReader;
 use crate::{database, output};
 
 pub(crate) use command::Command;
-use command::{Acknowledge, Projection};
+use command::{Admit, Move, Place, Projection, To};
 use misfit::{Log, Misfit};
 
 impl Command {
@@ -25,7 +26,9 @@ impl Command {
                 let all = projection.is_empty();
                 show(if all { &Projection::ALL } else { &projection }).await
             }
-            Self::Acknowledge(asked) => acknowledge(asked).await,
+            Self::AckGap(asked) => go_on(asked, Why::Gap).await,
+            Self::Set(asked) => go_on(asked, Why::Choice).await,
+            Self::Admit(asked) => admit(asked).await,
         }
     }
 }
@@ -40,10 +43,13 @@ async fn show(projections: &[Projection]) -> anyhow::Result<Outcome> {
     }
     let mut outcome = Outcome::Fine;
     for projection in projections {
-        for ((topic, partition), stand) in store::all(&mut admin, projection.name()).await? {
+        for ((topic, partition), stand) in store::all(&mut admin, *projection).await? {
             let log = logs.iter().find(|(name, number, _)| *name == topic && *number == partition);
             let said = match log.map(|(_, _, log)| (log, Misfit::between(&stand, log))) {
                 None => "is no topic of this deployment".to_owned(),
+                Some((log, None)) if stand.tripped => {
+                    format!("tripped, {} to read", log.end - stand.next)
+                }
                 Some((log, None)) => format!("fits, {} to read", log.end - stand.next),
                 Some((_, Some(misfit))) => misfit.to_string(),
             };
@@ -67,37 +73,97 @@ fn logs_of(reader: &LogReader, topic: Topic) -> anyhow::Result<Vec<(String, i32,
     Ok(extents.map(|span| (name.clone(), span.partition, log(span.start, span.end))).collect())
 }
 
-async fn acknowledge(asked: Acknowledge) -> anyhow::Result<Outcome> {
-    let Acknowledge { projection, topic, partition, to, yes } = asked;
-    let mut admin = database::connect().await?;
-    let reader = LogReader::from_env()?;
-    let logs = tokio::task::block_in_place(|| logs_of(&reader, topic))?;
-    let found = logs.into_iter().find(|(_, number, _)| *number == partition);
-    let (name, _, log) =
-        found.ok_or_else(|| Usage(format!("{} has no partition {partition}", topic.name())))?;
+/// Why a position is moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    /// It does not fit the log.
+    Gap,
+    /// It does, and the operator wants it elsewhere.
+    Choice,
+}
+
+async fn go_on(asked: Move, why: Why) -> anyhow::Result<Outcome> {
+    let Move { place, to, yes, actor } = asked;
+    let (name, log) = log_of(&place)?;
+    let (projection, partition) = (place.projection, place.partition);
     let to = to.within(&log)?;
-    let mut change = store::Change::begin(&mut admin, projection.name(), &name, partition).await?;
-    let Some(stand) = change.stand().await? else {
-        let projection = projection.name();
-        return Err(Gap(format!("{projection} has no position for {name}:{partition}")).into());
-    };
-    let Some(misfit) = Misfit::between(&stand, &log) else {
-        let next = stand.next;
-        return Err(Usage(format!(
-            "{name}:{partition} is in order: the position {next} fits the log, and stays"
-        ))
-        .into());
-    };
-    output::line(format_args!("{}  {name}:{partition}  {misfit}", projection.name()))?;
+    let mut admin = database::connect().await?;
+    let mut change = store::Change::begin(&mut admin, projection, &name, partition).await?;
+    let stand = held(&mut change, &place, &name).await?;
+    let what = format!("{}  {name}:{partition}", projection.name());
+    match (why, Misfit::between(&stand, &log)) {
+        (Why::Gap, Some(misfit)) => output::line(format_args!("{what}  {misfit}"))?,
+        (Why::Gap, None) => return Err(in_order(&name, partition, stand.next)),
+        (Why::Choice, None) => output::line(format_args!("{what}  next {}", stand.next))?,
+        (Why::Choice, Some(misfit)) => {
+            let instead = "say what is to become of that with ack-gap";
+            return Err(Usage(format!("{name}:{partition}: {misfit}; {instead}")).into());
+        }
+    }
     for line in misfit::consequences(&stand, &log, to) {
         output::line(format_args!("  {line}"))?;
     }
     if !yes {
-        output::line("nothing is changed: say --yes if it is meant")?;
-        return Ok(Outcome::Differs);
+        return not_meant();
     }
-    change.commit(&log.topic_id, to).await?;
-    output::line(format_args!("acknowledged: {name}:{partition} goes on at {to}"))?;
-    output::line(format_args!("restart the workers of {}: they take it then", projection.name()))?;
+    change.go_on_at(&log.topic_id, to).await?;
+    let action = if why == Why::Gap { "gap-acknowledged" } else { "position-set" };
+    let detail = json!({ "from": stand.next, "to": to, "topic_id": log.topic_id });
+    change.commit(&actor.name(), action, detail).await?;
+    output::line(format_args!("{name}:{partition} goes on at {to}, within seconds"))?;
+    Ok(Outcome::Fine)
+}
+
+fn in_order(name: &str, partition: i32, next: i64) -> anyhow::Error {
+    let fits = format!("the position {next} fits the log, and stays");
+    Usage(format!("{name}:{partition} is in order: {fits}")).into()
+}
+
+fn not_meant() -> anyhow::Result<Outcome> {
+    output::line("nothing is changed: say --yes if it is meant")?;
+    Ok(Outcome::Differs)
+}
+
+/// The topic's name on the brokers, and what its partition is there.
+fn log_of(place: &Place) -> anyhow::Result<(String, Log)> {
+    let reader = LogReader::from_env()?;
+    let logs = tokio::task::block_in_place(|| logs_of(&reader, place.topic))?;
+    let found = logs.into_iter().find(|(_, number, _)| *number == place.partition);
+    let (topic, partition) = (place.topic.name(), place.partition);
+    let absent = || Usage(format!("{topic} has no partition {partition}"));
+    Ok(found.map(|(name, _, log)| (name, log)).ok_or_else(absent)?)
+}
+
+async fn held(
+    change: &mut store::Change<'_>,
+    place: &Place,
+    name: &str,
+) -> anyhow::Result<misfit::Stand> {
+    let (projection, partition) = (place.projection.name(), place.partition);
+    let absent = || Gap(format!("{projection} has no position for {name}:{partition}"));
+    Ok(change.stand().await?.ok_or_else(absent)?)
+}
+
+async fn admit(asked: Admit) -> anyhow::Result<Outcome> {
+    let Admit { place, until, yes, actor } = asked;
+    let (name, log) = log_of(&place)?;
+    let below = match until {
+        To::Beginning => return Err(Usage("--until must be end or an offset".to_owned()).into()),
+        other => other.within(&log)?,
+    };
+    let mut admin = database::connect().await?;
+    let partition = place.partition;
+    let mut change = store::Change::begin(&mut admin, place.projection, &name, partition).await?;
+    let stand = held(&mut change, &place, &name).await?;
+    let state = if stand.tripped { "tripped" } else { "not tripped" };
+    let next = stand.next;
+    output::line(format_args!("{}  {name}:{partition}  {state}", place.projection.name()))?;
+    output::line(format_args!("  what fails from {next} to below {below} parks, all of it"))?;
+    if !yes {
+        return not_meant();
+    }
+    change.admit(below).await?;
+    change.commit(&actor.name(), "admitted", json!({ "from": next, "below": below })).await?;
+    output::line(format_args!("{name}:{partition} is tried again within seconds"))?;
     Ok(Outcome::Fine)
 }

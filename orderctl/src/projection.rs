@@ -13,6 +13,11 @@ pub(crate) enum Projection {
 impl Projection {
     pub(crate) const ALL: [Self; 3] = [Self::Inventory, Self::ConfirmationEmail, Self::Analytics];
 
+    /// These, or where none is named, all.
+    pub(crate) fn these(named: &[Self]) -> Vec<Self> {
+        if named.is_empty() { Self::ALL.to_vec() } else { named.to_vec() }
+    }
+
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use events_schema::Topic;
 
 use super::misfit::Log;
+use crate::audit::Actor;
 use crate::exit::Usage;
 pub(crate) use crate::projection::Projection;
 
@@ -21,17 +22,33 @@ pub(crate) enum Command {
     /// Moves a position that does not fit the log, and says what is skipped by it.
     #[command(after_help = "\
 Examples:
-  orderctl positions acknowledge --projection inventory --topic orders --partition 3 --to beginning
-  orderctl positions acknowledge --projection analytics --topic orders --partition 3 --to 120 --yes
+  orderctl positions ack-gap --projection inventory --topic orders --partition 3 --to beginning
+  orderctl positions ack-gap --projection analytics --topic orders --partition 3 --to 120 --yes
 
 Without --yes it only says what would be. A position that fits is refused (exit 2). What is skipped
-is not in the projection for ever; verify goes on to name it.")]
-    Acknowledge(Acknowledge),
+is not in the projection for ever; verify goes on to name it. The workers go on within seconds.")]
+    AckGap(Move),
+    /// Moves a position that fits the log, and says what is skipped or read again by it.
+    #[command(after_help = "\
+Example:
+  orderctl positions set --projection analytics --topic orders --partition 3 --to 120 --yes
+
+For a record that a defect of ours lets stop its partition. What is skipped is not in the projection
+for ever; what is read again counts once. Without --yes it only says what would be.")]
+    Set(Move),
+    /// Lets a tripped partition park what fails, up to an offset.
+    #[command(after_help = "\
+Example:
+  orderctl positions admit --projection inventory --topic orders --partition 3 --until end --yes
+
+For records that are really bad, and so many that no good one comes in between. Without --yes it only
+says what would be.")]
+    Admit(Admit),
 }
 
-/// Which position, and where it is to go on.
+/// Which position.
 #[derive(Debug, clap::Args)]
-pub(crate) struct Acknowledge {
+pub(crate) struct Place {
     /// Whose position.
     #[arg(long, value_name = "NAME")]
     pub(super) projection: Projection,
@@ -41,12 +58,36 @@ pub(crate) struct Acknowledge {
     /// Of which partition.
     #[arg(long, value_name = "P", value_parser = clap::value_parser!(i32).range(0..))]
     pub(super) partition: i32,
+}
+
+/// Which position, and where it is to go on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Move {
+    #[command(flatten)]
+    pub(super) place: Place,
     /// Where to go on: the first record that there is, behind the last one, or at this offset.
     #[arg(long, value_name = "beginning|end|OFFSET")]
     pub(super) to: To,
     /// Do it.
     #[arg(long)]
     pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) actor: Actor,
+}
+
+/// Which position, and up to where it may park.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Admit {
+    #[command(flatten)]
+    pub(super) place: Place,
+    /// Below which offset.
+    #[arg(long, value_name = "end|OFFSET")]
+    pub(super) until: To,
+    /// Do it.
+    #[arg(long)]
+    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) actor: Actor,
 }
 
 /// Where to go on.

@@ -1,10 +1,12 @@
 //! Moving a position in a real Postgres. Asks no broker.
 
+use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::command::To;
 use super::misfit::{Log, Stand};
 use super::store::{Change, all};
+use crate::projection::Projection;
 
 const RUNTIME: &str = concat!(
     include_str!("../../../consumers/runtime/migrations/0001_positions.sql"),
@@ -16,7 +18,8 @@ async fn with_a_position(pool: PgPool) -> PgConnection {
     let set_up = "CREATE SCHEMA inventory; SET search_path = inventory;";
     sqlx::raw_sql(set_up).execute(&mut admin).await.unwrap();
     sqlx::raw_sql(RUNTIME).execute(&mut admin).await.unwrap();
-    let row = "INSERT INTO positions VALUES ('orders', 3, 'a', 7, 25); SET search_path = public;";
+    let row = "INSERT INTO positions VALUES ('orders', 3, 'a', 7, 25);
+               UPDATE positions SET tripped = true; SET search_path = public;";
     sqlx::raw_sql(row).execute(&mut admin).await.unwrap();
     admin
 }
@@ -24,29 +27,38 @@ async fn with_a_position(pool: PgPool) -> PgConnection {
 #[sqlx::test]
 async fn a_position_moves_with_its_topics_id_and_a_new_epoch(pool: PgPool) {
     let mut admin = with_a_position(pool).await;
-    let mut change = Change::begin(&mut admin, "inventory", "orders", 3).await.unwrap();
+    let mut change = Change::begin(&mut admin, Projection::Inventory, "orders", 3).await.unwrap();
     let stand = change.stand().await.unwrap().unwrap();
-    assert_eq!(stand, Stand { topic_id: "a".into(), next: 25 });
-    change.commit("b", 12).await.unwrap();
-    let moved = [(("orders".to_owned(), 3), Stand { topic_id: "b".into(), next: 12 })];
-    assert_eq!(all(&mut admin, "inventory").await.unwrap(), moved);
+    assert_eq!(stand, Stand { topic_id: "a".into(), next: 25, tripped: true });
+    change.go_on_at("b", 12).await.unwrap();
+    change.commit("ada", "gap-acknowledged", json!({"from": 25, "to": 12})).await.unwrap();
+    let moved =
+        [(("orders".to_owned(), 3), Stand { topic_id: "b".into(), next: 12, tripped: false })];
+    assert_eq!(all(&mut admin, Projection::Inventory).await.unwrap(), moved);
     let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM inventory.positions")
         .fetch_one(&mut admin)
         .await
         .unwrap();
     assert_eq!(epoch, 8);
+    let told: (String, String, i32) =
+        sqlx::query_as("SELECT actor, action, partition FROM inventory.audit")
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
+    assert_eq!(told, ("ada".to_owned(), "gap-acknowledged".to_owned(), 3));
     admin.close().await.unwrap();
 }
 
 #[sqlx::test]
 async fn what_is_not_committed_changes_nothing(pool: PgPool) {
     let mut admin = with_a_position(pool).await;
-    let mut change = Change::begin(&mut admin, "inventory", "orders", 3).await.unwrap();
+    let mut change = Change::begin(&mut admin, Projection::Inventory, "orders", 3).await.unwrap();
     change.stand().await.unwrap();
     drop(change);
-    let kept = [(("orders".to_owned(), 3), Stand { topic_id: "a".into(), next: 25 })];
-    assert_eq!(all(&mut admin, "inventory").await.unwrap(), kept);
-    let mut change = Change::begin(&mut admin, "inventory", "orders", 4).await.unwrap();
+    let kept =
+        [(("orders".to_owned(), 3), Stand { topic_id: "a".into(), next: 25, tripped: true })];
+    assert_eq!(all(&mut admin, Projection::Inventory).await.unwrap(), kept);
+    let mut change = Change::begin(&mut admin, Projection::Inventory, "orders", 4).await.unwrap();
     assert_eq!(change.stand().await.unwrap(), None);
     drop(change);
     admin.close().await.unwrap();

@@ -1,0 +1,100 @@
+//! `parked discard|release`: an operator's word on records, in one transaction with its audit.
+
+use anyhow::Context;
+use serde_json::{Value, json};
+use sqlx::{Connection, PgConnection};
+
+use super::command::{Discard, Release, Which};
+use crate::exit::Outcome;
+use crate::projection::Projection;
+use crate::{database, output};
+
+pub(super) async fn discard(admin: &mut PgConnection, args: Discard) -> anyhow::Result<Outcome> {
+    let change = Change {
+        from: &["parked", "quarantined"],
+        to: "discarded",
+        action: "discarded",
+        detail: json!({ "reason": args.reason }),
+        actor: args.actor.name(),
+        dry_run: args.dry_run,
+    };
+    change.make(admin, args.projection, &args.which).await
+}
+
+pub(super) async fn release(admin: &mut PgConnection, args: Release) -> anyhow::Result<Outcome> {
+    let change = Change {
+        from: &["quarantined"],
+        to: "parked",
+        action: "released",
+        detail: json!({}),
+        actor: args.actor.name(),
+        dry_run: false,
+    };
+    change.make(admin, args.projection, &args.which).await
+}
+
+/// From one state to another.
+struct Change {
+    from: &'static [&'static str],
+    to: &'static str,
+    action: &'static str,
+    detail: Value,
+    actor: String,
+    dry_run: bool,
+}
+
+/// Number, topic, partition, offset, subject, cause.
+type Row = (i64, String, i32, i64, Option<String>, String);
+
+impl Change {
+    async fn make(
+        self,
+        admin: &mut PgConnection,
+        projection: Projection,
+        which: &Which,
+    ) -> anyhow::Result<Outcome> {
+        database::enter(admin, projection).await?;
+        let mut transaction = admin.begin().await?;
+        lock(&mut transaction).await?;
+        let rows = self.apply(&mut transaction, which).await?;
+        for (id, topic, partition, offset, subject, cause) in &rows {
+            let subject = subject.as_deref().unwrap_or("-");
+            output::line(format_args!("{id}  {topic}:{partition}@{offset}  {subject}  {cause}"))?;
+        }
+        let count = rows.len();
+        if self.dry_run {
+            transaction.rollback().await?;
+            output::line(format_args!("{count} records would be {}", self.action))?;
+            return Ok(Outcome::Fine);
+        }
+        transaction.commit().await.context("nobody knows whether it was done")?;
+        output::line(format_args!("{count} records {}", self.action))?;
+        Ok(if count > 0 { Outcome::Fine } else { Outcome::Differs })
+    }
+
+    async fn apply(&self, conn: &mut PgConnection, which: &Which) -> anyhow::Result<Vec<Row>> {
+        let change = sqlx::query_as(
+            "WITH changed AS (
+                 UPDATE parked SET state = $2, redrives_failed = 0
+                 WHERE state = ANY($1) AND ($3::text IS NULL OR subject = $3)
+                     AND ($4::text IS NULL OR cause = $4) AND ($5::bigint IS NULL OR id = $5)
+                 RETURNING *),
+             told AS (
+                 INSERT INTO audit (actor, action, topic, partition, record_offset, parked_id,
+                     subject, detail)
+                 SELECT $6, $7, topic, partition, record_offset, id, subject, $8
+                 FROM changed ORDER BY id)
+             SELECT id, topic, partition, record_offset, subject, cause FROM changed ORDER BY id",
+        );
+        let change = change.bind(self.from).bind(self.to).bind(&which.subject).bind(&which.cause);
+        let change = change.bind(which.id).bind(&self.actor).bind(self.action).bind(&self.detail);
+        Ok(change.fetch_all(conn).await?)
+    }
+}
+
+/// A batch takes the same locks first: so none parks an event behind a record that is being given up.
+async fn lock(conn: &mut PgConnection) -> anyhow::Result<()> {
+    let lock = "SELECT FROM positions ORDER BY topic, partition FOR UPDATE";
+    sqlx::query(lock).execute(conn).await?;
+    Ok(())
+}
