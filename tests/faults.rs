@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use harness::{Deployment, Service, Shop, Violation, holds_within};
 
-use crate::{drain, fencing, mail_ledger, position};
+use crate::{drain, fencing, mail_ledger, position, redrive};
 
 const FAULT: &str = "ORDERFLOW_FAULT";
 
@@ -68,6 +68,14 @@ async fn a_mail_sent_before_its_ledger_row_is_noticed() {
     let email = mail_ledger::courier(&deployment).await.env(FAULT, "mail-before-ledger");
     let email = email.start().await;
     noticed(mail_ledger::killed_before_250(&deployment, email).await, "times");
+}
+
+#[tokio::test]
+async fn a_redrive_out_of_order_is_noticed() {
+    let deployment = Deployment::new().await;
+    let inventory = faulty(&deployment, "inventory", "redrive-out-of-order").await;
+    let outcome = redrive::killed_in_the_middle(&deployment, inventory).await;
+    noticed(outcome, "every order was decided, then cancelled");
 }
 
 #[tokio::test]

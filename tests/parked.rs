@@ -64,7 +64,7 @@ async fn the_poison_and_the_order_are_parked(deployment: &Deployment, consumer: 
 }
 
 /// With kcat, as anybody could.
-async fn produce(deployment: &Deployment, partition: &str, subject: &str, value: &[u8]) {
+pub(crate) async fn produce(deployment: &Deployment, partition: &str, subject: &str, value: &[u8]) {
     let topic = deployment.topic("orders");
     let header = format!("ce_subject={subject}");
     let mut kcat = tokio::process::Command::new("kcat")

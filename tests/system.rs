@@ -18,6 +18,7 @@ mod order_flow;
 mod outage;
 mod parked;
 mod position;
+mod redrive;
 mod registry_down;
 mod replay;
 mod storm;

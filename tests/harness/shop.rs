@@ -84,9 +84,14 @@ impl Shop {
         let path = format!("/v1/products/{sku}");
         self.expect_accepted(Method::PUT, &path, product).await;
         if stock > 0 {
-            let stock = json!({ "delta": stock });
-            self.expect_accepted(Method::POST, &format!("{path}/stock"), stock).await;
+            self.receive(sku, stock).await;
         }
+    }
+
+    /// Stock comes to the shelf, or is written off.
+    pub async fn receive(&self, sku: &str, delta: i32) {
+        let path = format!("/v1/products/{sku}/stock");
+        self.expect_accepted(Method::POST, &path, json!({ "delta": delta })).await;
     }
 
     /// Places an order; retries while the API does not know a product that was just put.
