@@ -63,16 +63,38 @@ async fn the_poison_and_the_order_are_parked(deployment: &Deployment, consumer: 
     assert_eq!(deployment.number(&caused).await, 1, "{consumer} names one cause");
 }
 
-/// With kcat, as anybody could.
+/// A record of ada's orders, with kcat, as anybody could.
 pub(crate) async fn produce(deployment: &Deployment, partition: &str, subject: &str, value: &[u8]) {
-    let topic = deployment.topic("orders");
-    let header = format!("ce_subject={subject}");
-    let mut kcat = tokio::process::Command::new("kcat")
-        .args(["-P", "-b", &deployment.stack.kafka, "-t", &topic, "-p", partition])
-        .args(["-k", "ada", "-H", &header, "-H", "ce_type=orderflow.OrderPlaced"])
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .expect("kcat: scripts/install installs it");
+    let headers = [format!("ce_subject={subject}"), "ce_type=orderflow.OrderPlaced".to_owned()];
+    kcat(deployment, "orders", partition, "ada", &headers, value).await;
+}
+
+/// A record that only says what it is about.
+pub(crate) async fn junk(
+    deployment: &Deployment,
+    topic: &str,
+    partition: &str,
+    subject: &str,
+    value: &[u8],
+) {
+    let headers = [format!("ce_subject={subject}")];
+    kcat(deployment, topic, partition, subject, &headers, value).await;
+}
+
+async fn kcat(
+    deployment: &Deployment,
+    topic: &str,
+    partition: &str,
+    key: &str,
+    headers: &[String],
+    value: &[u8],
+) {
+    let topic = deployment.topic(topic);
+    let mut kcat = tokio::process::Command::new("kcat");
+    kcat.args(["-P", "-b", &deployment.stack.kafka, "-t", &topic, "-p", partition, "-k", key]);
+    kcat.args(headers.iter().flat_map(|header| ["-H", header]));
+    let kcat = kcat.stdin(std::process::Stdio::piped()).spawn();
+    let mut kcat = kcat.expect("kcat: scripts/install installs it");
     let mut stdin = kcat.stdin.take().unwrap();
     stdin.write_all(value).await.unwrap();
     drop(stdin);

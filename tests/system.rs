@@ -14,6 +14,7 @@ mod fencing;
 mod gap;
 mod load;
 mod mail_ledger;
+mod operations;
 mod order_flow;
 mod outage;
 mod parked;

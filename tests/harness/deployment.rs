@@ -148,12 +148,27 @@ impl Deployment {
         command
     }
 
+    /// As [`Deployment::shell`], with an administrator's database and these variables.
+    pub async fn shell_as_admin(
+        &self,
+        line: &str,
+        environment: &[(&'static str, String)],
+    ) -> Answer {
+        let mut variables = vec![("DATABASE_URL", self.database.clone())];
+        variables.extend_from_slice(environment);
+        self.run_in_shell(line, variables).await
+    }
+
     /// Runs a line of bash in which `orderctl` is known; a failure anywhere in a pipe is one.
     pub async fn shell(&self, line: &str) -> Answer {
+        self.run_in_shell(line, vec![]).await
+    }
+
+    async fn run_in_shell(&self, line: &str, variables: Vec<(&'static str, String)>) -> Answer {
         let orderctl = binary_path("orderctl");
         let line = format!("orderctl() {{ {} \"$@\"; }}; {line}", orderctl.display());
         let mut command = Command::new("bash");
-        command.args(["-o", "pipefail", "-c", &line]).envs(self.environment());
+        command.args(["-o", "pipefail", "-c", &line]).envs(self.environment()).envs(variables);
         Answer::of(command.kill_on_drop(true).output().await.unwrap())
     }
 
