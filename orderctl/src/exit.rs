@@ -37,10 +37,10 @@ pub(crate) struct Usage(pub(crate) String);
 #[error("{0}")]
 pub(crate) struct Gap(pub(crate) String);
 
-/// The operator ended the work in the middle; what was under way is finished.
+/// The operator ended the work in the middle; says what became of it.
 #[derive(Debug, thiserror::Error)]
-#[error("interrupted: what was under way is finished and counted above")]
-pub(crate) struct Interrupted;
+#[error("interrupted: {0}")]
+pub(crate) struct Interrupted(pub(crate) String);
 
 /// Whoever read standard output has gone, as `head` does: the work is done.
 #[derive(Debug, thiserror::Error)]
@@ -79,7 +79,7 @@ mod tests {
         assert_eq!(code_of(&missing), 2);
         assert_eq!(code_of(&anyhow::Error::new(Gap("gone".into())).context("orders")), 3);
         assert_eq!(code_of(&anyhow::anyhow!("the broker is away")), 4);
-        assert_eq!(code_of(&Interrupted.into()), 130);
+        assert_eq!(code_of(&Interrupted("so".into()).into()), 130);
     }
 
     #[test]

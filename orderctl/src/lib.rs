@@ -13,6 +13,7 @@ mod positions;
 mod projection;
 mod replay;
 mod schemas;
+mod shown;
 mod summary;
 #[cfg(test)]
 mod testing;

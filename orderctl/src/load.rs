@@ -60,7 +60,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
         output::line(serde_json::to_string(&reports)?)?;
     }
     if stop.is_cancelled() {
-        return Err(Interrupted.into());
+        let done = "what was under way is finished and counted above";
+        return Err(Interrupted(done.to_owned()).into());
     }
     let clean = reports.iter().all(Report::clean);
     Ok(if clean { Outcome::Fine } else { Outcome::Differs })

@@ -1,6 +1,7 @@
 //! The projections by name, for every verb that takes one. Reads nothing of them.
 
 use clap::ValueEnum;
+use events_schema::Topic;
 
 /// A projection, which is also a schema and a consumer group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -24,5 +25,18 @@ impl Projection {
             Self::ConfirmationEmail => "confirmation-email",
             Self::Analytics => "analytics",
         }
+    }
+
+    /// The topics that it folds.
+    pub(crate) fn topics(self) -> &'static [Topic] {
+        match self {
+            Self::Inventory => &Topic::ALL,
+            Self::ConfirmationEmail | Self::Analytics => &[Topic::Orders, Topic::Products],
+        }
+    }
+
+    /// These, or every one where none is named.
+    pub(crate) fn or_all(named: Vec<Self>) -> Vec<Self> {
+        if named.is_empty() { Self::ALL.to_vec() } else { named }
     }
 }

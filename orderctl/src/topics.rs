@@ -13,10 +13,15 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use crate::exit::Outcome;
 use crate::output;
+use crate::projection::Projection;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// More copies than this buy little; fewer brokers allow fewer.
 const REPLICATION_FACTOR_MAX: usize = 3;
+/// 90 days: parked records stay in Postgres until somebody deals with them, this is the copy.
+const DEAD_LETTERS_KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
+/// Twice what a broker takes where nobody says otherwise: the largest record and its headers.
+const DEAD_LETTER_BYTES_MAX: i32 = 2 * 1_048_588;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -61,16 +66,16 @@ impl Broker {
         let copies = metadata.brokers().len().clamp(1, REPLICATION_FACTOR_MAX);
         let copies = replication_factor.unwrap_or(i32::try_from(copies)?);
         let mut outcome = Outcome::Fine;
-        for topic in Topic::ALL {
-            let name = self.settings.prefixed(topic.name());
+        for wanted in every_topic(copies) {
+            let name = self.settings.prefixed(&wanted.name);
             let found = metadata.topics().iter().find(|t| t.name() == name && t.error().is_none());
             let said = match found {
-                None => self.create(topic, &name, copies).await?,
+                None => self.create(&wanted, &name).await?,
                 Some(found) => {
                     let partitions = found.partitions();
                     let fewest = partitions.iter().map(|one| one.replicas().len()).min();
                     let found = (partitions.len(), fewest.unwrap_or_default());
-                    self.compare(topic, &name, found, copies).await?
+                    self.compare(&wanted, &name, found).await?
                 }
             };
             outcome = outcome.and(said.0);
@@ -79,14 +84,9 @@ impl Broker {
         Ok(outcome)
     }
 
-    async fn create(
-        &self,
-        topic: Topic,
-        name: &str,
-        copies: i32,
-    ) -> anyhow::Result<(Outcome, String)> {
-        let shape = wanted(topic, copies);
-        let partitions = topic.partitions();
+    async fn create(&self, wanted: &Wanted, name: &str) -> anyhow::Result<(Outcome, String)> {
+        let Wanted { partitions, copies, .. } = *wanted;
+        let shape = wanted.shape();
         let new = NewTopic::new(name, partitions, TopicReplication::Fixed(copies));
         let new = shape.configs.iter().fold(new, |new, (key, value)| new.set(key, value));
         let options = AdminOptions::new().operation_timeout(Some(ANSWER_WITHIN));
@@ -97,27 +97,23 @@ impl Broker {
             Some(Err((_, code))) => bail!("could not create the topic {name}: {code}"),
             None => bail!("could not create the topic {name}: no answer"),
         }
-        let kept = match topic.retention() {
-            Retention::Forever => "kept for ever",
-            Retention::Compacted => "compacted",
-        };
+        let kept = wanted.kept.word();
         let said = format!("created: {partitions} partitions, {copies} copies, {kept}");
         Ok((Outcome::Fine, said))
     }
 
     async fn compare(
         &self,
-        topic: Topic,
+        wanted: &Wanted,
         name: &str,
         (partitions, found_copies): (usize, usize),
-        copies: i32,
     ) -> anyhow::Result<(Outcome, String)> {
         let resource = ResourceSpecifier::Topic(name);
         let options = AdminOptions::new().request_timeout(Some(ANSWER_WITHIN));
         let mut answers = self.client.describe_configs([&resource], &options).await?;
         let answer = answers.pop().context("the broker does not describe its topics")?;
         let configs = answer.with_context(|| format!("could not read the settings of {name}"))?;
-        let wanted = wanted(topic, copies);
+        let wanted = wanted.shape();
         let value = |key: &str| configs.get(key).and_then(|entry| entry.value.clone());
         let pairs = wanted.configs.iter().map(|(key, _)| (*key, value(key).unwrap_or_default()));
         let found = Shape { partitions, copies: found_copies, configs: pairs.collect() };
@@ -125,24 +121,82 @@ impl Broker {
     }
 }
 
-/// The contract's topic, with this many copies.
-fn wanted(topic: Topic, copies: i32) -> Shape {
-    let mut configs = match topic.retention() {
-        Retention::Forever => vec![
-            ("cleanup.policy", "delete".to_owned()),
-            ("retention.ms", "-1".to_owned()),
-            ("retention.bytes", "-1".to_owned()),
-        ],
-        Retention::Compacted => vec![("cleanup.policy", "compact".to_owned())],
-    };
-    if copies >= 3 {
-        // With acks=all an acknowledged record is on two brokers, and one of three may be away.
-        configs.push(("min.insync.replicas", "2".to_owned()));
+/// A topic that is to be, under its name without the prefix.
+struct Wanted {
+    name: String,
+    partitions: i32,
+    copies: i32,
+    kept: Kept,
+}
+
+/// How long and how much.
+#[derive(Clone, Copy)]
+enum Kept {
+    Log(Retention),
+    DeadLetters,
+}
+
+/// Every topic of the contract, then those for what each projection parks of it.
+fn every_topic(copies: i32) -> Vec<Wanted> {
+    let log = Topic::ALL.into_iter().map(|topic| wanted(topic, copies));
+    let letters = Projection::ALL.into_iter().flat_map(|projection| {
+        let of = move |topic: &Topic| dead_letters(*topic, projection, copies);
+        projection.topics().iter().map(of)
+    });
+    log.chain(letters).collect()
+}
+
+fn wanted(topic: Topic, copies: i32) -> Wanted {
+    let (name, partitions) = (topic.name().to_owned(), topic.partitions());
+    Wanted { name, partitions, copies, kept: Kept::Log(topic.retention()) }
+}
+
+fn dead_letters(topic: Topic, projection: Projection, copies: i32) -> Wanted {
+    let (name, partitions) = (topic.dead_letters(projection.name()), topic.partitions());
+    Wanted { name, partitions, copies, kept: Kept::DeadLetters }
+}
+
+impl Kept {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Log(Retention::Forever) => "kept for ever",
+            Self::Log(Retention::Compacted) => "compacted",
+            Self::DeadLetters => "kept for 90 days",
+        }
     }
-    Shape {
-        partitions: usize::try_from(topic.partitions()).unwrap_or_default(),
-        copies: usize::try_from(copies).unwrap_or_default(),
-        configs,
+
+    fn configs(self) -> Vec<(&'static str, String)> {
+        let delete = |millis: &str| {
+            vec![
+                ("cleanup.policy", "delete".to_owned()),
+                ("retention.ms", millis.to_owned()),
+                ("retention.bytes", "-1".to_owned()),
+            ]
+        };
+        match self {
+            Self::Log(Retention::Forever) => delete("-1"),
+            Self::Log(Retention::Compacted) => vec![("cleanup.policy", "compact".to_owned())],
+            Self::DeadLetters => {
+                let mut configs = delete(&DEAD_LETTERS_KEPT_MS.to_string());
+                configs.push(("max.message.bytes", DEAD_LETTER_BYTES_MAX.to_string()));
+                configs
+            }
+        }
+    }
+}
+
+impl Wanted {
+    fn shape(&self) -> Shape {
+        let mut configs = self.kept.configs();
+        if self.copies >= 3 {
+            // With acks=all an acknowledged record is on two brokers, and one of three may be away.
+            configs.push(("min.insync.replicas", "2".to_owned()));
+        }
+        Shape {
+            partitions: usize::try_from(self.partitions).unwrap_or_default(),
+            copies: usize::try_from(self.copies).unwrap_or_default(),
+            configs,
+        }
     }
 }
 
@@ -176,13 +230,13 @@ mod tests {
 
     #[test]
     fn a_topic_as_the_contract_wants_it_is_left_alone() {
-        let shape = wanted(Topic::Orders, 1);
+        let shape = wanted(Topic::Orders, 1).shape();
         assert_eq!(verdict(&shape, &shape).0, Outcome::Fine);
     }
 
     #[test]
     fn another_partition_count_is_named_and_fails() {
-        let shape = wanted(Topic::Orders, 1);
+        let shape = wanted(Topic::Orders, 1).shape();
         let (outcome, said) = verdict(&shape, &Shape { partitions: 6, ..shape.clone() });
         assert_eq!(outcome, Outcome::Differs);
         assert_eq!(said, "has 6 partitions instead of 12");
@@ -190,16 +244,16 @@ mod tests {
 
     #[test]
     fn fewer_copies_and_fewer_that_acknowledge_are_named_and_fail() {
-        let mut found = wanted(Topic::Orders, 1);
+        let mut found = wanted(Topic::Orders, 1).shape();
         found.configs.push(("min.insync.replicas", "1".to_owned()));
-        let (outcome, said) = verdict(&wanted(Topic::Orders, 3), &found);
+        let (outcome, said) = verdict(&wanted(Topic::Orders, 3).shape(), &found);
         assert_eq!(outcome, Outcome::Differs);
         assert_eq!(said, "has 1 copies instead of 3; has min.insync.replicas=1 instead of 2");
     }
 
     #[test]
     fn orders_that_would_expire_are_named_and_fail() {
-        let shape = wanted(Topic::Orders, 1);
+        let shape = wanted(Topic::Orders, 1).shape();
         let mut found = shape.clone();
         found.configs.retain(|(key, _)| *key != "retention.ms");
         found.configs.push(("retention.ms", "604800000".to_owned()));
@@ -210,8 +264,38 @@ mod tests {
 
     #[test]
     fn three_copies_are_acknowledged_by_two() {
-        let configs = wanted(Topic::Products, 3).configs;
+        let configs = wanted(Topic::Products, 3).shape().configs;
         assert!(configs.contains(&("min.insync.replicas", "2".to_owned())));
-        assert!(!wanted(Topic::Products, 1).configs.iter().any(|(key, _)| key.starts_with("min")));
+        assert!(
+            !wanted(Topic::Products, 1)
+                .shape()
+                .configs
+                .iter()
+                .any(|(key, _)| key.starts_with("min"))
+        );
+    }
+
+    #[test]
+    fn what_a_projection_parks_of_a_topic_has_a_topic_with_the_same_partitions() {
+        let names: Vec<_> = every_topic(1).into_iter().map(|wanted| wanted.name).collect();
+        let expected = [
+            "orders",
+            "products",
+            "stock",
+            "orders.dead-letters.inventory",
+            "products.dead-letters.inventory",
+            "stock.dead-letters.inventory",
+            "orders.dead-letters.confirmation-email",
+            "products.dead-letters.confirmation-email",
+            "orders.dead-letters.analytics",
+            "products.dead-letters.analytics",
+        ];
+        assert_eq!(names, expected);
+        let shape = dead_letters(Topic::Orders, Projection::Inventory, 3).shape();
+        assert_eq!(shape.partitions, wanted(Topic::Orders, 3).shape().partitions);
+        let configs = shape.configs.iter().map(|(key, value)| format!("{key}={value}"));
+        let expected = "cleanup.policy=delete retention.ms=7776000000 retention.bytes=-1 \
+                        max.message.bytes=2097176 min.insync.replicas=2";
+        assert_eq!(configs.collect::<Vec<_>>().join(" "), expected);
     }
 }

@@ -6,18 +6,13 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, SecondsFormat};
-use events_schema::{
-    Currency, CustomerId, Event, EventId, Locale, MoneyMinor, OrderId, OrderLine, OrderPlaced,
-    Timestamp,
-};
+use events_schema::{Event, EventId};
 use rdkafka::message::Headers;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::filter::Record;
-
-/// What stands in place of what is left out.
-const REDACTED: &str = "redacted";
+use crate::shown::{REDACTED, Shown};
 
 /// What of a record is printed.
 #[derive(Debug, Clone, Copy)]
@@ -116,7 +111,9 @@ impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         match self {
-            Self::Event(event, style) => map.serialize_entry("event", &Shown(event, *style))?,
+            Self::Event(event, style) => {
+                map.serialize_entry("event", &Shown { event, personal_data: style.personal_data })?
+            }
             Self::Undecodable { cause, value } => {
                 map.serialize_entry("undecodable", cause)?;
                 map.serialize_entry("value_base64", value)?;
@@ -132,69 +129,5 @@ impl Serialize for HeaderMap<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = |value: Option<&'_ [u8]>| value.map(|v| String::from_utf8_lossy(v).into_owned());
         serializer.collect_map(self.0.iter().map(|header| (header.key, text(header.value))))
-    }
-}
-
-struct Shown<'a>(&'a Event, Style);
-
-impl Serialize for Shown<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Event::OrderPlaced(event) if !self.1.personal_data => {
-                RedactedPlaced::of(event).serialize(serializer)
-            }
-            Event::OrderPlaced(event) => event.serialize(serializer),
-            Event::OrderCancelRequested(event) => event.serialize(serializer),
-            Event::OrderConfirmed(event) => event.serialize(serializer),
-            Event::OrderRejected(event) => event.serialize(serializer),
-            Event::OrderCancelled(event) => event.serialize(serializer),
-            Event::ProductUpserted(event) => event.serialize(serializer),
-            Event::StockReceived(event) => event.serialize(serializer),
-        }
-    }
-}
-
-/// [`OrderPlaced`] with a word in place of the contact.
-#[derive(Serialize)]
-struct RedactedPlaced<'a> {
-    event_id: EventId,
-    order_id: OrderId,
-    customer_id: &'a CustomerId,
-    placed_at: Timestamp,
-    currency: Currency,
-    total_minor: MoneyMinor,
-    lines: &'a [OrderLine],
-    locale: Locale,
-    contact: Option<&'static str>,
-    fingerprint: i64,
-}
-
-impl<'a> RedactedPlaced<'a> {
-    /// Names every field, so that a new one is not forgotten here.
-    fn of(event: &'a OrderPlaced) -> Self {
-        let OrderPlaced {
-            event_id,
-            order_id,
-            customer_id,
-            placed_at,
-            currency,
-            total_minor,
-            lines,
-            locale,
-            contact,
-            fingerprint,
-        } = event;
-        Self {
-            event_id: *event_id,
-            order_id: *order_id,
-            customer_id,
-            placed_at: *placed_at,
-            currency: *currency,
-            total_minor: *total_minor,
-            lines,
-            locale: *locale,
-            contact: contact.as_ref().map(|_| REDACTED),
-            fingerprint: *fingerprint,
-        }
     }
 }

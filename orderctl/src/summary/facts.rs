@@ -64,7 +64,7 @@ pub(crate) struct Department {
     pub(crate) revenue_minor: i64,
 }
 
-/// A projection's parked records.
+/// A projection's parked records, less those that an operator discarded.
 #[derive(Debug, Serialize, FromRow)]
 pub(crate) struct Parked {
     pub(crate) projection: String,
@@ -96,8 +96,11 @@ const DEPARTMENTS: &str = "
 const PARKED: &str = "
     SELECT * FROM (
         SELECT 'inventory' AS projection, count(*) AS records FROM inventory.parked
+        WHERE state <> 'discarded'
         UNION ALL SELECT 'confirmation-email', count(*) FROM \"confirmation-email\".parked
-        UNION ALL SELECT 'analytics', count(*) FROM analytics.parked) AS all_parked
+        WHERE state <> 'discarded'
+        UNION ALL SELECT 'analytics', count(*) FROM analytics.parked
+        WHERE state <> 'discarded') AS all_parked
     WHERE records > 0";
 
 impl Summary {

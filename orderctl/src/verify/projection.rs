@@ -1,6 +1,6 @@
-//! What each projection reads and holds. Folds nothing itself.
+//! What each projection heeds and holds. Folds nothing itself.
 
-use events_schema::{EventType, Topic};
+use events_schema::EventType;
 
 use super::compare::Difference;
 use super::row::{Rows, Table};
@@ -9,13 +9,6 @@ use super::{analytics, confirmation_email, inventory};
 pub(super) use crate::projection::Projection;
 
 impl Projection {
-    pub(super) fn topics(self) -> &'static [Topic] {
-        match self {
-            Self::Inventory => &Topic::ALL,
-            Self::ConfirmationEmail | Self::Analytics => &[Topic::Orders, Topic::Products],
-        }
-    }
-
     /// Whether a record of this type changes it; of the others it decodes none.
     pub(super) fn heeds(self, event_type: EventType) -> bool {
         match self {
