@@ -96,7 +96,7 @@ async fn one_is_parked<'a>(
         "SELECT partition::bigint FROM inventory.positions WHERE topic LIKE '%stock' AND next_offset > 0",
     );
     let partition = partition.await.to_string();
-    crate::parked::junk(deployment, "stock", &partition, "milk", JUNK).await;
+    crate::parked::junk(deployment, &partition, "milk", JUNK).await;
     until(deployment, PARKED, 1).await;
     shop.receive("milk", 1).await;
     until(deployment, PARKED, 2).await;
@@ -106,7 +106,7 @@ async fn one_is_parked<'a>(
     until(deployment, PARKED, 0).await;
     deployment.in_stock("milk", 11).await;
 
-    crate::parked::junk(deployment, "stock", &partition, "tea", JUNK).await;
+    crate::parked::junk(deployment, &partition, "tea", JUNK).await;
     until(deployment, PARKED, 1).await;
     let id = deployment.number("SELECT max(id) FROM inventory.parked").await;
     let redrive = ["parked", "redrive", "--projection", "inventory", "--subject", "tea"];

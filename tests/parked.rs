@@ -66,26 +66,19 @@ async fn the_poison_and_the_order_are_parked(deployment: &Deployment, consumer: 
 /// A record of ada's orders, with kcat, as anybody could.
 pub(crate) async fn produce(deployment: &Deployment, partition: &str, subject: &str, value: &[u8]) {
     let headers = [format!("ce_subject={subject}"), "ce_type=orderflow.OrderPlaced".to_owned()];
-    kcat(deployment, "orders", partition, "ada", &headers, value).await;
+    kcat(deployment, ("orders", partition, "ada"), &headers, value).await;
 }
 
-/// A record that only says what it is about.
-pub(crate) async fn junk(
-    deployment: &Deployment,
-    topic: &str,
-    partition: &str,
-    subject: &str,
-    value: &[u8],
-) {
+/// A record of stock that only says what it is about.
+pub(crate) async fn junk(deployment: &Deployment, partition: &str, subject: &str, value: &[u8]) {
     let headers = [format!("ce_subject={subject}")];
-    kcat(deployment, topic, partition, subject, &headers, value).await;
+    kcat(deployment, ("stock", partition, subject), &headers, value).await;
 }
 
+/// To a topic, partition and key.
 async fn kcat(
     deployment: &Deployment,
-    topic: &str,
-    partition: &str,
-    key: &str,
+    (topic, partition, key): (&str, &str, &str),
     headers: &[String],
     value: &[u8],
 ) {

@@ -87,8 +87,10 @@ impl Entry {
             line += &self.record_offset.map(|offset| format!("@{offset}")).unwrap_or_default();
         }
         line += &self.subject.as_ref().map(|subject| format!("  {subject}")).unwrap_or_default();
-        let has_detail = self.detail.as_object().is_some_and(|detail| !detail.is_empty());
-        line + &has_detail.then(|| format!("  {}", self.detail)).unwrap_or_default()
+        if self.detail.as_object().is_some_and(|detail| !detail.is_empty()) {
+            line += &format!("  {}", self.detail);
+        }
+        line
     }
 }
 

@@ -34,9 +34,4 @@ impl Projection {
             Self::ConfirmationEmail | Self::Analytics => &[Topic::Orders, Topic::Products],
         }
     }
-
-    /// These, or every one where none is named.
-    pub(crate) fn or_all(named: Vec<Self>) -> Vec<Self> {
-        if named.is_empty() { Self::ALL.to_vec() } else { named }
-    }
 }

@@ -58,11 +58,8 @@ pub(super) async fn until_the_end(
     tokio::select! {
         outcome = watch(admin, projection, id) => outcome,
         _ = tokio::signal::ctrl_c() => {
-            let name = projection.name();
-            output::line(format_args!(
-                "redrive {id} goes on: orderctl parked redrives --projection {name} --follow {id}"
-            ))?;
-            Err(Interrupted.into())
+            let follow = format!("--projection {} --follow {id}", projection.name());
+            Err(Interrupted(format!("redrive {id} goes on: orderctl parked redrives {follow}")).into())
         }
     }
 }

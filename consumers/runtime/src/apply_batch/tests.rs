@@ -1,5 +1,7 @@
 //! The runtime's story against a real Postgres, told with the smallest projection there is.
 
+mod halts;
+
 use events_schema::Topic;
 use events_schema::wire::Encoder;
 use proptest::prelude::*;
@@ -19,7 +21,7 @@ use crate::share::{Bench, Outcomes};
 use crate::testing;
 use crate::testing::shelf::{Shelf, received, shelf};
 use crate::topic_names::TopicNames;
-use crate::trip::{Breaker, Breakers};
+use crate::trip::Breakers;
 
 struct Setting {
     pool: PgPool,
@@ -344,60 +346,6 @@ async fn every_record_received_is_applied_or_a_duplicate_or_rejected(
         assert_eq!(total.applied as i64, applied, "cut at {cut}: {history:?}");
         assert_eq!(total.rejected as i64, setting.number(PARKED).await, "{history:?}");
     }
-}
-
-fn halts(failed: Result<Outcomes, Why>) -> Vec<String> {
-    match failed {
-        Err(Why::Halt(halts)) => halts.into_iter().map(|(_, halt)| halt.to_string()).collect(),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[sqlx::test]
-async fn what_would_be_one_too_many_does_not_park(pool: PgPoolOptions, options: PgConnectOptions) {
-    let mut setting = Setting::new(pool, options).await;
-    setting.bounds = Bounds { per_subject: 2, total: 3 };
-    setting.apply(&mut [poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
-    let mut of_a = [record(2, "b", 1), record(3, "a", 1)];
-    let spans = setting.lanes.spans(&of_a);
-    let full = halts(setting.try_to(&spans, &mut of_a).await);
-    assert_eq!(full, ["parked_full: more than 2 of a (PARKED_PER_SUBJECT_MAX)"]);
-    let mut several = [poison(2, None), poison(3, None)];
-    let spans = setting.lanes.spans(&several);
-    let full = halts(setting.try_to(&spans, &mut several).await);
-    assert_eq!(full, ["parked_full: more than 3 records would be parked (PARKED_MAX)"]);
-    assert_eq!(setting.number(NEXT).await, 2, "nothing of either batch is there");
-    // What somebody has dealt with makes room.
-    let discard = "UPDATE parked SET state = 'discarded' WHERE subject = 'a'";
-    sqlx::raw_sql(discard).execute(&setting.pool).await.unwrap();
-    let mut more = [record(2, "a", 1), poison(3, Some("a")), poison(4, None)];
-    let outcomes = setting.apply(&mut more).await.unwrap();
-    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 2, ..Default::default() });
-}
-
-#[sqlx::test]
-async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succeeds(
-    pool: PgPoolOptions,
-    options: PgConnectOptions,
-) {
-    let mut setting = Setting::new(pool, options).await;
-    setting.breakers = Breakers::new(3);
-    let mut broken: Vec<Record> = (0..3).map(|offset| poison(offset, None)).collect();
-    let spans = setting.lanes.spans(&broken);
-    let tripped = halts(setting.try_to(&spans, &mut broken).await);
-    assert!(tripped[0].contains("since 3 records were rejected, the last one as undecodable"));
-    assert_eq!(setting.number(PARKED).await, 0);
-    // The next process finds the breaker open, and its first batch is a probe.
-    let key = (Topic::Stock, 0);
-    positions::note_breakers(&setting.pool, &setting.names, &[key], true).await.unwrap();
-    setting.take().await;
-    setting.breakers.set(key, Breaker::new(true, 0));
-    let mut probe = vec![poison(0, None), record(1, "a", 1)];
-    let spans = setting.lanes.spans(&probe[..1]);
-    assert_eq!(halts(setting.try_to(&spans, &mut probe[..1]).await).len(), 1);
-    let outcomes = setting.apply(&mut probe).await.unwrap();
-    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
-    assert_eq!(setting.number("SELECT count(*) FROM positions WHERE tripped").await, 0);
 }
 
 #[sqlx::test]
