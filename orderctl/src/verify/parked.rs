@@ -16,6 +16,8 @@ use super::story::{Place, View};
 pub(super) struct Parked {
     /// Rows are numbered as they were parked.
     pub(super) id: i64,
+    /// parked, quarantined or discarded: it is left out of the fold in each of them.
+    pub(super) state: String,
     pub(super) cause: String,
     pub(super) key: Option<Vec<u8>>,
     pub(super) payload: Option<Vec<u8>>,
@@ -115,11 +117,13 @@ impl Court<'_> {
         justified.then_some(Grounds::Proven).ok_or("nothing in the log justifies that it is parked")
     }
 
-    /// Behind an earlier parked record of its subject.
+    /// Behind an earlier parked record of its subject, which may have been redriven since.
     fn waits(&self, place: Place, row: &Parked, record: &LogRecord) -> bool {
         let subject = record.subject.as_deref();
         let head = subject.and_then(|subject| self.heads.get(&(place.topic, subject)));
-        head.is_some_and(|head| *head < row.id)
+        let redriven = subject
+            .and_then(|subject| self.view.stand.redriven.get(&(place.topic, subject.to_owned())));
+        head.into_iter().chain(redriven).any(|first| *first < row.id)
     }
 
     fn is_unreadable(&self, place: Place) -> bool {

@@ -49,7 +49,8 @@ impl Bench {
     fn keep(&mut self, at: Place, cause: &str, record: LogRecord) {
         let (id, cause) = (1 + self.stand.parked.len() as i64, cause.to_owned());
         let (key, payload) = (record.key.clone(), record.payload.clone());
-        self.stand.parked.insert(at, Parked { id, cause, key, payload });
+        let state = "parked".to_owned();
+        self.stand.parked.insert(at, Parked { id, state, cause, key, payload });
         self.story.parked.insert(at, record);
     }
 
@@ -134,6 +135,18 @@ fn what_waits_behind_an_earlier_parked_record_of_its_subject_is_justified() {
     follower.is_justified(Projection::Analytics);
     let other = follower.parks(place(Topic::Orders, 2), "blocked", confirmed(2));
     other.is_named(Projection::Analytics, UNJUSTIFIED);
+}
+
+#[test]
+fn what_waited_behind_a_record_that_was_redriven_is_justified() {
+    let mut follower = Bench::of([]).parks(place(Topic::Orders, 1), "blocked", confirmed(1));
+    follower.is_named(Projection::Analytics, UNJUSTIFIED);
+    let subject = Event::from(confirmed(1)).subject();
+    // Numbered as they parked: one that parked later was not in its way.
+    follower.stand.redriven.insert((Topic::Orders, subject.clone()), 7);
+    follower.is_named(Projection::Analytics, UNJUSTIFIED);
+    follower.stand.redriven.insert((Topic::Orders, subject), 0);
+    follower.is_justified(Projection::Analytics);
 }
 
 #[test]

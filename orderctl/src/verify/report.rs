@@ -17,7 +17,11 @@ pub(super) struct Report {
     /// Per topic: records up to the positions, and how many positions there are.
     topics: BTreeMap<Topic, (i64, usize)>,
     parked: usize,
-    /// Of them: on the database's word, and no longer in the log.
+    quarantined: usize,
+    /// Left out for good, by an operator's word.
+    discarded: usize,
+    of_former_topics: usize,
+    /// Of the parked and discarded: on the database's word, and no longer in the log.
     unproven: usize,
     lost: usize,
     pending: usize,
@@ -39,10 +43,15 @@ impl Report {
         unreadable(projection, view).for_each(|place| log.add(place));
         let judged = parked::judge(projection, view);
         judged.unjustified.into_iter().for_each(|unjustified| log.add(unjustified));
+        let in_state =
+            |state: &str| view.stand.parked.values().filter(|row| row.state == state).count();
         Self {
             projection,
             topics,
-            parked: view.stand.parked.len(),
+            parked: view.stand.parked.len() - in_state("discarded"),
+            quarantined: in_state("quarantined"),
+            discarded: in_state("discarded"),
+            of_former_topics: view.stand.of_former_topics,
             unproven: judged.unproven,
             lost: judged.lost,
             pending: view.stand.outbox.values().map(Vec::len).sum(),
@@ -53,9 +62,17 @@ impl Report {
     }
 
     fn parked_line(&self) -> String {
-        let unproven = counted(self.unproven as u64, "on the database's word");
-        let lost = counted(self.lost as u64, "cannot be compared: compacted away");
-        format!("  {:<16} {:>10}{unproven}{lost}", "parked", self.parked)
+        let rest: String = [
+            (self.quarantined, "of them quarantined"),
+            (self.discarded, "discarded"),
+            (self.unproven, "on the database's word"),
+            (self.lost, "cannot be compared: compacted away"),
+            (self.of_former_topics, "cannot be compared: of a former topic"),
+        ]
+        .into_iter()
+        .map(|(count, what)| counted(count as u64, what))
+        .collect();
+        format!("  {:<16} {:>10}{rest}", "parked", self.parked)
     }
 
     pub(super) fn differing(&self) -> u64 {

@@ -84,6 +84,10 @@ pub(super) async fn stored(
             .with_context(context)?;
     let parked: Vec<ParkedRow> =
         rows(snapshot, projection, ParkedRow::COLUMNS, "parked").await.with_context(context)?;
+    let redriven: Vec<(String, String, i64)> =
+        rows(snapshot, projection, REDRIVEN, "audit WHERE action = 'redriven' GROUP BY 1, 2")
+            .await
+            .with_context(context)?;
     let outbox: Vec<(Vec<u8>,)> =
         rows(snapshot, projection, "payload FROM", "outbox").await.with_context(context)?;
 
@@ -95,9 +99,15 @@ pub(super) async fn stored(
             ids.push((topic, id));
         }
     }
+    for (topic, subject, first) in redriven {
+        if let Some(topic) = names.get(&topic) {
+            stand.redriven.insert((*topic, subject), first);
+        }
+    }
     for row in parked {
         match names.get(&row.topic) {
             None => stand.strays.push(row.topic),
+            Some(_) if row.is_of_former_topic => stand.of_former_topics += 1,
             Some(topic) => drop(stand.parked.insert(row.place(*topic), row.parked())),
         }
     }
@@ -106,9 +116,14 @@ pub(super) async fn stored(
     Ok((Stored { stand, outbox: outbox.into_iter().map(|row| row.0).collect() }, ids))
 }
 
+/// The first record of each subject that was redriven.
+const REDRIVEN: &str = "topic, subject, min(parked_id) FROM";
+
 #[derive(sqlx::FromRow)]
 struct ParkedRow {
     id: i64,
+    state: String,
+    is_of_former_topic: bool,
     topic: String,
     partition: i32,
     record_offset: i64,
@@ -118,14 +133,18 @@ struct ParkedRow {
 }
 
 impl ParkedRow {
-    const COLUMNS: &str = "id, topic, partition, record_offset, cause, record_key, payload FROM";
+    const COLUMNS: &str = "id, topic, partition, record_offset, cause, state, record_key, payload,
+        topic_id <> '' AND EXISTS (SELECT FROM positions_of AS at WHERE at.topic = parked.topic
+            AND at.partition = parked.partition AND at.topic_id <> parked.topic_id)
+            AS is_of_former_topic FROM";
 
     fn place(&self, topic: Topic) -> Place {
         Place { topic, partition: self.partition, offset: self.record_offset }
     }
 
     fn parked(self) -> Parked {
-        Parked { id: self.id, cause: self.cause, key: self.record_key, payload: self.payload }
+        let Self { id, cause, record_key: key, payload, .. } = self;
+        Parked { id, cause, key, payload, state: self.state }
     }
 }
 
@@ -139,7 +158,9 @@ async fn rows<T>(
 where
     T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
 {
-    let sql = format!("SELECT {what} \"{}\".{table}", projection.name());
+    let name = projection.name();
+    let what = what.replace("positions_of", &format!("\"{name}\".positions"));
+    let sql = format!("SELECT {what} \"{name}\".{table}");
     sqlx::query_as(AssertSqlSafe(sql)).fetch_all(snapshot).await
 }
 

@@ -79,6 +79,10 @@ pub(super) struct Stand {
     /// The next offset of every partition.
     pub(super) positions: BTreeMap<(Topic, i32), i64>,
     pub(super) parked: BTreeMap<Place, Parked>,
+    /// Of each subject the number of the first record that was parked and then redriven.
+    pub(super) redriven: BTreeMap<(Topic, String), i64>,
+    /// Parked rows of a topic that was made again since: the log says nothing of them.
+    pub(super) of_former_topics: usize,
     /// Topics of parked rows that it does not read.
     pub(super) strays: Vec<String>,
     /// Facts that are decided but may not be in the log yet.

@@ -189,6 +189,14 @@ async fn a_parked_record_is_left_out_of_its_projection_only(pool: PgPool) {
     assert!(!found.iter().any(|line| line.contains("analytics.parked")), "{found:#?}");
     assert!(differences(&pool, Projection::Inventory, &story).await.is_empty());
 
+    // Given up, it stays left out; of a topic that was made again, the log says nothing.
+    run(&pool, "UPDATE analytics.parked SET state = 'discarded'").await;
+    assert_eq!(differences(&pool, Projection::Analytics, &story).await, found);
+    run(&pool, "UPDATE analytics.parked SET topic_id = 'former', payload = '\\x01'").await;
+    let former = differences(&pool, Projection::Analytics, &story).await;
+    assert!(!former.iter().any(|line| line.contains("analytics.parked")), "{former:#?}");
+    run(&pool, "UPDATE analytics.parked SET topic_id = ''").await;
+
     run(&pool, "UPDATE analytics.parked SET payload = '\\x00'").await;
     let found = differences(&pool, Projection::Analytics, &story).await;
     let named = "analytics.parked orders:1@0  its bytes in the log are others";
