@@ -10,37 +10,48 @@ use crate::{database, output};
 
 pub(super) async fn run(admin: &mut PgConnection, args: Redrive) -> anyhow::Result<Outcome> {
     database::enter(admin, args.projection).await?;
+    let mut transaction = admin.begin().await?;
+    // So that two operators do not ask for the same; steps go on meanwhile.
+    let lock = "LOCK TABLE redrives IN SHARE UPDATE EXCLUSIVE MODE";
+    sqlx::query(lock).execute(&mut *transaction).await?;
     let states = [State::Parked.word(), State::Quarantined.word()];
-    let found = sequences(admin, &states, &args.which, i64::MAX).await?;
+    let found = sequences(&mut transaction, &states, &args.which, i64::MAX).await?;
     if found.is_empty() {
-        return nothing(admin, &args).await;
+        return nothing(&mut transaction, &args).await;
     }
-    let under_way = under_way(admin).await?;
-    let mut left_alone = Outcome::Fine;
-    let mut asked = Vec::with_capacity(found.len());
-    for sequence in found {
-        let why = match &sequence {
-            _ if sequence.state == State::Quarantined.word() => "quarantined: release it first",
-            _ if under_way.contains(&sequence.head) => "in another redrive that is under way",
-            _ => {
-                asked.push(sequence);
-                continue;
-            }
-        };
+    let under_way = under_way(&mut transaction).await?;
+    let (asked, left_alone) = sift(found, &under_way);
+    for (why, sequence) in &left_alone {
         output::line(format_args!("left alone, {why}: {}", sequence.line(args.projection)))?;
-        left_alone = Outcome::Differs;
     }
+    let outcome = if left_alone.is_empty() { Outcome::Fine } else { Outcome::Differs };
     if asked.is_empty() {
-        return Ok(left_alone);
+        return Ok(outcome);
     }
     let records = asked.iter().map(|sequence| sequence.behind + 1).sum::<i64>();
     let (wait, projection) = (!args.no_wait, args.projection);
-    let id = request(admin, args, &asked).await?;
+    let id = request(&mut transaction, args, &asked).await?;
+    transaction.commit().await.context("nobody knows whether the redrive was requested")?;
     output::line(format_args!("redrive {id}: {} sequences, {records} records", asked.len()))?;
     if !wait {
-        return Ok(left_alone);
+        return Ok(outcome);
     }
-    Ok(left_alone.and(follow::until_the_end(admin, projection, id).await?))
+    Ok(outcome.and(follow::until_the_end(admin, projection, id).await?))
+}
+
+/// What can be asked for, and what cannot be, and why.
+fn sift(found: Vec<Sequence>, under_way: &[i64]) -> (Vec<Sequence>, Vec<(&'static str, Sequence)>) {
+    let (mut asked, mut left_alone) = (Vec::with_capacity(found.len()), Vec::new());
+    for sequence in found {
+        if sequence.state == State::Quarantined.word() {
+            left_alone.push(("quarantined: release it first", sequence));
+        } else if under_way.contains(&sequence.head) {
+            left_alone.push(("in another redrive that is under way", sequence));
+        } else {
+            asked.push(sequence);
+        }
+    }
+    (asked, left_alone)
 }
 
 /// Says why there is nothing: a record that is not the first of its subject waits for that one.
@@ -76,16 +87,15 @@ async fn under_way(admin: &mut PgConnection) -> anyhow::Result<Vec<i64>> {
 
 /// The rows that the projection's processes look for.
 async fn request(
-    admin: &mut PgConnection,
+    conn: &mut PgConnection,
     args: Redrive,
     asked: &[Sequence],
 ) -> anyhow::Result<i64> {
     let actor = args.actor.name();
-    let mut transaction = admin.begin().await?;
     let redrive =
         "INSERT INTO redrives (requested_by, dry_run, rate) VALUES ($1, $2, $3) RETURNING id";
     let redrive = sqlx::query_scalar(redrive).bind(&actor).bind(args.dry_run).bind(args.rate);
-    let id: i64 = redrive.fetch_one(&mut *transaction).await?;
+    let id: i64 = redrive.fetch_one(&mut *conn).await?;
     let heads: Vec<i64> = asked.iter().map(|sequence| sequence.head).collect();
     sqlx::query(
         "WITH asked AS (
@@ -102,9 +112,8 @@ async fn request(
     .bind(&actor)
     .bind(args.dry_run)
     .bind(args.rate)
-    .execute(&mut *transaction)
+    .execute(conn)
     .await?;
-    transaction.commit().await.context("nobody knows whether the redrive was requested")?;
     Ok(id)
 }
 
