@@ -7,6 +7,7 @@ pub mod kafka;
 pub mod postgres;
 pub mod problem;
 pub mod process;
+pub mod record_headers;
 pub mod settings;
 pub mod telemetry;
 pub mod topic_ids;

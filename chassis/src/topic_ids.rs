@@ -1,5 +1,5 @@
 //! The broker's ids of topics (KIP-516): a topic that was deleted and created again has another
-//! one. The one place with unsafe code: the Rust client has no call for it, the C client does.
+//! one. The Rust client has no call for it, the C client does.
 
 use std::collections::HashMap;
 use std::ffi::{CStr, CString, c_char};

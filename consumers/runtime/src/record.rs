@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use chassis::record_headers::record_headers;
 use events_schema::envelope::Envelope;
 use events_schema::wire::{DecodeError, Decoder, SchemaId};
 use events_schema::{Event, EventType, Timestamp, Topic};
 use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::BorrowedMessage;
 
 use crate::projection::{Offset, Partition, Source};
 
@@ -79,6 +80,7 @@ impl Record {
         wanted: Wanted,
     ) -> Self {
         let millis = message.timestamp().to_millis().unwrap_or_default();
+        let raw = Raw::copy(message);
         let mut record = Self {
             source: Source {
                 topic,
@@ -87,8 +89,8 @@ impl Record {
             },
             epoch,
             recorded_at: Timestamp::from_micros(millis.saturating_mul(1000)),
-            envelope: envelope(message),
-            raw: Raw::copy(message),
+            envelope: raw.envelope(),
+            raw,
             content: Content::Irrelevant,
             weight: Weight::default(),
         };
@@ -104,8 +106,7 @@ impl Record {
         raw: Raw,
         subject: Option<String>,
     ) -> Self {
-        let headers = raw.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-        let envelope = Envelope { subject, ..Envelope::read(headers) };
+        let envelope = Envelope { subject, ..raw.envelope() };
         let (content, weight) = (Content::Irrelevant, Weight::default());
         Self { source, epoch: 0, recorded_at, envelope, raw, content, weight }
     }
@@ -172,24 +173,18 @@ impl Raw {
     }
 
     fn copy(message: &BorrowedMessage<'_>) -> Self {
-        let headers = message.headers().map(|headers| {
-            let copy = |h: rdkafka::message::Header<'_, &[u8]>| {
-                (h.key.to_owned(), h.value.map(<[u8]>::to_vec))
-            };
-            headers.iter().map(copy).collect()
-        });
+        let headers = record_headers(message).into_iter();
         Self {
             key: message.key().map(<[u8]>::to_vec),
             payload: message.payload().map(<[u8]>::to_vec),
-            headers: headers.unwrap_or_default(),
+            headers: headers.map(|(name, v)| (name.into_owned(), v.map(<[u8]>::to_vec))).collect(),
         }
     }
-}
 
-fn envelope(message: &BorrowedMessage<'_>) -> Envelope {
-    message.headers().map_or_else(Envelope::default, |headers| {
-        Envelope::read(headers.iter().map(|header| (header.key, header.value)))
-    })
+    fn envelope(&self) -> Envelope {
+        let headers = self.headers.iter();
+        Envelope::read(headers.map(|(name, value)| (name.as_str(), value.as_deref())))
+    }
 }
 
 enum Claimed<'a> {

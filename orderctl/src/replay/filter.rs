@@ -1,9 +1,10 @@
 //! Which records a replay prints. As much as can be is told without decoding.
 
+use chassis::record_headers::{RecordHeader, record_headers};
 use events_schema::envelope::Envelope;
 use events_schema::{CustomerId, Event, EventType, OrderId};
 use rdkafka::Message;
-use rdkafka::message::{BorrowedHeaders, Headers};
+use rdkafka::message::BorrowedMessage;
 
 /// What must hold; an empty filter passes everything.
 #[derive(Debug, Default)]
@@ -22,16 +23,13 @@ pub(super) struct Record<'a> {
     pub(super) millis: Option<i64>,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
-    pub(super) headers: Option<&'a BorrowedHeaders>,
+    pub(super) headers: Vec<RecordHeader<'a>>,
     pub(super) envelope: Envelope,
 }
 
 impl Filter {
     /// The record, unless its key or headers already say that it is not wanted.
-    pub(super) fn take<'a, M>(&self, message: &'a M) -> Option<Record<'a>>
-    where
-        M: Message<Headers = BorrowedHeaders>,
-    {
+    pub(super) fn take<'a>(&self, message: &'a BorrowedMessage<'_>) -> Option<Record<'a>> {
         let key = message.key();
         let customer = self.customer.as_ref().map(|customer| customer.as_str().as_bytes());
         if customer.is_some() && customer != key {
@@ -41,9 +39,8 @@ impl Filter {
         if self.not_before.is_some_and(|first| millis.is_none_or(|millis| millis < first)) {
             return None;
         }
-        let headers = message.headers();
-        let pairs = headers.into_iter().flat_map(|h| h.iter().map(|h| (h.key, h.value)));
-        let envelope = Envelope::read(pairs);
+        let headers = record_headers(message);
+        let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
         let passes = self.envelope_passes(&envelope);
         passes.then(|| Record {
             partition: message.partition(),

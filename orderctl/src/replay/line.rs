@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use chassis::record_headers::RecordHeader;
 use chrono::{DateTime, SecondsFormat};
 use events_schema::{Event, EventId};
-use rdkafka::message::Headers;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -87,7 +87,9 @@ impl Style {
             event_type,
             event_id,
             subject,
-            headers: record.headers.filter(|_| self.headers).map(HeaderMap),
+            headers: Some(record.headers.as_slice())
+                .filter(|all| self.headers && !all.is_empty())
+                .map(HeaderMap),
             content,
         }
     }
@@ -123,11 +125,11 @@ impl Serialize for Content<'_> {
     }
 }
 
-struct HeaderMap<'a>(&'a rdkafka::message::BorrowedHeaders);
+struct HeaderMap<'a>(&'a [RecordHeader<'a>]);
 
 impl Serialize for HeaderMap<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = |value: Option<&'_ [u8]>| value.map(|v| String::from_utf8_lossy(v).into_owned());
-        serializer.collect_map(self.0.iter().map(|header| (header.key, text(header.value))))
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, text(*value))))
     }
 }

@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
+use chassis::record_headers::record_headers;
 use events_schema::envelope::Envelope;
 use events_schema::registry::RegistryError;
 use events_schema::topics::Retention;
 use events_schema::wire::SchemaId;
 use events_schema::{Event, Topic};
 use rdkafka::Message;
-use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::message::BorrowedMessage;
 
 use super::ledger::Ledger;
 use super::projection::Projection;
@@ -73,9 +74,8 @@ impl Reading<'_> {
     ) -> anyhow::Result<()> {
         self.records += 1;
         self.note_hole(place);
-        let headers = message.headers().into_iter();
-        let headers = headers.flat_map(|all| all.iter().map(|one| (one.key, one.value)));
-        let envelope = Envelope::read(headers);
+        let headers = record_headers(message);
+        let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
         let decoded = decoding.read(message.payload())?;
         let subject = || decoded.as_ref().ok().map(Event::subject);
         let subject = envelope.subject.clone().or_else(subject);
