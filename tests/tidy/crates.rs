@@ -31,8 +31,9 @@ pub(crate) fn dependencies(metadata: &Metadata) -> Dependencies {
 const READ_IN_TESTS: [&str; 2] = ["inventory", "runtime"];
 
 /// Of our crates, which one each may depend on.
-const MAY: [(&str, &[&str]); 11] = [
-    ("events-schema", &[]),
+const MAY: [(&str, &[&str]); 12] = [
+    ("fuzz", &[]),
+    ("events-schema", &["fuzz"]),
     ("chassis", &[]),
     ("http-chassis", &["chassis"]),
     ("producer-api", &["events-schema", "chassis", "http-chassis"]),
@@ -79,7 +80,7 @@ pub(crate) fn direction(dependencies: &Dependencies) -> Vec<String> {
 }
 
 /// The crate that would become the drawer for everything is listed by name.
-const CHASSIS: [&str; 10] = [
+const CHASSIS: [&str; 11] = [
     "clock",
     "health",
     "kafka",
@@ -87,6 +88,7 @@ const CHASSIS: [&str; 10] = [
     "postgres",
     "problem",
     "process",
+    "record_headers",
     "settings",
     "telemetry",
     "topic_ids",
