@@ -198,11 +198,11 @@ async fn write_unreadable_name(deployment: &Deployment, partition: i32) {
     assert!(written.success());
 }
 
-/// The headers before and behind are kept.
+/// Every header is kept, with other characters in the place of what is no text.
 async fn parked_under_no_name(deployment: &Deployment, consumer: &str) -> i64 {
     let rows = format!(
         "SELECT count(*) FROM \"{consumer}\".parked WHERE payload = $1
-         AND headers = '[[\"before\", \"1\"], [\"�\", null], [\"behind\", \"3\"]]'"
+         AND headers = '[[\"before\", \"1\"], [\"��\", \"2\"], [\"behind\", \"3\"]]'"
     );
     let rows = sqlx::query_scalar(AssertSqlSafe(rows)).bind(POISON_UNDER_NO_NAME);
     rows.fetch_one(&deployment.pool).await.unwrap()
