@@ -16,6 +16,16 @@ pub(crate) fn no_fence() -> bool {
     active("no-fence")
 }
 
+/// An outage of the database parks the batch in hand.
+pub(crate) fn park_on_outage() -> bool {
+    active("park-on-outage")
+}
+
+/// Where a position does not fit the log, reading begins at the log's beginning, silently.
+pub(crate) fn skip_on_gap() -> bool {
+    active("skip-on-gap")
+}
+
 /// A redrive applies what comes last first.
 pub(crate) fn redrive_out_of_order() -> bool {
     active("redrive-out-of-order")

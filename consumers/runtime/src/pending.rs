@@ -33,6 +33,14 @@ impl Pending {
         self.share = share.filter(|share| *share < self.records.len());
     }
 
+    /// Only for the fault `park-on-outage`: the next transaction parks all that it takes.
+    pub(crate) fn condemn(&mut self) {
+        for record in self.next() {
+            let detail = "the database was away".to_owned();
+            record.content = Content::Poison { cause: "refused-by-database", detail };
+        }
+    }
+
     /// The database refused what a record of it asks to store: halves it until that record is alone,
     /// and makes it park.
     ///

@@ -95,7 +95,7 @@ pub(crate) async fn advance(
     .bind(&epochs)
     .bind(&froms)
     .bind(&tos)
-    .bind(crate::faults::no_fence())
+    .bind(crate::faults::no_fence() || crate::faults::skip_on_gap())
     .execute(conn)
     .await?
     .rows_affected();

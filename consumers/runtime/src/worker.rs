@@ -203,7 +203,7 @@ impl<P: Projection> Worker<P> {
             let Some(taken) = taken.remove(&claim.key) else { continue };
             let topic = self.shared.names.name(claim.key.0).to_owned();
             let topic_id = ids.get(&topic).cloned().unwrap_or_default();
-            let check = Check { claim, taken, topic, topic_id };
+            let mut check = Check { claim, taken, topic, topic_id };
             let consumer = Arc::clone(&self.consumer);
             self.asked.spawn_blocking(move || {
                 let gap = check.gap(&consumer);
@@ -325,6 +325,9 @@ impl<P: Projection> Worker<P> {
             }
             Why::Store(StoreError::Fenced) => self.fenced(&spans).await,
             Why::Store(error) => {
+                if faults::park_on_outage() {
+                    self.pending.condemn();
+                }
                 self.unheard = unheard.map(|outcomes| (spans, outcomes)).or(self.unheard.take());
                 Err(self.setback(error))
             }
