@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chassis::settings;
 use futures::stream::{self, StreamExt};
-use harness::{Deployment, Order, Service, Shop, eventually, holds_within};
+use harness::{Deployment, Draw, Order, Service, Shop, eventually, holds_within};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -15,7 +15,8 @@ mod checks;
 mod kills;
 mod real_orders;
 
-use kills::{Draw, Kills, kill_until};
+use checks::{Evidence, Excused};
+use kills::{Kills, kill_until};
 use real_orders::RealOrders;
 
 /// Requests under way at any time.
@@ -66,8 +67,14 @@ async fn every_acknowledged_order_has_one_outcome_and_one_mail_whatever_is_kille
     let file = deployment.folder().join("ledger.jsonl");
     std::fs::write(&file, lines.join("\n") + "\n").unwrap();
     caught_up(&deployment).await;
-    checks::outcomes(&deployment, &ledger).await;
-    checks::mails(&deployment, &domain, in_killed_hands(&kills)).await;
+    let evidence = Evidence::of(&deployment, &domain, &ledger);
+    checks::nothing_parked(&evidence).await.unwrap();
+    checks::nothing_lost(&evidence).await.unwrap();
+    checks::nothing_doubled(&evidence).await.unwrap();
+    checks::nothing_out_of_order(&evidence).await.unwrap();
+    checks::nothing_oversold(&evidence).await.unwrap();
+    let excused = Excused { unknown: in_killed_hands(&kills), bounced: 0 };
+    checks::one_mail(&evidence, excused).await.unwrap();
     let arguments = ["verify", "--ledger", file.to_str().unwrap()];
     deployment.orderctl(&arguments).await.expect_success();
 }
@@ -83,6 +90,7 @@ async fn workers(deployment: &Deployment) -> Vec<Service> {
             let service = deployment.service(consumer, &format!("{consumer}-{number}")).await;
             let service = service
                 .env("WORKERS", "2")
+                .env("MAIL_FROM", format!("orders@{}storm.example", deployment.prefix))
                 .env("MAIL_CONNECTIONS", MAIL_CONNECTIONS.to_string())
                 .env("MAIL_BATCH", MAIL_BATCH.to_string())
                 // What a killed courier had in hand is `unknown` after ten times this.

@@ -109,6 +109,11 @@ impl HeldBrokers {
         self.relays.iter().for_each(Relay::cut);
     }
 
+    /// What is sent arrives so much later, both ways.
+    pub fn delay(&self, by: Duration) {
+        self.relays.iter().for_each(|relay| relay.delay(by));
+    }
+
     /// They listen again.
     ///
     /// # Panics

@@ -2,6 +2,7 @@
 //! verbs to use them as a client does. Asserts nothing about the system: the tests do.
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
     reason = "a harness that cannot go on has failed the test"
@@ -9,21 +10,25 @@
 
 mod check;
 mod deployment;
+mod draw;
 mod eventually;
 mod kafka;
 mod mails;
 mod ports;
 mod process;
 mod relay;
+mod servers;
 mod shop;
 mod stack;
 
 pub use check::{Violation, ensure};
 pub use deployment::{Answer, Deployment};
+pub use draw::Draw;
 pub use eventually::{eventually, holds_within};
 pub use kafka::HeldBrokers;
 pub use mails::Mails;
 pub use process::{Service, Spec};
 pub use relay::{Relay, host_and_port};
+pub use servers::Servers;
 pub use shop::{Order, Placed, Shop};
 pub use stack::Stack;

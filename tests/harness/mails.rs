@@ -21,12 +21,13 @@ impl Mails {
         Self { api: stack.mail_api.clone(), http: reqwest::Client::new() }
     }
 
-    /// How often each Message-ID was taken, of the mails to addresses that end so.
-    pub async fn counts(&self, recipients_end: &str) -> HashMap<String, usize> {
+    /// How often each Message-ID was taken, of those that end so: with the sender's domain.
+    pub async fn counts(&self, domain: &str) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
         for mail in self.listed().await {
-            if text(&mail["To"][0]["Address"]).ends_with(recipients_end) {
-                *counts.entry(text(&mail["MessageID"])).or_default() += 1;
+            let id = text(&mail["MessageID"]);
+            if id.ends_with(domain) {
+                *counts.entry(id).or_default() += 1;
             }
         }
         counts
@@ -69,6 +70,11 @@ impl Mails {
         let fault =
             json!({ "mode": "drop", "stage": "data", "delay_ms": after_ms, "match": recipient });
         self.put(fault).await;
+    }
+
+    /// From now on the sink behaves like this: see scripts/lib/smtp_sink/behaviour.py.
+    pub async fn misbehave(&self, behaviour: Value) {
+        self.put(behaviour).await;
     }
 
     /// From now on the sink behaves.

@@ -3,6 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -20,6 +21,7 @@ pub struct Relay {
     server: String,
     rewrites: Rewrites,
     flows: watch::Sender<bool>,
+    delay: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -39,9 +41,14 @@ impl Relay {
     pub(crate) fn on(listener: TcpListener, server: String, rewrites: Rewrites) -> Self {
         let address = listener.local_addr().unwrap();
         let flows = watch::Sender::new(true);
-        let carrying = accept(listener, server.clone(), flows.subscribe(), Arc::clone(&rewrites));
-        let task = tokio::spawn(carrying);
-        Self { address, server, rewrites, flows, task }
+        let way = Way {
+            flows: flows.subscribe(),
+            rewrites: Arc::clone(&rewrites),
+            delay: Arc::default(),
+        };
+        let delay = Arc::clone(&way.delay);
+        let task = tokio::spawn(accept(listener, server.clone(), way));
+        Self { address, server, rewrites, flows, delay, task }
     }
 
     /// Hangs up; from now on nobody listens.
@@ -56,8 +63,14 @@ impl Relay {
     pub async fn mend(&mut self) {
         let bound = async || TcpListener::bind(self.address).await.ok();
         let listener = eventually(WITHIN, "the relay's port is free", bound).await;
-        let (server, rewrites) = (self.server.clone(), Arc::clone(&self.rewrites));
-        self.task = tokio::spawn(accept(listener, server, self.flows.subscribe(), rewrites));
+        let (rewrites, delay) = (Arc::clone(&self.rewrites), Arc::clone(&self.delay));
+        let way = Way { flows: self.flows.subscribe(), rewrites, delay };
+        self.task = tokio::spawn(accept(listener, self.server.clone(), way));
+    }
+
+    /// Whatever either side sends arrives so much later.
+    pub fn delay(&self, by: Duration) {
+        self.delay.store(by.as_millis().try_into().unwrap(), Ordering::Relaxed);
     }
 
     /// `url` with the relay in the place of its server.
@@ -89,24 +102,28 @@ pub fn host_and_port(url: &str) -> &str {
     rest.split('/').next().unwrap().rsplit('@').next().unwrap()
 }
 
-async fn accept(
-    listener: TcpListener,
-    server: String,
+/// What becomes of the bytes on their way.
+#[derive(Clone)]
+struct Way {
     flows: watch::Receiver<bool>,
     rewrites: Rewrites,
-) {
+    delay: Arc<AtomicU64>,
+}
+
+async fn accept(listener: TcpListener, server: String, way: Way) {
     // Dropped with the listener, so that connections end when the relay does.
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((client, _)) = listener.accept().await {
-        let (server, flows, rewrites) = (server.clone(), flows.clone(), Arc::clone(&rewrites));
+        let (server, back) = (server.clone(), way.clone());
         connections.spawn(async move {
             let Ok(server) = TcpStream::connect(server).await else { return };
             let ((from_client, to_client), (from_server, to_server)) =
                 (client.into_split(), server.into_split());
             let (_stays, always) = watch::channel(true);
+            let there = Way { rewrites: Rewrites::default(), ..back.clone() };
             tokio::select! {
-                _ = carry(from_client, to_server, flows, Rewrites::default()) => {}
-                _ = carry(from_server, to_client, always, rewrites) => {}
+                _ = carry(from_client, to_server, there) => {}
+                _ = carry(from_server, to_client, Way { flows: always, ..back }) => {}
             }
         });
     }
@@ -116,8 +133,7 @@ async fn accept(
 async fn carry(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
-    mut flows: watch::Receiver<bool>,
-    rewrites: Rewrites,
+    mut way: Way,
 ) -> std::io::Result<()> {
     let mut chunk = vec![0; 1 << 16];
     let mut held = Vec::new();
@@ -127,10 +143,14 @@ async fn carry(
             return Ok(());
         }
         // An error says that the relay is gone; then this task is as well.
-        let _ = flows.wait_for(|flows| *flows).await;
+        let _ = way.flows.wait_for(|flows| *flows).await;
+        let delay = way.delay.load(Ordering::Relaxed);
+        if delay > 0 {
+            tokio::time::sleep(Duration::from_millis(delay)).await;
+        }
         held.extend_from_slice(&chunk[..read]);
-        rewrite(&mut held, &rewrites);
-        let ready = held.len() - begun(&held, &rewrites);
+        rewrite(&mut held, &way.rewrites);
+        let ready = held.len() - begun(&held, &way.rewrites);
         to.write_all(&held[..ready]).await?;
         held.drain(..ready);
     }

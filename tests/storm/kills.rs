@@ -3,33 +3,13 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use harness::Service;
+use harness::{Draw, Service};
 use tokio::time::{Instant, sleep_until};
-use uuid::Uuid;
 
 /// Between two kills of a worker.
 const EVERY: Duration = Duration::from_secs(2);
 /// How long a killed process stays away.
 const AWAY: Duration = Duration::from_millis(500);
-
-/// Draws from the seed: the nth draw of a run is always the same.
-pub(crate) struct Draw {
-    seed: u64,
-    count: u64,
-}
-
-impl Draw {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self { seed, count: 0 }
-    }
-
-    /// Less than `bound`.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
-        self.count += 1;
-        let drawn = Uuid::new_v5(&Uuid::from_u64_pair(self.seed, self.count), b"storm");
-        (drawn.as_u128() % bound as u128) as usize
-    }
-}
 
 /// Who was killed.
 #[derive(Debug)]

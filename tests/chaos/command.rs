@@ -1,0 +1,82 @@
+//! The command line of the chaos runner.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, ValueEnum};
+
+use crate::faults::Fault;
+use crate::proof::PROOFS;
+use crate::run::{Plan, Row, run_one};
+use crate::table;
+
+/// Runs faults under load and checks every invariant; exits 1 on any red cell.
+#[derive(Debug, Parser)]
+#[command(name = "scripts/chaos")]
+struct Args {
+    /// Which faults [default: all].
+    faults: Vec<Fault>,
+    /// Repeats a run: whom to hurt, and which orders.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Orders per fault.
+    #[arg(long, default_value_t = 5_000)]
+    orders: usize,
+    /// Orders a second.
+    #[arg(long, default_value_t = 250)]
+    rate: usize,
+    /// Says which faults there are.
+    #[arg(long)]
+    list: bool,
+    /// Runs builds that are broken on purpose: each must turn its cell red.
+    #[arg(long, conflicts_with = "faults")]
+    prove: bool,
+    /// Writes the table into this document, between its markers.
+    #[arg(long, value_name = "FILE")]
+    write: Option<PathBuf>,
+}
+
+/// Does what the command line says.
+pub(crate) async fn run() -> ExitCode {
+    let args = Args::parse();
+    if args.list {
+        for fault in Fault::value_variants() {
+            println!("{:<17} {}", fault.name(), fault.what());
+        }
+        return ExitCode::SUCCESS;
+    }
+    let plan = Plan { seed: args.seed, orders: args.orders, rate: args.rate, defect: None };
+    if args.prove {
+        return prove(plan).await;
+    }
+    let faults = if args.faults.is_empty() { Fault::value_variants() } else { &args.faults };
+    println!("chaos: --seed {} --orders {} --rate {}", args.seed, args.orders, args.rate);
+    let mut rows = Vec::new();
+    for fault in faults {
+        let row = run_one(*fault, &plan).await;
+        println!("{}", table::line(&row));
+        rows.push(row);
+    }
+    println!("\n{}", table::whole(&rows));
+    if let Some(file) = args.write {
+        table::write(&file, &plan, &rows);
+    }
+    succeed_if(rows.iter().all(|row| !row.is_red()))
+}
+
+async fn prove(plan: Plan) -> ExitCode {
+    let mut all = true;
+    for proof in PROOFS {
+        let row = run_one(proof.fault, &Plan { defect: Some(proof), ..plan.clone() }).await;
+        let noticed = matches!(&row, Row::Ran { .. }) && row.is_red_at(proof.noticed_by);
+        println!("{}", table::line(&row));
+        let verdict = if noticed { "noticed" } else { "NOT NOTICED" };
+        println!("{} under {}: {verdict} by {:?}", proof.defect, row.name(), proof.noticed_by);
+        all &= noticed;
+    }
+    succeed_if(all)
+}
+
+fn succeed_if(good: bool) -> ExitCode {
+    if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,53 @@
+//! Builds that are broken on purpose, and the cell that each has to turn red.
+
+use crate::faults::Fault;
+use crate::invariants::Invariant;
+
+/// A defect, the fault that brings it to light, and who has to notice.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof {
+    /// `ORDERFLOW_FAULT` of every process of `binary`.
+    pub(crate) defect: &'static str,
+    pub(crate) binary: &'static str,
+    pub(crate) fault: Fault,
+    pub(crate) noticed_by: Invariant,
+}
+
+pub(crate) const PROOFS: [&Proof; 6] = [
+    &Proof {
+        defect: "position-first",
+        binary: "inventory",
+        fault: Fault::PostgresCrash,
+        noticed_by: Invariant::Lost,
+    },
+    &Proof {
+        defect: "ack-early",
+        binary: "producer-api",
+        fault: Fault::Kill,
+        noticed_by: Invariant::Verify,
+    },
+    &Proof {
+        defect: "no-fence",
+        binary: "analytics",
+        fault: Fault::Freeze,
+        noticed_by: Invariant::Verify,
+    },
+    &Proof {
+        defect: "mail-before-ledger",
+        binary: "confirmation-email",
+        fault: Fault::Kill,
+        noticed_by: Invariant::Mails,
+    },
+    &Proof {
+        defect: "park-on-outage",
+        binary: "inventory",
+        fault: Fault::PostgresAway,
+        noticed_by: Invariant::Parked,
+    },
+    &Proof {
+        defect: "skip-on-gap",
+        binary: "analytics",
+        fault: Fault::Gap,
+        noticed_by: Invariant::Gap,
+    },
+];

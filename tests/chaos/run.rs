@@ -1,0 +1,159 @@
+//! One fault: a deployment of its own, a load, the fault meanwhile, and then every invariant.
+
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use harness::{Deployment, Draw, Servers, eventually, holds_within};
+use serde_json::Value;
+
+use crate::checks::Evidence;
+use crate::faults::{Fault, Strike};
+use crate::invariants::{Cell, Invariant, Outcome};
+use crate::proof::Proof;
+use crate::world::{GROUPS, World};
+
+/// Until everything is done after the fault. What is unknown is so after a courier's lease, 20 s.
+const SETTLED_WITHIN: Duration = Duration::from_secs(90);
+const STOCKED_WITHIN: Duration = Duration::from_secs(60);
+/// So many orders are acknowledged before the fault begins.
+const AT_FIRST: usize = 50;
+
+/// What every run of a table has in common.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) orders: usize,
+    pub(crate) rate: usize,
+    pub(crate) defect: Option<&'static Proof>,
+}
+
+/// How it went.
+pub(crate) enum Row {
+    NotHere {
+        fault: Fault,
+        why: String,
+    },
+    /// The run itself could not go on.
+    Broken {
+        fault: Fault,
+        why: String,
+    },
+    Ran {
+        fault: Fault,
+        cells: Vec<(Invariant, Cell)>,
+        seconds: f64,
+    },
+}
+
+impl Row {
+    pub(crate) fn name(&self) -> &'static str {
+        let (Self::NotHere { fault, .. } | Self::Broken { fault, .. } | Self::Ran { fault, .. }) =
+            self;
+        fault.name()
+    }
+
+    pub(crate) fn is_red(&self) -> bool {
+        match self {
+            Self::NotHere { .. } => false,
+            Self::Broken { .. } => true,
+            Self::Ran { cells, .. } => cells.iter().any(|(_, cell)| matches!(cell, Some(Err(_)))),
+        }
+    }
+
+    pub(crate) fn is_red_at(&self, wanted: Invariant) -> bool {
+        let Self::Ran { cells, .. } = self else { return false };
+        cells.iter().any(|(at, cell)| *at == wanted && matches!(cell, Some(Err(_))))
+    }
+}
+
+/// Never ends otherwise than with a row: what panics is a red one.
+pub(crate) async fn run_one(fault: Fault, plan: &Plan) -> Row {
+    let servers = Servers::from_env();
+    servers.up().await;
+    if let Err(why) = fault.possible(&servers) {
+        return Row::NotHere { fault, why };
+    }
+    let began = Instant::now();
+    match AssertUnwindSafe(under_load(fault, plan, servers)).catch_unwind().await {
+        Ok(cells) => Row::Ran { fault, cells, seconds: began.elapsed().as_secs_f64() },
+        Err(panic) => {
+            let said = panic.downcast_ref::<String>().cloned();
+            let said = said.or(panic.downcast_ref::<&str>().map(|said| (*said).to_owned()));
+            Row::Broken { fault, why: said.unwrap_or_default() }
+        }
+    }
+}
+
+async fn under_load(fault: Fault, plan: &Plan, servers: Servers) -> Vec<(Invariant, Cell)> {
+    let deployment = Deployment::new().await;
+    let mut world = World::start(&deployment, servers, fault, plan.defect).await;
+    stock_up(&deployment, &world, plan).await;
+    let ledger = deployment.folder().join("ledger.jsonl");
+    let mut draw = Draw::new(plan.seed);
+    let share = ["--cancel-share", "0.05", "--ledger", ledger.to_str().unwrap()];
+    let arguments = load(plan, &world, "orders", &share);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let lines = || std::fs::read_to_string(&ledger).unwrap_or_default().lines().count();
+    let meanwhile = async {
+        let come = async || (lines() >= AT_FIRST).then_some(());
+        eventually(STOCKED_WITHIN, "the first orders are acknowledged", come).await;
+        fault.strike(&mut world, &mut draw).await
+    };
+    let (load, Strike { excused, gap }) = tokio::join!(deployment.orderctl(&arguments), meanwhile);
+    let settled = settled(&deployment, Instant::now()).await;
+
+    let text = std::fs::read_to_string(&ledger).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let domain = world.domain.clone();
+    let evidence = Evidence::of(&deployment, &domain, &lines);
+    let (deployment, ledger, load) = (&deployment, ledger.as_path(), &load);
+    let mut outcome = Outcome { deployment, evidence, ledger, load, excused, gap, settled };
+    let mut cells = Vec::new();
+    for invariant in Invariant::ALL {
+        cells.push((invariant, outcome.cell(invariant).await));
+    }
+    cells
+}
+
+/// What `orderctl load` is told.
+fn load(plan: &Plan, world: &World<'_>, what: &str, more: &[&str]) -> Vec<String> {
+    let mut arguments: Vec<String> =
+        ["load", "--generated", "--skus", "200", "--customers", "300"].map(str::to_owned).into();
+    arguments.extend(what.split(' ').map(str::to_owned));
+    let numbers = [("--seed", plan.seed as usize), ("--orders", plan.orders)];
+    let rate = (what == "orders").then_some(("--rate", plan.rate));
+    for (name, number) in numbers.into_iter().chain(rate) {
+        arguments.extend([name.to_owned(), number.to_string()]);
+    }
+    for api in &world.apis {
+        arguments.extend(["--api".to_owned(), api.url()]);
+    }
+    arguments.extend(more.iter().map(|more| (*more).to_owned()));
+    arguments
+}
+
+async fn stock_up(deployment: &Deployment, world: &World<'_>, plan: &Plan) {
+    let arguments = load(plan, world, "catalogue stock", &[]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    deployment.orderctl(&arguments).await.expect_success();
+    eventually(STOCKED_WITHIN, "the stock arrives", async || {
+        deployment.is_at_the_end("inventory").await.then_some(())
+    })
+    .await;
+}
+
+/// How long it took until every projection was at the log's end and every mail was settled.
+async fn settled(deployment: &Deployment, since: Instant) -> Option<Duration> {
+    let open =
+        "SELECT count(*) FROM \"confirmation-email\".mails WHERE state IN ('queued', 'sending')";
+    let done = async || {
+        for group in GROUPS {
+            if !deployment.is_at_the_end(group).await {
+                return false;
+            }
+        }
+        deployment.number(open).await == 0
+    };
+    holds_within(SETTLED_WITHIN, done).await.then(|| since.elapsed())
+}

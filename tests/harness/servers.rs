@@ -1,0 +1,81 @@
+//! The servers of a local stack as processes that can be hurt: killed, frozen, brought back.
+//! `scripts/stack` starts them; where they are containers there is nothing here to take hold of.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::process::Command;
+
+use crate::eventually;
+
+const ENDED_WITHIN: Duration = Duration::from_secs(60);
+
+/// The servers of one stack.
+pub struct Servers {
+    name: String,
+    folder: PathBuf,
+}
+
+impl Servers {
+    /// Of the stack that `ORDERFLOW_STACK` names.
+    ///
+    /// # Panics
+    /// When it names none.
+    pub fn from_env() -> Self {
+        let named = |name| chassis::settings::optional(name);
+        let name = named("ORDERFLOW_STACK").expect("ORDERFLOW_STACK names the stack to hurt");
+        let stacks = named("ORDERFLOW_STACK_DIR").map(PathBuf::from);
+        let folder = stacks.unwrap_or_else(|| repository().join(".stack")).join(&name);
+        Self { name, folder }
+    }
+
+    /// Where the data of this server is.
+    pub fn folder_of(&self, server: &str) -> PathBuf {
+        self.folder.join(server)
+    }
+
+    /// Whether it is a process of this stack.
+    pub fn has(&self, server: &str) -> bool {
+        self.pid(server).is_some()
+    }
+
+    /// Sends a signal to it.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn signal(&self, server: &str, signal: Signal) {
+        kill_process(self.pid(server).unwrap(), signal).unwrap();
+    }
+
+    /// Sends a signal to it and waits until it has ended.
+    pub async fn end(&self, server: &str, signal: Signal) {
+        self.signal(server, signal);
+        let what = format!("{server} ends");
+        let gone = async || (!self.has(server)).then_some(());
+        eventually(ENDED_WITHIN, &what, gone).await;
+    }
+
+    /// Starts what does not run, and waits until all of it answers.
+    ///
+    /// # Panics
+    /// When a server does not come back.
+    pub async fn up(&self) {
+        let mut command = Command::new(repository().join("scripts/stack"));
+        let output = command.args(["up", "--name", &self.name]).output().await.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Of the process, unless it has ended.
+    fn pid(&self, server: &str) -> Option<Pid> {
+        let file = std::fs::read_to_string(self.folder_of(server).join("pid")).ok()?;
+        let pid: i32 = file.split_whitespace().next()?.parse().ok()?;
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let state = stat.rsplit(") ").next()?.chars().next()?;
+        if state == 'Z' { None } else { Pid::from_raw(pid) }
+    }
+}
+
+fn repository() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
+}
