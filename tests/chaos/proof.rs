@@ -18,7 +18,7 @@ pub(crate) const PROOFS: [&Proof; 6] = [
         defect: "position-first",
         binary: "inventory",
         fault: Fault::PostgresCrash,
-        noticed_by: Invariant::Lost,
+        noticed_by: Invariant::Verify,
     },
     &Proof {
         defect: "ack-early",
