@@ -100,6 +100,7 @@ impl Outcome<'_> {
     async fn verify(&self) -> Result<(), Violation> {
         let arguments = ["verify", "--ledger", self.ledger.to_str().unwrap()];
         let Answer { code, stdout, stderr } = self.deployment.orderctl(&arguments).await;
-        ensure(code == Some(0), format!("{code:?}: {stdout} {stderr}"))
+        let named: Vec<&str> = stdout.lines().filter(|line| line.starts_with("  !")).collect();
+        ensure(code == Some(0), format!("{code:?}: {} {stderr}", named.join(" ")))
     }
 }
