@@ -20,8 +20,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 const REPLICATION_FACTOR_MAX: usize = 3;
 /// 90 days: parked records stay in Postgres until somebody deals with them, this is the copy.
 const DEAD_LETTERS_KEPT_MS: i64 = 90 * 24 * 60 * 60 * 1000;
-/// Twice what a broker takes where nobody says otherwise: the largest record and its headers.
-const DEAD_LETTER_BYTES_MAX: i32 = 2 * 1_048_588;
+/// As much as a consumer's producer sends: the largest record, its headers, and what is said about it.
+const DEAD_LETTER_BYTES_MAX: i32 = 4 * 1_048_576;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -295,7 +295,7 @@ mod tests {
         assert_eq!(shape.partitions, wanted(Topic::Orders, 3).shape().partitions);
         let configs = shape.configs.iter().map(|(key, value)| format!("{key}={value}"));
         let expected = "cleanup.policy=delete retention.ms=7776000000 retention.bytes=-1 \
-                        max.message.bytes=2097176 min.insync.replicas=2";
+                        max.message.bytes=4194304 min.insync.replicas=2";
         assert_eq!(configs.collect::<Vec<_>>().join(" "), expected);
     }
 }

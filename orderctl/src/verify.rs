@@ -16,7 +16,7 @@ mod snapshot;
 mod story;
 
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 #[cfg(test)]
 mod stranger_tests;
 #[cfg(test)]

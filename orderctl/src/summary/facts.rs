@@ -18,7 +18,7 @@ pub(crate) struct Summary {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) mail_server: Option<MailServer>,
     pub(crate) departments: Vec<Department>,
-    /// Records that a projection could not apply, where there are any.
+    /// Records that a projection could not apply and that are not discarded, where there are any.
     pub(crate) parked: Vec<Parked>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) run: Option<Run>,
@@ -69,6 +69,8 @@ pub(crate) struct Department {
 pub(crate) struct Parked {
     pub(crate) projection: String,
     pub(crate) records: i64,
+    /// Of them: redriven in vain too often.
+    pub(crate) quarantined: i64,
 }
 
 const ORDERS: &str = "
@@ -93,15 +95,15 @@ const DEPARTMENTS: &str = "
     FROM analytics.hourly_sales_by_department
     GROUP BY department, currency HAVING sum(units) > 0
     ORDER BY revenue_minor DESC, department";
+/// What is discarded needs nobody any more.
 const PARKED: &str = "
-    SELECT * FROM (
-        SELECT 'inventory' AS projection, count(*) AS records FROM inventory.parked
-        WHERE state <> 'discarded'
-        UNION ALL SELECT 'confirmation-email', count(*) FROM \"confirmation-email\".parked
-        WHERE state <> 'discarded'
-        UNION ALL SELECT 'analytics', count(*) FROM analytics.parked
-        WHERE state <> 'discarded') AS all_parked
-    WHERE records > 0";
+    SELECT projection, count(*) AS records,
+           count(*) FILTER (WHERE state = 'quarantined') AS quarantined
+    FROM (
+        SELECT 1 AS place, 'inventory' AS projection, state FROM inventory.parked
+        UNION ALL SELECT 2, 'confirmation-email', state FROM \"confirmation-email\".parked
+        UNION ALL SELECT 3, 'analytics', state FROM analytics.parked) AS all_parked
+    WHERE state <> 'discarded' GROUP BY place, projection ORDER BY place";
 
 impl Summary {
     pub(crate) async fn read(database: &mut PgConnection) -> anyhow::Result<Self> {
@@ -130,4 +132,30 @@ pub(crate) async fn mail_server(api: &str) -> anyhow::Result<MailServer> {
     let url = format!("{}/api/v1/counts", api.trim_end_matches('/'));
     let answer = client.get(url).send().await.with_context(explain)?;
     answer.error_for_status().with_context(explain)?.json().await.with_context(explain)
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::PgPool;
+
+    use super::*;
+    use crate::verify::fixture::{prepared, run};
+
+    #[sqlx::test]
+    async fn what_is_discarded_does_not_count_and_what_is_quarantined_is_said_apart(pool: PgPool) {
+        prepared(&pool).await;
+        for (offset, state) in (0..).zip(["parked", "quarantined", "discarded"]) {
+            let row = format!(
+                "INSERT INTO analytics.parked (topic, partition, record_offset, cause, detail,
+                     blocks, headers, recorded_at, state)
+                 VALUES ('orders', 0, {offset}, 'undecodable', '', true, '[]', now(), '{state}')"
+            );
+            run(&pool, &row).await;
+        }
+        run(&pool, "INSERT INTO inventory.parked OVERRIDING SYSTEM VALUE SELECT * FROM analytics.parked WHERE id = 3").await;
+        let summary = Summary::read(&mut pool.acquire().await.unwrap()).await.unwrap();
+        let printed = summary.to_string();
+        let parked: Vec<_> = printed.lines().filter(|line| line.starts_with("PARKED")).collect();
+        assert_eq!(parked, ["PARKED     2 records of analytics, 1 of them quarantined"]);
+    }
 }

@@ -27,6 +27,9 @@ impl fmt::Display for Summary {
         for parked in &self.parked {
             let records = count(parked.records);
             write!(f, "\nPARKED     {records} records of {}", parked.projection)?;
+            if parked.quarantined > 0 {
+                write!(f, ", {} of them quarantined", count(parked.quarantined))?;
+            }
         }
         match &self.run {
             Some(run) => write_run(f, run),

@@ -96,11 +96,11 @@ async fn insert(pool: &PgPool, table: &str, rows: Value) {
     sqlx::query(AssertSqlSafe(sql)).bind(rows).execute(pool).await.unwrap();
 }
 
-pub(super) async fn run(pool: &PgPool, sql: &str) {
+pub(crate) async fn run(pool: &PgPool, sql: &str) {
     sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(pool).await.unwrap();
 }
 
-pub(super) async fn prepared(pool: &PgPool) {
+pub(crate) async fn prepared(pool: &PgPool) {
     for (schema, files) in MIGRATIONS {
         let mut connection = pool.acquire().await.unwrap();
         let open = format!("CREATE SCHEMA \"{schema}\"; SET search_path = \"{schema}\";");

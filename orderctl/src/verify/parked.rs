@@ -16,11 +16,31 @@ use super::story::{Place, View};
 pub(super) struct Parked {
     /// Rows are numbered as they were parked.
     pub(super) id: i64,
-    /// parked, quarantined or discarded: it is left out of the fold in each of them.
-    pub(super) state: String,
     pub(super) cause: String,
+    pub(super) state: State,
+    /// It was redriven in vain: what was so then, the log does not say.
+    pub(super) tried_again: bool,
     pub(super) key: Option<Vec<u8>>,
     pub(super) payload: Option<Vec<u8>>,
+}
+
+/// What is to become of a parked row. In each of them its record is left out of the fold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum State {
+    #[default]
+    Parked,
+    Quarantined,
+    Discarded,
+}
+
+impl State {
+    pub(super) fn named(name: &str) -> Self {
+        match name {
+            "quarantined" => Self::Quarantined,
+            "discarded" => Self::Discarded,
+            _ => Self::Parked,
+        }
+    }
 }
 
 /// The words that consumers give for what is no fault of the record's bytes.
@@ -73,14 +93,18 @@ struct Court<'a> {
     reserved: BTreeMap<Sku, i64>,
 }
 
-/// The first parked row of each subject that later records wait behind.
+/// The first row of each subject that later records wait behind: parked still, or gone.
 fn heads<'a>(view: View<'a>) -> HashMap<(Topic, &'a str), i64> {
-    let mut heads = HashMap::new();
+    let gone = view.stand.gone_before.iter();
+    let mut heads: HashMap<_, _> =
+        gone.map(|((topic, subject), id)| ((*topic, subject.as_str()), *id)).collect();
     for (place, row) in &view.stand.parked {
         let record = view.story.parked.get(place);
         let subject = record.and_then(|record| record.subject.as_deref());
-        // A sum needs no order: behind a write-off nothing waits.
+        // A sum needs no order: behind a write-off nothing waits. One that was redriven in vain may
+        // have been parked for another cause before.
         let is_write_off = row.cause == STOCK_BELOW_ZERO && place.topic == Topic::Stock;
+        let is_write_off = is_write_off && !row.tried_again;
         if let Some(subject) = subject.filter(|_| !is_write_off) {
             let head = heads.entry((place.topic, subject)).or_insert(row.id);
             *head = row.id.min(*head);
@@ -96,6 +120,10 @@ fn reserved(view: View<'_>) -> BTreeMap<Sku, i64> {
 
 impl Court<'_> {
     fn objection(&self, place: Place, row: &Parked) -> Result<Grounds, &'static str> {
+        if row.state == State::Discarded {
+            // On an operator's word, which the audit keeps.
+            return Ok(Grounds::Proven);
+        }
         if !self.view.has_passed(place) {
             return Err("it is parked and stands behind the position");
         }
@@ -107,7 +135,8 @@ impl Court<'_> {
         if (&record.key, &record.payload) != (&row.key, &row.payload) {
             return Err("its bytes in the log are others than those that are parked");
         }
-        if row.cause == REFUSED_BY_DATABASE {
+        let was_below_zero = row.cause == STOCK_BELOW_ZERO && row.tried_again;
+        if row.cause == REFUSED_BY_DATABASE || was_below_zero {
             return Ok(Grounds::Unproven);
         }
         let justified = match row.cause.as_str() {
@@ -117,13 +146,11 @@ impl Court<'_> {
         justified.then_some(Grounds::Proven).ok_or("nothing in the log justifies that it is parked")
     }
 
-    /// Behind an earlier parked record of its subject, which may have been redriven since.
+    /// Behind an earlier parked record of its subject.
     fn waits(&self, place: Place, row: &Parked, record: &LogRecord) -> bool {
         let subject = record.subject.as_deref();
         let head = subject.and_then(|subject| self.heads.get(&(place.topic, subject)));
-        let redriven = subject
-            .and_then(|subject| self.view.stand.redriven.get(&(place.topic, subject.to_owned())));
-        head.into_iter().chain(redriven).any(|first| *first < row.id)
+        head.is_some_and(|head| *head < row.id)
     }
 
     fn is_unreadable(&self, place: Place) -> bool {

@@ -49,8 +49,7 @@ impl Bench {
     fn keep(&mut self, at: Place, cause: &str, record: LogRecord) {
         let (id, cause) = (1 + self.stand.parked.len() as i64, cause.to_owned());
         let (key, payload) = (record.key.clone(), record.payload.clone());
-        let state = "parked".to_owned();
-        self.stand.parked.insert(at, Parked { id, state, cause, key, payload });
+        self.stand.parked.insert(at, Parked { id, cause, key, payload, ..Parked::default() });
         self.story.parked.insert(at, record);
     }
 
@@ -138,15 +137,62 @@ fn what_waits_behind_an_earlier_parked_record_of_its_subject_is_justified() {
 }
 
 #[test]
-fn what_waited_behind_a_record_that_was_redriven_is_justified() {
-    let mut follower = Bench::of([]).parks(place(Topic::Orders, 1), "blocked", confirmed(1));
+fn what_waited_behind_a_record_that_was_redriven_since_is_justified() {
+    let head = Bench::of([placed(1).into()]);
+    let mut follower = head.parks(place(Topic::Orders, 1), "blocked", confirmed(1));
     follower.is_named(Projection::Analytics, UNJUSTIFIED);
     let subject = Event::from(confirmed(1)).subject();
-    // Numbered as they parked: one that parked later was not in its way.
-    follower.stand.redriven.insert((Topic::Orders, subject.clone()), 7);
+    follower.stand.went_before(Topic::Orders, subject.clone(), 7);
     follower.is_named(Projection::Analytics, UNJUSTIFIED);
-    follower.stand.redriven.insert((Topic::Orders, subject), 0);
+    follower.stand.went_before(Topic::Orders, subject, 0);
     follower.is_justified(Projection::Analytics);
+}
+
+#[test]
+fn a_write_off_that_was_tried_again_is_taken_on_the_databases_word() {
+    let mut bench = Bench::of([received(1, "a", 10).into()]).parks(
+        place(Topic::Stock, 1),
+        "stock-below-zero",
+        received(2, "a", -8),
+    );
+    bench.is_named(Projection::Inventory, UNJUSTIFIED);
+    bench.stand.parked.values_mut().for_each(|row| row.tried_again = true);
+    assert_eq!(bench.judged(Projection::Inventory).unproven, 1);
+    // It may have been parked for another cause before, so that others waited behind it.
+    let bench = bench.parks(place(Topic::Stock, 2), "blocked", received(3, "a", 5));
+    assert_eq!(bench.judged(Projection::Inventory).unjustified, []);
+}
+
+#[test]
+fn what_waits_behind_a_quarantined_or_discarded_record_is_justified() {
+    for state in [State::Quarantined, State::Discarded] {
+        let mut mismatch = placed(1);
+        mismatch.total_minor = MoneyMinor::try_from(249).unwrap();
+        let head = Bench::of([]).parks(place(Topic::Orders, 0), "total-mismatch", mismatch);
+        let mut follower = head.parks(place(Topic::Orders, 1), "blocked", confirmed(1));
+        follower.stand.parked.get_mut(&place(Topic::Orders, 0)).unwrap().state = state;
+        follower.is_justified(Projection::Analytics);
+    }
+}
+
+#[test]
+fn a_discarded_record_needs_no_reason_in_the_log_and_a_quarantined_one_does() {
+    let at = place(Topic::Orders, 0);
+    let mut bench = Bench::of([]).parks(at, "total-mismatch", placed(1));
+    bench.stand.parked.get_mut(&at).unwrap().state = State::Quarantined;
+    bench.is_named(Projection::Analytics, UNJUSTIFIED);
+    bench.stand.parked.get_mut(&at).unwrap().state = State::Discarded;
+    bench.is_justified(Projection::Analytics);
+}
+
+#[test]
+fn what_failed_in_a_redrive_for_a_cause_of_its_own_is_justified_by_that() {
+    let mut mismatch = placed(1);
+    mismatch.total_minor = MoneyMinor::try_from(249).unwrap();
+    let at = place(Topic::Orders, 0);
+    let mut bench = Bench::of([]).parks(at, "total-mismatch", mismatch);
+    bench.stand.parked.get_mut(&at).unwrap().tried_again = true;
+    bench.is_justified(Projection::Analytics);
 }
 
 #[test]

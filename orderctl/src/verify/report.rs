@@ -17,11 +17,13 @@ pub(super) struct Report {
     /// Per topic: records up to the positions, and how many positions there are.
     topics: BTreeMap<Topic, (i64, usize)>,
     parked: usize,
+    /// Of them: redriven in vain too often.
     quarantined: usize,
-    /// Left out for good, by an operator's word.
+    /// Not among the parked: never to be applied.
     discarded: usize,
-    of_former_topics: usize,
-    /// Of the parked and discarded: on the database's word, and no longer in the log.
+    /// Not among them either: of a topic that was made again.
+    former: usize,
+    /// Of the parked: on the database's word, and no longer in the log.
     unproven: usize,
     lost: usize,
     pending: usize,
@@ -43,15 +45,14 @@ impl Report {
         unreadable(projection, view).for_each(|place| log.add(place));
         let judged = parked::judge(projection, view);
         judged.unjustified.into_iter().for_each(|unjustified| log.add(unjustified));
-        let in_state =
-            |state: &str| view.stand.parked.values().filter(|row| row.state == state).count();
+        let states = |state| view.stand.parked.values().filter(|row| row.state == state).count();
         Self {
             projection,
             topics,
-            parked: view.stand.parked.len() - in_state("discarded"),
-            quarantined: in_state("quarantined"),
-            discarded: in_state("discarded"),
-            of_former_topics: view.stand.of_former_topics,
+            quarantined: states(parked::State::Quarantined),
+            discarded: states(parked::State::Discarded),
+            former: view.stand.former,
+            parked: view.stand.parked.len() - states(parked::State::Discarded),
             unproven: judged.unproven,
             lost: judged.lost,
             pending: view.stand.outbox.values().map(Vec::len).sum(),
@@ -62,16 +63,14 @@ impl Report {
     }
 
     fn parked_line(&self) -> String {
-        let rest: String = [
+        let rest = [
             (self.quarantined, "of them quarantined"),
-            (self.discarded, "discarded"),
             (self.unproven, "on the database's word"),
             (self.lost, "cannot be compared: compacted away"),
-            (self.of_former_topics, "cannot be compared: of a former topic"),
-        ]
-        .into_iter()
-        .map(|(count, what)| counted(count as u64, what))
-        .collect();
+            (self.discarded, "discarded"),
+            (self.former, "of a former topic"),
+        ];
+        let rest: String = rest.map(|(count, what)| counted(count as u64, what)).concat();
         format!("  {:<16} {:>10}{rest}", "parked", self.parked)
     }
 

@@ -8,7 +8,7 @@ use events_schema::wire::SchemaId;
 use events_schema::{Event, OrderId, Topic};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
-use super::parked::Parked;
+use super::parked::{Parked, State};
 use super::projection::Projection;
 use super::story::{Place, Stand};
 use crate::decoding::Decoding;
@@ -84,67 +84,84 @@ pub(super) async fn stored(
             .with_context(context)?;
     let parked: Vec<ParkedRow> =
         rows(snapshot, projection, ParkedRow::COLUMNS, "parked").await.with_context(context)?;
-    let redriven: Vec<(String, String, i64)> =
-        rows(snapshot, projection, REDRIVEN, "audit WHERE action = 'redriven' GROUP BY 1, 2")
-            .await
-            .with_context(context)?;
     let outbox: Vec<(Vec<u8>,)> =
         rows(snapshot, projection, "payload FROM", "outbox").await.with_context(context)?;
 
+    let redriven: Vec<(String, String, i64)> =
+        rows(snapshot, projection, "topic, subject, min(parked_id) FROM", REDRIVEN)
+            .await
+            .with_context(context)?;
+
     let mut stand = Stand::default();
-    let mut ids = Ids::new();
+    let mut by_partition = HashMap::new();
     for (topic, partition, id, next) in positions {
         if let Some(known) = names.get(&topic) {
             stand.positions.insert((*known, partition), next);
-            ids.push((topic, id));
+            by_partition.insert((*known, partition), (topic, id));
         }
     }
-    for (topic, subject, first) in redriven {
+    for (topic, subject, id) in redriven {
         if let Some(topic) = names.get(&topic) {
-            stand.redriven.insert((*topic, subject), first);
+            stand.went_before(*topic, subject, id);
         }
     }
     for row in parked {
-        match names.get(&row.topic) {
-            None => stand.strays.push(row.topic),
-            Some(_) if row.is_of_former_topic => stand.of_former_topics += 1,
-            Some(topic) => drop(stand.parked.insert(row.place(*topic), row.parked())),
+        let Some(topic) = names.get(&row.topic).copied() else {
+            stand.strays.push(row.topic);
+            continue;
+        };
+        let position = by_partition.get(&(topic, row.partition));
+        // A row without an id had no position when ids came.
+        if row.topic_id.is_empty() || position.is_none_or(|(_, id)| *id == row.topic_id) {
+            stand.parked.insert(row.place(topic), row.parked());
+            continue;
+        }
+        stand.former += 1;
+        if let Some(subject) = row.subject {
+            stand.went_before(topic, subject, row.id);
         }
     }
+    let mut ids: Ids = by_partition.into_values().collect();
     ids.sort_unstable();
     ids.dedup();
     Ok((Stored { stand, outbox: outbox.into_iter().map(|row| row.0).collect() }, ids))
 }
 
-/// The first record of each subject that was redriven.
-const REDRIVEN: &str = "topic, subject, min(parked_id) FROM";
+/// What was parked and has been applied since.
+const REDRIVEN: &str = "audit WHERE action = 'redriven' AND subject IS NOT NULL GROUP BY 1, 2";
 
 #[derive(sqlx::FromRow)]
 struct ParkedRow {
     id: i64,
-    state: String,
-    is_of_former_topic: bool,
     topic: String,
+    topic_id: String,
     partition: i32,
     record_offset: i64,
+    subject: Option<String>,
     cause: String,
+    state: String,
+    redrives_failed: i32,
     record_key: Option<Vec<u8>>,
     payload: Option<Vec<u8>>,
 }
 
 impl ParkedRow {
-    const COLUMNS: &str = "id, topic, partition, record_offset, cause, state, record_key, payload,
-        topic_id <> '' AND EXISTS (SELECT FROM positions_of AS at WHERE at.topic = parked.topic
-            AND at.partition = parked.partition AND at.topic_id <> parked.topic_id)
-            AS is_of_former_topic FROM";
+    const COLUMNS: &str = "id, topic, topic_id, partition, record_offset, subject, cause, \
+        state, redrives_failed, record_key, payload FROM";
 
     fn place(&self, topic: Topic) -> Place {
         Place { topic, partition: self.partition, offset: self.record_offset }
     }
 
     fn parked(self) -> Parked {
-        let Self { id, cause, record_key: key, payload, .. } = self;
-        Parked { id, cause, key, payload, state: self.state }
+        Parked {
+            id: self.id,
+            cause: self.cause,
+            state: State::named(&self.state),
+            tried_again: self.redrives_failed > 0,
+            key: self.record_key,
+            payload: self.payload,
+        }
     }
 }
 
@@ -158,9 +175,7 @@ async fn rows<T>(
 where
     T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
 {
-    let name = projection.name();
-    let what = what.replace("positions_of", &format!("\"{name}\".positions"));
-    let sql = format!("SELECT {what} \"{name}\".{table}");
+    let sql = format!("SELECT {what} \"{}\".{table}", projection.name());
     sqlx::query_as(AssertSqlSafe(sql)).fetch_all(snapshot).await
 }
 

@@ -79,14 +79,23 @@ pub(super) struct Stand {
     /// The next offset of every partition.
     pub(super) positions: BTreeMap<(Topic, i32), i64>,
     pub(super) parked: BTreeMap<Place, Parked>,
-    /// Of each subject the number of the first record that was parked and then redriven.
-    pub(super) redriven: BTreeMap<(Topic, String), i64>,
-    /// Parked rows of a topic that was made again since: the log says nothing of them.
-    pub(super) of_former_topics: usize,
+    /// Of each subject the first row that other rows may have waited behind, though it is not among
+    /// `parked`: it was redriven, or its topic was made again.
+    pub(super) gone_before: HashMap<(Topic, String), i64>,
+    /// Parked rows of topics that were made again: their offsets mean other records now.
+    pub(super) former: usize,
     /// Topics of parked rows that it does not read.
     pub(super) strays: Vec<String>,
     /// Facts that are decided but may not be in the log yet.
     pub(super) outbox: HashMap<OrderId, Vec<Event>>,
+}
+
+impl Stand {
+    /// Notes a row that later ones of its subject may have waited behind.
+    pub(super) fn went_before(&mut self, topic: Topic, subject: String, id: i64) {
+        let first = self.gone_before.entry((topic, subject)).or_insert(id);
+        *first = id.min(*first);
+    }
 }
 
 /// The part of the story that a projection has seen.

@@ -8,13 +8,21 @@ use sqlx::PgPool;
 use super::*;
 use crate::log::Span;
 use crate::testing::schema;
-use crate::testing::{encoder, placed, product};
+use crate::testing::{confirmed, encoder, placed, product};
 use fixture::{MIGRATIONS, POSITIONS, prepared, run, story};
 use record::{LogRecord, Unreadable};
 use story::{Place, Stand, Story};
 
 /// Every difference of a projection, as it is printed.
 async fn differences(pool: &PgPool, projection: Projection, story: &Story) -> Vec<String> {
+    let (outcome, mut printed) = printed(pool, projection, story).await;
+    printed.retain(|line| line.starts_with("  ! "));
+    assert_eq!(outcome == Outcome::Fine, printed.is_empty());
+    printed
+}
+
+/// The whole report of a projection.
+async fn printed(pool: &PgPool, projection: Projection, story: &Story) -> (Outcome, Vec<String>) {
     let mut connection = pool.acquire().await.unwrap();
     let mut snapshot = snapshot::begin(&mut connection).await.unwrap();
     let names: HashMap<_, _> = snapshot::names(projection, str::to_owned);
@@ -28,9 +36,7 @@ async fn differences(pool: &PgPool, projection: Projection, story: &Story) -> Ve
         Ok(())
     };
     let outcome = report.print(&mut out).unwrap();
-    printed.retain(|line| line.starts_with("  ! "));
-    assert_eq!(outcome == Outcome::Fine, printed.is_empty());
-    printed
+    (outcome, printed)
 }
 
 #[sqlx::test]
@@ -165,23 +171,29 @@ async fn restored(pool: &PgPool) {
     prepared(pool).await;
 }
 
-#[sqlx::test]
-async fn a_parked_record_is_left_out_of_its_projection_only(pool: PgPool) {
-    prepared(&pool).await;
-    let mut story = story();
-    let event = Event::from(placed(6));
-    let record = LogRecord {
+fn record_of(event: Event) -> LogRecord {
+    LogRecord {
         key: Some(event.key().into()),
         payload: Some(encoder().encode(&event, vec![]).unwrap()),
         subject: Some(event.subject()),
         event: Some(event),
-    };
-    let sql =
-        "INSERT INTO analytics.parked (topic, partition, record_offset, cause, detail, blocks, \
-               record_key, payload, headers, recorded_at)
-        VALUES ('orders', 1, 0, 'refused-by-database', 'd', true, $1, $2, '[]', now())";
-    let query = sqlx::query(sql).bind(&record.key).bind(&record.payload);
-    query.execute(&pool).await.unwrap();
+    }
+}
+
+/// Analytics has parked it, at the first offset of orders:1.
+async fn park(pool: &PgPool, record: &LogRecord) {
+    let sql = "INSERT INTO analytics.parked (topic, topic_id, partition, record_offset, cause, \
+               detail, blocks, subject, record_key, payload, headers, recorded_at)
+        VALUES ('orders', 'id', 1, 0, 'refused-by-database', 'd', true, $1, $2, $3, '[]', now())";
+    let query = sqlx::query(sql).bind(&record.subject).bind(&record.key).bind(&record.payload);
+    query.execute(pool).await.unwrap();
+}
+
+#[sqlx::test]
+async fn a_parked_record_is_left_out_of_its_projection_only(pool: PgPool) {
+    prepared(&pool).await;
+    let (mut story, record) = (story(), record_of(placed(6).into()));
+    park(&pool, &record).await;
     story.parked.insert(Place { topic: Topic::Orders, partition: 1, offset: 0 }, record);
     let found = differences(&pool, Projection::Analytics, &story).await;
     let of_six = "analytics.customers customer-6 USD  Postgres has this row, the log does not";
@@ -189,18 +201,88 @@ async fn a_parked_record_is_left_out_of_its_projection_only(pool: PgPool) {
     assert!(!found.iter().any(|line| line.contains("analytics.parked")), "{found:#?}");
     assert!(differences(&pool, Projection::Inventory, &story).await.is_empty());
 
-    // Given up, it stays left out; of a topic that was made again, the log says nothing.
-    run(&pool, "UPDATE analytics.parked SET state = 'discarded'").await;
-    assert_eq!(differences(&pool, Projection::Analytics, &story).await, found);
-    run(&pool, "UPDATE analytics.parked SET topic_id = 'former', payload = '\\x01'").await;
-    let former = differences(&pool, Projection::Analytics, &story).await;
-    assert!(!former.iter().any(|line| line.contains("analytics.parked")), "{former:#?}");
-    run(&pool, "UPDATE analytics.parked SET topic_id = ''").await;
-
     run(&pool, "UPDATE analytics.parked SET payload = '\\x00'").await;
     let found = differences(&pool, Projection::Analytics, &story).await;
     let named = "analytics.parked orders:1@0  its bytes in the log are others";
     assert!(found.iter().any(|line| line.contains(named)), "{found:#?}");
+}
+
+/// What was parked of order 6 by analytics, and the line of the report about it.
+async fn parked_line(pool: &PgPool, story: &Story) -> String {
+    let (_, printed) = printed(pool, Projection::Analytics, story).await;
+    let line = printed.into_iter().find(|line| line.starts_with("  parked")).unwrap();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[sqlx::test]
+async fn a_record_is_left_out_in_every_state_and_the_report_says_how_many_are_in_each(
+    pool: PgPool,
+) {
+    prepared(&pool).await;
+    let (mut story, record) = (story(), record_of(placed(6).into()));
+    park(&pool, &record).await;
+    story.parked.insert(Place { topic: Topic::Orders, partition: 1, offset: 0 }, record);
+    let of_six = "analytics.customers customer-6 USD  Postgres has this row, the log does not";
+    for (state, line) in [
+        ("parked", "parked 1, 1 on the database's word"),
+        ("quarantined", "parked 1, 1 of them quarantined, 1 on the database's word"),
+        ("discarded", "parked 0, 1 discarded"),
+    ] {
+        run(&pool, &format!("UPDATE analytics.parked SET state = '{state}'")).await;
+        let found = differences(&pool, Projection::Analytics, &story).await;
+        assert!(found.iter().any(|line| line.contains(of_six)), "{state}: {found:#?}");
+        assert_eq!(parked_line(&pool, &story).await, line);
+    }
+}
+
+#[sqlx::test]
+async fn a_record_that_was_redriven_is_in_the_fold_again(pool: PgPool) {
+    prepared(&pool).await;
+    let record = record_of(placed(6).into());
+    park(&pool, &record).await;
+    let redrive = "WITH gone AS (DELETE FROM analytics.parked RETURNING *)
+        INSERT INTO analytics.audit (actor, action, topic, partition, record_offset, parked_id, subject)
+        SELECT 'ada', 'redriven', topic, partition, record_offset, id, subject FROM gone";
+    run(&pool, redrive).await;
+    let nobodys =
+        "INSERT INTO analytics.audit (actor, action, topic, partition, record_offset, parked_id)
+        VALUES ('ada', 'redriven', 'orders', 0, 0, 9)";
+    run(&pool, nobodys).await;
+    assert_eq!(differences(&pool, Projection::Analytics, &story()).await, Vec::<String>::new());
+    assert_eq!(parked_line(&pool, &story()).await, "parked 0");
+
+    // What waited behind it, and still does: an account of another subject is no reason for it.
+    let (mut story, follower) = (story(), record_of(confirmed(6).into()));
+    let place = Place { topic: Topic::Orders, partition: 1, offset: 1 };
+    park(&pool, &follower).await;
+    story.parked.insert(place, follower);
+    let wait = "UPDATE analytics.parked SET cause = 'blocked', record_offset = 1;
+        UPDATE analytics.positions SET next_offset = 2 WHERE topic = 'orders' AND partition = 1";
+    run(&pool, wait).await;
+    assert_eq!(differences(&pool, Projection::Analytics, &story).await, Vec::<String>::new());
+    run(&pool, "UPDATE analytics.audit SET action = 'redrive-failed'").await;
+    let unjustified = "nothing in the log justifies that it is parked";
+    let named = format!("  ! analytics.parked orders:1@1  {unjustified}");
+    assert_eq!(differences(&pool, Projection::Analytics, &story).await, [named]);
+}
+
+#[sqlx::test]
+async fn a_parked_record_of_a_former_topic_is_counted_and_not_compared(pool: PgPool) {
+    prepared(&pool).await;
+    let (mut story, follower) = (story(), record_of(confirmed(6).into()));
+    park(&pool, &record_of(placed(6).into())).await;
+    run(&pool, "UPDATE analytics.parked SET topic_id = 'former'").await;
+    assert_eq!(differences(&pool, Projection::Analytics, &story).await, Vec::<String>::new());
+    assert_eq!(parked_line(&pool, &story).await, "parked 0, 1 of a former topic");
+
+    // A worker parks behind it all the same.
+    park(&pool, &follower).await;
+    story.parked.insert(Place { topic: Topic::Orders, partition: 1, offset: 1 }, follower);
+    let wait =
+        "UPDATE analytics.parked SET cause = 'blocked', record_offset = 1 WHERE topic_id = 'id';
+        UPDATE analytics.positions SET next_offset = 2 WHERE topic = 'orders' AND partition = 1";
+    run(&pool, wait).await;
+    assert_eq!(differences(&pool, Projection::Analytics, &story).await, Vec::<String>::new());
 }
 
 #[sqlx::test]
