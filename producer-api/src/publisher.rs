@@ -176,6 +176,12 @@ impl Publisher {
         let report = report.await;
         self.metrics.seconds.record(handed_over.elapsed());
         match report {
+            // After a change of leaders a broker may know that it has a batch already and not where:
+            // then the client has no offset to report. Whoever asks again under the same key gets one.
+            Ok(Ok(delivery)) if delivery.offset < 0 => {
+                link.connection.delivered();
+                Err(PublishError::Unknown)
+            }
             Ok(Ok(delivery)) => {
                 link.connection.delivered();
                 Ok(Position { topic, partition: delivery.partition, offset: delivery.offset })
