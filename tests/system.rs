@@ -20,6 +20,7 @@ mod order_flow;
 mod outage;
 mod parked;
 mod position;
+mod rebalance;
 mod redrive;
 mod registry_down;
 mod replay;

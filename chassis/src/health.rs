@@ -26,6 +26,7 @@ pub struct Health {
 struct Parts {
     dependencies: BTreeMap<String, Option<String>>,
     heartbeats: BTreeMap<String, (Instant, Duration)>,
+    remarks: BTreeMap<String, String>,
 }
 
 /// A dependency or a named state that readiness hangs on. Down until it is first reported up.
@@ -56,6 +57,20 @@ impl Health {
         let heartbeat = Heartbeat { name: name.into(), within, health: self.clone() };
         heartbeat.beat();
         heartbeat
+    }
+
+    /// What whoever asks for readiness is told, though it keeps nobody from being ready; `None`
+    /// takes it back.
+    pub fn remark(&self, name: &str, remark: Option<&str>) {
+        self.with(|parts| match remark {
+            Some(remark) => parts.remarks.insert(name.to_owned(), remark.to_owned()),
+            None => parts.remarks.remove(name),
+        });
+    }
+
+    /// The remarks as they are now.
+    pub fn remarks(&self) -> BTreeMap<String, String> {
+        self.with(|parts| parts.remarks.clone())
     }
 
     /// The reasons why the process is not ready, by dependency; empty when it is.
@@ -126,34 +141,35 @@ impl Heartbeat {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, Default)]
 struct Report<'a> {
     status: &'a str,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     dependencies: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     overdue: Vec<String>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    remarks: BTreeMap<String, String>,
 }
 
 async fn livez(process: web::Data<Process>) -> HttpResponse {
     let overdue = process.health.overdue();
     let alive = overdue.is_empty();
     let status = if alive { "alive" } else { "stuck" };
-    answer(alive, &Report { status, dependencies: BTreeMap::new(), overdue })
+    answer(alive, &Report { status, overdue, ..Report::default() })
 }
 
 async fn readyz(process: web::Data<Process>) -> HttpResponse {
     if process.shutdown.is_cancelled() {
-        let report =
-            Report { status: "stopping", dependencies: BTreeMap::new(), overdue: Vec::new() };
-        return answer(false, &report);
+        return answer(false, &Report { status: "stopping", ..Report::default() });
     }
     let dependencies = process.health.with(|parts| parts.dependencies.clone());
     let ready = dependencies.values().all(Option::is_none);
     let word = |why: Option<String>| why.map_or("up".to_owned(), |why| format!("down: {why}"));
     let dependencies = dependencies.into_iter().map(|(name, why)| (name, word(why))).collect();
     let status = if ready { "ready" } else { "not ready" };
-    answer(ready, &Report { status, dependencies, overdue: Vec::new() })
+    let remarks = process.health.remarks();
+    answer(ready, &Report { status, dependencies, remarks, ..Report::default() })
 }
 
 fn answer(fine: bool, report: &Report<'_>) -> HttpResponse {

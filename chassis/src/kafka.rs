@@ -1,6 +1,7 @@
 //! How a client of Kafka is set up: the librdkafka options that clients share, with their reasons. What
 //! one reader alone needs, such as how far it reads ahead, it sets itself. Sends and receives nothing.
 
+use std::str::FromStr;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -137,16 +138,17 @@ impl KafkaSettings {
     }
 
     /// A member of a consumer group. Positions are kept in Postgres: the group only shares out
-    /// the partitions.
-    pub fn group_member(&self, group: &str, instance: Option<&str>) -> ClientConfig {
+    /// the partitions. A member with an instance's name that comes back within its session takes
+    /// its partitions without a rebalance.
+    pub fn group_member(
+        &self,
+        group: &str,
+        protocol: GroupProtocol,
+        instance: Option<&str>,
+    ) -> ClientConfig {
         let mut config = self.client(group);
         config
             .set("group.id", self.prefixed(group))
-            // Only the partitions that move are taken away. The protocol of KIP-848 is slower on
-            // today's brokers (a pause of 4.1 s instead of 1.0 s in a rolling restart).
-            .set("partition.assignment.strategy", "cooperative-sticky")
-            .set("session.timeout.ms", "6000")
-            .set("heartbeat.interval.ms", "500")
             // The poll thread always polls; a member that does not is stuck.
             .set("max.poll.interval.ms", "60000")
             .set("enable.auto.commit", "false")
@@ -158,11 +160,48 @@ impl KafkaSettings {
             .set("queued.min.messages", "20000")
             .set("queued.max.messages.kbytes", "32768")
             .set("statistics.interval.ms", "1000");
+        protocol.apply(&mut config);
         if let Some(instance) = instance {
-            // A worker that comes back within its session takes its partitions without a rebalance.
             config.set("group.instance.id", instance);
         }
         config
+    }
+}
+
+/// Who shares out the partitions of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GroupProtocol {
+    /// One of the members, after the members have met.
+    Classic,
+    /// The broker, member by member (KIP-848). The brokers' settings say how fast.
+    Consumer,
+}
+
+impl GroupProtocol {
+    fn apply(self, config: &mut ClientConfig) {
+        match self {
+            Self::Classic => config
+                .set("group.protocol", "classic")
+                // Only the partitions that move are taken away.
+                .set("partition.assignment.strategy", "cooperative-sticky")
+                .set("session.timeout.ms", "6000")
+                // A member hears with its next heartbeat that the group shares out anew.
+                .set("heartbeat.interval.ms", "200"),
+            // A client that sets any of the above is refused.
+            Self::Consumer => config.set("group.protocol", "consumer"),
+        };
+    }
+}
+
+impl FromStr for GroupProtocol {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "classic" => Ok(Self::Classic),
+            "consumer" => Ok(Self::Consumer),
+            _ => Err(()),
+        }
     }
 }
 
@@ -193,6 +232,8 @@ fn pieces(text: &str) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::consumer::BaseConsumer;
+
     use super::*;
 
     fn with(text: &str) -> Result<KafkaSettings, SettingsError> {
@@ -231,6 +272,18 @@ mod tests {
             assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
         }
         assert_eq!(with("sasl.password=a").unwrap().check(), Ok(()));
+    }
+
+    #[test]
+    fn a_member_of_either_protocol_is_taken_by_the_client() {
+        for protocol in ["classic", "consumer"] {
+            let parsed = protocol.parse().unwrap();
+            let member = with("").unwrap().group_member("x", parsed, Some("x-1"));
+            let client: Result<BaseConsumer, _> = member.create();
+            assert!(client.is_ok(), "{protocol}: {:?}", client.err());
+            assert_eq!(member.get("group.protocol"), Some(protocol));
+        }
+        assert!("share".parse::<GroupProtocol>().is_err());
     }
 
     #[test]

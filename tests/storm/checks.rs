@@ -73,14 +73,15 @@ pub(crate) async fn nothing_doubled(evidence: &Evidence<'_>) -> Result<(), Viola
     ensure(more == 0, format!("analytics counts {more} more units as sold than inventory sold"))
 }
 
-/// Whoever cancelled is cancelled, unless it was rejected, and nobody else.
+/// Whoever cancelled is cancelled, unless it was rejected, and nobody else. A cancellation that came
+/// before its order would leave one that was never decided. Times say nothing: clocks step.
 pub(crate) async fn nothing_out_of_order(evidence: &Evidence<'_>) -> Result<(), Violation> {
     let cancelled = evidence.acknowledged.iter().filter(|(_, cancelled)| **cancelled);
     let cancelled: Vec<&str> = cancelled.map(|(order, _)| order.as_str()).collect();
     let wrong = "SELECT count(*) FROM inventory.orders
         WHERE CASE WHEN order_id::text = ANY($1) THEN status = 'confirmed'
                    ELSE status = 'cancelled' END
-           OR placed_at IS NULL OR decided_at < placed_at OR cancelled_at < decided_at";
+           OR placed_at IS NULL OR decided_at IS NULL";
     let wrong = evidence.count(wrong, &cancelled).await;
     ensure(wrong == 0, format!("{wrong} orders did not go from placed to decided to cancelled"))?;
     ensure(!cancelled.is_empty(), "nothing was cancelled: the load is too small")

@@ -4,12 +4,13 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use chassis::health::Dependency;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::statistics::Statistics;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::statistics::{ConsumerGroup, Statistics};
+use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{ClientContext, TopicPartitionList};
 
 /// Partitions that the group gave or took away.
@@ -39,7 +40,7 @@ impl ClientContext for BrokerWatch {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(rdkafka::types::RDKafkaErrorCode::AllBrokersDown) {
+        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.kafka.down("no broker is connected");
         } else {
             tracing::warn!(%error, reason, "kafka client");
@@ -54,6 +55,7 @@ pub(crate) struct GroupContext {
     /// End offsets by topic and partition, as of the last statistics.
     ends: Mutex<BTreeMap<(String, i32), i64>>,
     closing: AtomicBool,
+    is_member: AtomicBool,
 }
 
 impl GroupContext {
@@ -63,6 +65,7 @@ impl GroupContext {
             rebalances: Mutex::default(),
             ends: Mutex::default(),
             closing: AtomicBool::new(false),
+            is_member: AtomicBool::new(false),
         }
     }
 
@@ -74,10 +77,41 @@ impl GroupContext {
         std::mem::take(&mut *lock(&self.ends))
     }
 
+    /// Whether the group has told this member what is its, as of the last statistics.
+    pub(crate) fn is_member(&self) -> bool {
+        self.is_member.load(Ordering::Acquire)
+    }
+
     /// From now on nobody reads the rebalances: they are answered at once.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
     }
+}
+
+/// How long a member takes to leave at most: then its session has to end by itself.
+const LEAVE: Duration = Duration::from_secs(2);
+/// After the partitions are given up, the client has to see that and to tell the coordinator.
+const FAREWELL: Duration = Duration::from_millis(100);
+
+/// Gives the partitions to the other members now. A client with an instance's name that is only
+/// closed keeps them until its session ends, in case it comes back.
+pub(crate) fn leave(consumer: &BaseConsumer<GroupContext>) {
+    consumer.unsubscribe();
+    let began = Instant::now();
+    let holds = || consumer.assignment().is_ok_and(|list| list.count() > 0);
+    while holds() && began.elapsed() < LEAVE {
+        consumer.poll(Duration::from_millis(10));
+    }
+    let given_up = Instant::now();
+    while given_up.elapsed() < FAREWELL {
+        consumer.poll(Duration::from_millis(10));
+    }
+}
+
+/// Whether another client joined the group under this one's name.
+pub(crate) fn is_displaced(consumer: &BaseConsumer<GroupContext>) -> bool {
+    let fatal = consumer.client().fatal_error();
+    fatal.is_some_and(|(code, _)| code == RDKafkaErrorCode::FencedInstanceId)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -87,6 +121,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 impl ClientContext for GroupContext {
     fn stats(&self, statistics: Statistics) {
         self.brokers.watch(&statistics);
+        let is_steady = |group: &ConsumerGroup| group.state == "up" && group.join_state == "steady";
+        let is_member = statistics.cgrp.as_ref().is_some_and(is_steady);
+        self.is_member.store(is_member, Ordering::Release);
         let mut ends = lock(&self.ends);
         for topic in statistics.topics.into_values() {
             for (partition, state) in topic.partitions {
@@ -119,13 +156,13 @@ impl ConsumerContext for GroupContext {
             lock(&self.rebalances).push_back(rebalance(listed));
             return;
         }
+        // Of what the group takes away, the client knows only the partitions that were started.
         let answered = match assign {
-            true => consumer.incremental_assign(partitions),
-            false => consumer.incremental_unassign(partitions),
+            true => consumer.incremental_assign(&TopicPartitionList::new()),
+            false => consumer.assignment().and_then(|held| consumer.incremental_unassign(&held)),
         };
         if let Err(error) = answered {
-            tracing::debug!(%error, "rebalance while closing");
-            let _ = consumer.unassign();
+            tracing::warn!(%error, "rebalance while closing");
         }
     }
 }

@@ -13,6 +13,7 @@ const PUBLISHED: &str = "orderflow_outbox_published_total";
 const DEAD_LETTERED: &str = "orderflow_dead_letters_total";
 const EVENT_AGE: &str = "orderflow_event_age_seconds";
 const LANES: &str = "orderflow_lanes";
+const STANDBY: &str = "orderflow_standby_workers";
 const LAG: &str = "orderflow_lag_records";
 const PARKED: &str = "orderflow_parked_records";
 const REDRIVEN: &str = "orderflow_redriven_records_total";
@@ -77,6 +78,13 @@ impl Metrics {
     pub(crate) fn lanes(&self, worker: usize, held: usize) {
         let worker = worker.to_string();
         gauge!(LANES, "projection" => self.name, "worker" => worker).set(held as f64);
+    }
+
+    /// This worker is a member of the group for which there is no partition, or it is not.
+    pub(crate) fn standby(&self, worker: usize, standby: bool) {
+        let worker = worker.to_string();
+        let gauge = gauge!(STANDBY, "projection" => self.name, "worker" => worker);
+        gauge.set(f64::from(u8::from(standby)));
     }
 
     /// Records of a partition that are in the log and not yet applied.

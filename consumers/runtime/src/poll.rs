@@ -21,6 +21,7 @@ use crate::group::{GroupContext, Rebalance};
 use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
 use crate::record::{Record, Wanted, Weight};
+use crate::standby::Standby;
 use crate::stopping::Reclaim;
 use crate::topic_names::TopicNames;
 
@@ -77,6 +78,7 @@ pub(crate) struct Poller {
     /// How far the lanes are, as last heard.
     pub applied: HashMap<LaneKey, i64>,
     pub metrics: Arc<Metrics>,
+    pub standby: Standby,
     pub told_at: Instant,
 }
 
@@ -264,6 +266,9 @@ impl Poller {
             return;
         }
         self.told_at = Instant::now();
+        let is_idle = self.claims.is_empty() && self.assigned.is_empty();
+        let is_idle = is_idle && self.consumer.context().is_member();
+        self.standby.note(is_idle, self.told_at);
         let moved =
             std::mem::take(&mut *self.progress.lock().unwrap_or_else(PoisonError::into_inner));
         let mut list = TopicPartitionList::new();
@@ -284,10 +289,13 @@ impl Poller {
     }
 }
 
-/// Errors that the client recovers from by itself are for the log; the others end the client.
+/// Errors that the client recovers from by itself are for the log; the others end the client. A
+/// fatal one comes under the code of its cause.
 fn survive(error: &KafkaError) -> Result<(), KafkaError> {
+    let is_fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
     match error.rdkafka_error_code() {
         Some(RDKafkaErrorCode::Fatal | RDKafkaErrorCode::AutoOffsetReset) => Err(error.clone()),
+        _ if is_fatal => Err(error.clone()),
         // Readiness says it, and the log when it begins and ends; these come many times a second.
         Some(RDKafkaErrorCode::AllBrokersDown | RDKafkaErrorCode::BrokerTransportFailure) => {
             tracing::debug!(%error, "poll");

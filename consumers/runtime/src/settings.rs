@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chassis::kafka::KafkaSettings;
+use chassis::kafka::{GroupProtocol, KafkaSettings};
 use chassis::settings::{self, SettingsError};
 
+use crate::identity::WorkerId;
 use crate::parking::Bounds;
 
 /// Settings of a consumer's process, beside those of its database. Not to be printed: the registry's
@@ -20,9 +21,13 @@ pub(crate) struct RuntimeSettings {
     pub schema_cache: PathBuf,
     /// `WORKERS` (default 1): workers of this process; each is a member of the group.
     pub workers: usize,
-    /// `WORKER_ID` (default none): a name that stays the same over restarts. With it, a worker that
-    /// comes back within its session gets its partitions back without a rebalance.
-    pub worker_id: Option<String>,
+    /// `GROUP_PROTOCOL` (default `classic`): `consumer` is that of KIP-848.
+    pub group_protocol: GroupProtocol,
+    /// `WORKER_ID`: a name that stays the same over restarts, or `none`.
+    pub worker_id: WorkerId,
+    /// `LEAVE_ON_STOP` (default true): whether a worker that is stopped gives its partitions to
+    /// the others at once, or keeps them for its return within the session.
+    pub leave_on_stop: bool,
     /// `BATCH_RECORDS_MAX` (default 1000): records of one transaction at most.
     pub batch_records_max: usize,
     /// `PARKED_PER_SUBJECT_MAX` (default 1000) and `PARKED_MAX` (default 100000): beyond them the
@@ -38,12 +43,16 @@ pub(crate) struct RuntimeSettings {
 impl RuntimeSettings {
     pub(crate) fn from_env() -> Result<Self, SettingsError> {
         let number = "a whole number above 0";
+        let protocol = "classic or consumer";
+        let group_protocol = settings::parsed("GROUP_PROTOCOL", GroupProtocol::Classic, protocol)?;
         Ok(Self {
             kafka: KafkaSettings::from_env()?,
             registry_url: settings::required("SCHEMA_REGISTRY_URL")?,
             schema_cache: settings::required("SCHEMA_CACHE_DIR")?.into(),
             workers: settings::parsed("WORKERS", 1, number)?.max(1),
-            worker_id: settings::optional("WORKER_ID"),
+            group_protocol,
+            worker_id: WorkerId::from_env(group_protocol)?,
+            leave_on_stop: settings::parsed("LEAVE_ON_STOP", true, "true or false")?,
             batch_records_max: settings::parsed("BATCH_RECORDS_MAX", 1000, number)?.max(1),
             parked: Bounds {
                 per_subject: settings::parsed("PARKED_PER_SUBJECT_MAX", 1000, number)?,
@@ -76,7 +85,9 @@ mod tests {
             registry_url: String::new(),
             schema_cache: PathBuf::new(),
             workers,
-            worker_id: None,
+            group_protocol: GroupProtocol::Classic,
+            worker_id: WorkerId::None,
+            leave_on_stop: true,
             batch_records_max: 1,
             parked: Bounds { per_subject: 1, total: 1 },
             breaker_rejections: 1,

@@ -12,6 +12,7 @@ use tokio::sync::Notify;
 
 use crate::circuit::Circuit;
 use crate::halt::Halt;
+use crate::identity::Identity;
 use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
 use crate::patience::{PAUSE_MAX, PAUSE_MIN};
@@ -24,6 +25,7 @@ use crate::topic_names::TopicNames;
 pub(crate) struct Shared<P: Projection> {
     pub process: Process,
     pub settings: RuntimeSettings,
+    pub identity: Identity,
     pub pool: PgPool,
     pub names: TopicNames,
     pub registry: Registry,
@@ -178,6 +180,7 @@ impl<P: Projection> Shared<P> {
             held: Mutex::default(),
             halted: Mutex::default(),
             projection: std::marker::PhantomData,
+            identity: Identity::take(&settings.worker_id, &settings.kafka.prefixed(P::NAME)),
             process: own.process,
             settings,
         }))

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
-use crate::group::{BrokerWatch, GroupContext};
+use crate::group::{self, BrokerWatch, GroupContext};
 use crate::lanes::Lanes;
 use crate::patience::Patience;
 use crate::pending::Pending;
@@ -21,6 +21,7 @@ use crate::poll::{DRAIN, Poller};
 use crate::positions;
 use crate::projection::Projection;
 use crate::shared::Shared;
+use crate::standby::Standby;
 use crate::trip::Breakers;
 use crate::worker::{Worker, WorkerError};
 
@@ -90,13 +91,22 @@ async fn work_once<P: Projection>(
     // They hold the client.
     while worker.asked.join_next().await.is_some() {}
     drop(worker);
+    let leaves = shared.process.shutdown.is_cancelled() && shared.settings.leave_on_stop;
     let polled = tokio::task::spawn_blocking(move || {
         let polled = thread.join();
+        let is_displaced = group::is_displaced(&consumer);
+        if leaves && !is_displaced {
+            group::leave(&consumer);
+        }
         // Leaves the group: only now, when no batch of it is under way.
         drop(consumer);
-        polled
+        (polled, is_displaced)
     });
-    let polled = polled.await?.map_err(|_| anyhow::anyhow!("the poll thread panicked"))?;
+    let (polled, is_displaced) = polled.await?;
+    if is_displaced {
+        shared.identity.lose(P::NAME, index, &shared.process.health);
+    }
+    let polled = polled.map_err(|_| anyhow::anyhow!("the poll thread panicked"))?;
     report(shared, worked)?;
     polled.map_err(explain)
 }
@@ -140,6 +150,7 @@ fn set_up<P: Projection>(
         assigned: HashSet::new(),
         applied: HashMap::new(),
         metrics: Arc::clone(&shared.metrics),
+        standby: Standby::new(index, Arc::clone(&shared.metrics), health.clone()),
         told_at: Instant::now(),
     };
     let worker = Worker {
@@ -190,8 +201,9 @@ fn join_group<P: Projection>(
     index: usize,
 ) -> anyhow::Result<BaseConsumer<GroupContext>> {
     let settings = &shared.settings;
-    let instance = settings.worker_id.as_ref().map(|id| format!("{}-{id}-{index}", P::NAME));
-    let mut config = settings.kafka.group_member(P::NAME, instance.as_deref());
+    let instance = shared.identity.of_worker(P::NAME, index);
+    let protocol = settings.group_protocol;
+    let mut config = settings.kafka.group_member(P::NAME, protocol, instance.as_deref());
     // What is fetched ahead is thrown away when the worker has too much, so it must not be much
     // more than that.
     let ahead = settings.batch_records_max.saturating_mul(CARRIED_BATCHES).max(1000);

@@ -2,6 +2,7 @@
 //! real cluster where the mock cannot do it). Apply and park are tested beside their code.
 
 mod dead_letters;
+mod members;
 mod outbox;
 mod partitions;
 mod workers;

@@ -7,9 +7,11 @@ use std::time::{Duration, Instant};
 
 use chassis::Process;
 use chassis::health::Health;
-use chassis::kafka::KafkaSettings;
+use chassis::kafka::{GroupProtocol, KafkaSettings};
 use events_schema::{EventType, Topic};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::OwnedHeaders;
 use rdkafka::mocking::MockCluster;
@@ -21,6 +23,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Beside;
+use crate::identity::WorkerId;
 use crate::parking::Bounds;
 use crate::settings::RuntimeSettings;
 use crate::shared::Shared;
@@ -37,6 +40,7 @@ pub(crate) struct World {
     pub(crate) pool: PgPool,
     producer: FutureProducer,
     cache: tempfile::TempDir,
+    on_brokers: Option<AdminClient<DefaultClientContext>>,
 }
 
 impl World {
@@ -54,11 +58,41 @@ impl World {
         pool: PgPool,
     ) -> Self {
         let producer = kafka.producer("test", Some(WITHIN)).create().unwrap();
-        Self { cluster, kafka, pool, producer, cache: tempfile::tempdir().unwrap() }
+        Self {
+            cluster,
+            kafka,
+            pool,
+            producer,
+            cache: tempfile::tempdir().unwrap(),
+            on_brokers: None,
+        }
+    }
+
+    /// On the real cluster, for what the mock cannot do. The topic goes with the world.
+    pub(crate) async fn on_brokers(pool: PgPoolOptions, options: PgConnectOptions) -> Self {
+        let servers = chassis::settings::required("KAFKA_BOOTSTRAP_SERVERS").unwrap();
+        let kafka = KafkaSettings::at(servers, format!("test-{}-", uuid::Uuid::now_v7()));
+        let topic = kafka.prefixed("stock");
+        let new = NewTopic::new(&topic, PARTITIONS, TopicReplication::Fixed(1));
+        let admin: AdminClient<DefaultClientContext> = kafka.client("test").create().unwrap();
+        admin.create_topics([&new], &AdminOptions::new()).await.unwrap().remove(0).unwrap();
+        Self { on_brokers: Some(admin), ..Self::at(None, kafka, shelf(pool, options).await) }
+    }
+
+    /// Removes what it left on the real cluster.
+    pub(crate) async fn end(self) {
+        if let Some(admin) = self.on_brokers {
+            let topic = self.kafka.prefixed("stock");
+            admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+        }
     }
 
     /// What the workers of a process share.
     pub(crate) async fn shared(&self) -> Arc<Shared<Shelf>> {
+        self.shared_with(|_| {}).await
+    }
+
+    async fn shared_with(&self, set: impl FnOnce(&mut RuntimeSettings)) -> Arc<Shared<Shelf>> {
         let process = Process {
             name: "shelf",
             shutdown: CancellationToken::new(),
@@ -66,7 +100,8 @@ impl World {
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
         let own = Beside { process, pool: self.pool.clone(), committed: Arc::default() };
-        let settings = settings(&self.kafka, self.cache.path());
+        let mut settings = settings(&self.kafka, self.cache.path());
+        set(&mut settings);
         let shared = Shared::<Shelf>::start(own, settings).await.unwrap().unwrap();
         let mut decoder = shared.decoder.write().unwrap_or_else(PoisonError::into_inner);
         decoder.learn(1, EventType::StockReceived.schema());
@@ -76,7 +111,12 @@ impl World {
 
     /// A worker that is joining the group.
     pub(crate) async fn worker(&self) -> Running {
-        let shared = self.shared().await;
+        self.worker_with(|_| {}).await
+    }
+
+    /// As [`World::worker`], with other settings.
+    pub(crate) async fn worker_with(&self, set: impl FnOnce(&mut RuntimeSettings)) -> Running {
+        let shared = self.shared_with(set).await;
         let ended = tokio::spawn(keep_working(Arc::clone(&shared), 0));
         Running { shared, ended }
     }
@@ -139,7 +179,9 @@ fn settings(kafka: &KafkaSettings, cache: &Path) -> RuntimeSettings {
         registry_url: "http://127.0.0.1:1".to_owned(),
         schema_cache: cache.to_owned(),
         workers: 1,
-        worker_id: None,
+        group_protocol: GroupProtocol::Classic,
+        worker_id: WorkerId::None,
+        leave_on_stop: true,
         batch_records_max: 100,
         parked: Bounds { per_subject: 1000, total: 1000 },
         breaker_rejections: 100,
