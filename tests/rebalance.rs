@@ -6,6 +6,7 @@
 //! decision 0007 was measured so.
 
 use std::cell::Cell;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chassis::settings;
@@ -14,7 +15,7 @@ use tokio::process::Child;
 
 mod pauses;
 
-use pauses::Pauses;
+use pauses::{Log, Moves};
 
 const WORKERS: usize = 3;
 const WITHIN: Duration = Duration::from_secs(120);
@@ -26,7 +27,7 @@ const BEFORE: i64 = 100;
 #[tokio::test]
 async fn a_rolling_restart_keeps_no_partition_waiting_for_long_and_repeats_nothing() {
     let deployment = Deployment::alone().await;
-    let pauses = measured(&deployment, "rolling restart", async |workers| {
+    let log = measured(&deployment, "rolling restart", async |workers| {
         for worker in workers {
             let status = worker.stop().await;
             assert!(status.success(), "{status}");
@@ -35,7 +36,7 @@ async fn a_rolling_restart_keeps_no_partition_waiting_for_long_and_repeats_nothi
         }
     })
     .await;
-    assert_eq!(pauses.repeated(&deployment), 0, "events published twice");
+    assert_eq!(log.repeated, 0, "events published twice");
 }
 
 #[tokio::test]
@@ -56,32 +57,34 @@ async fn measured(
     deployment: &Deployment,
     what: &str,
     disturb: impl AsyncFnOnce(&mut [Service]),
-) -> Pauses {
+) -> Log {
     let rate = settings::parsed("REBALANCE_RATE", 50, "a whole number").unwrap();
     let producer = deployment.start("producer-api").await;
     let mut workers = three_workers(deployment).await;
     let mut load = load(deployment, &producer, rate);
     orders_are_decided(deployment, BEFORE).await;
 
-    let (done, mut pauses) = (Cell::new(false), Pauses::of(deployment));
+    let (done, mut moves) = (Cell::new(false), Moves::default());
     let disturbing = async {
         disturb(&mut workers).await;
-        // What the last of it did to a partition shows when records flow again.
-        let decided = deployment.number(DECIDED).await;
-        orders_are_decided(deployment, decided + BEFORE).await;
+        // A partition that still stands is seen to move before the end.
+        let ends = deployment.ends(&deployment.topic("orders"));
+        eventually(WITHIN, "every partition moved", async || moved_to(deployment, &ends).await)
+            .await;
         done.set(true);
     };
-    tokio::join!(pauses.watch(deployment, &done), disturbing);
+    tokio::join!(moves.watch(deployment, &done), disturbing);
     load.kill().await.unwrap();
-    let longest = pauses.longest();
-    eprintln!("{what} at {rate} orders/s: longest pause of a partition {longest:.1?}");
     eventually(WITHIN, "inventory reads to the end", async || {
         deployment.is_at_the_end("inventory").await.then_some(())
     })
     .await;
+    let log = Log::read(deployment);
+    let longest = moves.longest_pause(&log);
+    eprintln!("{what} at {rate} orders/s: longest pause of a partition {longest:.1?}");
     deployment.orderctl(&["verify", "--projection", "inventory"]).await.expect_success();
     assert!(are_changed() || longest < SESSION, "{longest:?}");
-    pauses
+    log
 }
 
 async fn three_workers(deployment: &Deployment) -> Vec<Service> {
@@ -108,6 +111,13 @@ fn load(deployment: &Deployment, producer: &Service, rate: u32) -> Child {
 }
 
 const DECIDED: &str = "SELECT count(*) FROM inventory.orders";
+
+async fn moved_to(deployment: &Deployment, ends: &HashMap<i32, i64>) -> Option<()> {
+    let query = "SELECT partition, next_offset FROM inventory.positions WHERE topic LIKE '%orders'";
+    let positions: Vec<(i32, i64)> =
+        sqlx::query_as(query).fetch_all(&deployment.pool).await.unwrap();
+    positions.iter().all(|(partition, next)| *next >= ends[partition]).then_some(())
+}
 
 async fn orders_are_decided(deployment: &Deployment, count: i64) {
     eventually(WITHIN, "orders are decided", async || {
