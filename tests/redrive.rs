@@ -82,12 +82,10 @@ pub(crate) async fn killed_in_the_middle(
     deployment.in_stock("milk", 100).await;
     let broken = "ALTER TABLE inventory.orders ADD CONSTRAINT broken CHECK (total_minor <> 498)";
     deployment.execute(broken).await;
-    let mut orders = Vec::new();
     for number in 0..8 {
         let order = Order::of(&format!("customer-{number}"), "milk", 2);
         let placed = shop.place(&order).await;
         shop.cancel(&placed).await;
-        orders.push(placed.order_id);
     }
     let parked = "SELECT count(*) FROM inventory.parked";
     let all = holds_within(WITHIN, async || deployment.number(parked).await == 16).await;
@@ -115,9 +113,11 @@ pub(crate) async fn killed_in_the_middle(
     ensure(deployment.number(in_order).await == 8, "every order was decided, then cancelled")?;
     let units = "SELECT available FROM inventory.stock WHERE sku = 'milk'";
     ensure(deployment.number(units).await == 100, "every unit came back, once")?;
-    let told = "SELECT count(DISTINCT parked_id) - count(*) + 16 FROM inventory.audit
-                WHERE action = 'redriven'";
-    ensure(deployment.number(told).await == 16, "every record was redriven once")
+    for counted in ["count(*)", "count(DISTINCT parked_id)"] {
+        let told = format!("SELECT {counted} FROM inventory.audit WHERE action = 'redriven'");
+        ensure(deployment.number(&told).await == 16, "every record was redriven once")?;
+    }
+    Ok(())
 }
 
 async fn until_parked(deployment: &Deployment, consumer: &str, order: &str, records: i64) {
