@@ -15,6 +15,7 @@ mod gap;
 mod load;
 mod mail_ledger;
 mod odd_records;
+mod openapi;
 mod operations;
 mod order_flow;
 mod outage;

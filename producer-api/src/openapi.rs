@@ -1,8 +1,16 @@
 //! The OpenAPI document: what the annotations of the routes do not say. Serves nothing.
 
+use events_schema::limits;
+use utoipa::openapi::schema::{KnownFormat, SchemaType, Type};
+use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat};
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
 use crate::routes;
+
+/// No control character, and one at least that is no blank.
+const TEXT: &str = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$";
+/// Dot-atoms on both sides.
+const EMAIL: &str = r"^[!#-'*+\-/-9=?A-Z^-~]+(\.[!#-'*+\-/-9=?A-Z^-~]+)*@[!#-'*+\-/-9=?A-Z^-~]+(\.[!#-'*+\-/-9=?A-Z^-~]+)*$";
 
 /// The document of this build.
 pub fn document() -> utoipa::openapi::OpenApi {
@@ -38,15 +46,59 @@ pub fn document() -> utoipa::openapi::OpenApi {
 )]
 struct Api;
 
+/// What [`events_schema::Text`] takes.
+pub(crate) fn text<const CHARS_MAX: usize>() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(CHARS_MAX))
+        .pattern(Some(TEXT))
+        .build()
+}
+
+/// The same, or nothing.
+pub(crate) fn optional_text<const CHARS_MAX: usize>() -> Object {
+    let mut text = text::<CHARS_MAX>();
+    text.schema_type = SchemaType::from_iter([Type::String, Type::Null]);
+    text
+}
+
+/// What [`events_schema::EmailAddress`] takes: ASCII, and not quoted.
+pub(crate) fn email() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Email)))
+        .max_length(Some(limits::EMAIL_CHARS_MAX))
+        .pattern(Some(EMAIL))
+        .description(Some("Where the mails go."))
+        .build()
+}
+
+/// What [`events_schema::StockDelta`] takes.
+pub(crate) fn delta() -> Schema {
+    let most = limits::STOCK_DELTA_MAX;
+    let range = |from: i32, to: i32| {
+        let number = ObjectBuilder::new().schema_type(Type::Integer);
+        number.minimum(Some(from)).maximum(Some(to))
+    };
+    OneOfBuilder::new()
+        .item(range(-most, -1))
+        .item(range(1, most))
+        .description(Some("How many: negative for a write-off, never 0."))
+        .build()
+        .into()
+}
+
 /// Headers that requests may have.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Header)]
 #[expect(dead_code, reason = "only the document names them")]
 pub(crate) struct RequestHeaders {
     /// Makes a retry the same request: 1 to 128 visible ASCII characters.
-    #[param(rename = "Idempotency-Key", min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
+    #[param(rename = "Idempotency-Key", value_type = String, required = false, min_length = 1, max_length = 128, pattern = "^[!-~]+$")]
     idempotency_key: Option<String>,
     /// W3C trace context, passed on to the record; a new trace begins where it is missing.
+    #[param(value_type = String, required = false)]
     traceparent: Option<String>,
 }
 
@@ -56,6 +108,7 @@ pub(crate) struct RequestHeaders {
 #[expect(dead_code, reason = "only the document names it")]
 pub(crate) struct TraceHeader {
     /// W3C trace context, passed on to the record; a new trace begins where it is missing.
+    #[param(value_type = String, required = false)]
     traceparent: Option<String>,
 }
 

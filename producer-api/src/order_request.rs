@@ -83,11 +83,11 @@ pub(crate) struct LineBody<'a> {
 pub(crate) struct ContactBody<'a> {
     /// How to address the customer.
     #[serde(borrow)]
-    #[schema(value_type = String, required, min_length = 1, max_length = 100)]
+    #[schema(schema_with = crate::openapi::text::<{ limits::PERSON_NAME_CHARS_MAX }>, required)]
     name: Option<Borrowed<'a>>,
     /// Where the mails go.
     #[serde(borrow)]
-    #[schema(value_type = String, required, format = "email", max_length = 254)]
+    #[schema(schema_with = crate::openapi::email, required)]
     email: Option<Borrowed<'a>>,
 }
 
@@ -113,7 +113,7 @@ pub(crate) struct CancelBody<'a> {
     customer_id: Option<Borrowed<'a>>,
     /// The client's own words.
     #[serde(borrow)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 200)]
+    #[schema(schema_with = crate::openapi::optional_text::<{ limits::REASON_CHARS_MAX }>)]
     reason: Option<Borrowed<'a>>,
 }
 

@@ -27,10 +27,10 @@ pub(crate) struct ProductRequest {
 }))]
 pub(crate) struct ProductBody<'a> {
     #[serde(borrow)]
-    #[schema(value_type = String, required, min_length = 1, max_length = 200)]
+    #[schema(schema_with = crate::openapi::text::<{ limits::PRODUCT_NAME_CHARS_MAX }>, required)]
     name: Option<Borrowed<'a>>,
     #[serde(borrow)]
-    #[schema(value_type = String, required, min_length = 1, max_length = 100)]
+    #[schema(schema_with = crate::openapi::text::<{ limits::DEPARTMENT_CHARS_MAX }>, required)]
     department: Option<Borrowed<'a>>,
     /// Price of one unit in minor units (cents); 0 for a free item.
     #[schema(value_type = i64, required, minimum = 0, maximum = 1_000_000_000)]
@@ -47,7 +47,7 @@ pub(crate) struct ProductBody<'a> {
 #[schema(as = ReceiveStock, example = json!({"delta": 100}))]
 pub(crate) struct StockBody {
     /// How many: negative for a write-off, never 0.
-    #[schema(value_type = i32, required, minimum = -100_000_000, maximum = 100_000_000)]
+    #[schema(schema_with = crate::openapi::delta, required)]
     delta: Option<i64>,
 }
 

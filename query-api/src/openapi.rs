@@ -37,11 +37,11 @@ struct Api;
 pub(crate) struct FreshnessHeaders {
     /// `topic:partition@offset`, as an answer of the producer API said it: the answer includes this
     /// record, or says that it is stale. May be given several times; each counts.
-    #[param(rename = "Order-Min-Position", pattern = "^(orders|products|stock):[0-9]+@[0-9]+$")]
+    #[param(rename = "Order-Min-Position", value_type = String, required = false, pattern = "^(orders|products|stock):[0-9]{1,9}@[0-9]{1,18}$")]
     order_min_position: Option<String>,
     /// `wait=N`: wait up to N seconds (at most 30) for the position; without, not at all.
     /// `Preference-Applied` says what was done; `wait=0` where too many wait already.
-    #[param(rename = "Prefer", example = "wait=5")]
+    #[param(rename = "Prefer", value_type = String, required = false, example = "wait=5")]
     prefer: Option<String>,
 }
 

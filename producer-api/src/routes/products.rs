@@ -24,7 +24,7 @@ use crate::{body, problems, trace};
     path = "/v1/products/{sku}",
     tag = "products",
     operation_id = "putProduct",
-    params(("sku" = String, Path, description = "The SKU."), crate::openapi::TraceHeader),
+    params(("sku" = String, Path, description = "The SKU.", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$"), crate::openapi::TraceHeader),
     request_body = ProductBody,
     responses(
         (status = 202, description = "The description is in the log.", body = Accepted, headers(
@@ -66,7 +66,7 @@ async fn described(
     path = "/v1/products/{sku}/stock",
     tag = "products",
     operation_id = "receiveStock",
-    params(("sku" = String, Path, description = "The SKU."), crate::openapi::RequestHeaders),
+    params(("sku" = String, Path, description = "The SKU.", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$"), crate::openapi::RequestHeaders),
     request_body = StockBody,
     responses(
         (status = 202, description = "The delta is in the log.", body = Accepted, headers(

@@ -27,12 +27,13 @@ const LIMIT_DEFAULT: u16 = 50;
 #[into_params(parameter_in = Query)]
 pub(crate) struct ListQuery {
     /// Products of a page.
-    #[param(minimum = 1, maximum = 200, default = 50)]
+    #[param(value_type = u16, required = false, minimum = 1, maximum = 200, default = 50)]
     limit: Option<u16>,
     /// From the `next` of the page before; opaque.
+    #[param(value_type = String, required = false)]
     cursor: Option<String>,
     /// Only this department.
-    #[param(max_length = 100)]
+    #[param(value_type = String, required = false, min_length = 1, max_length = 100, pattern = "\\S")]
     department: Option<String>,
 }
 
@@ -139,7 +140,7 @@ fn link(limit: u16, cursor: &str, department: Option<&str>) -> String {
     path = "/v1/products/{sku}",
     tag = "products",
     operation_id = "getProduct",
-    params(("sku" = String, Path, description = "The SKU."), FreshnessHeaders),
+    params(("sku" = String, Path, description = "The SKU.", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$"), FreshnessHeaders),
     responses(
         (status = 200, description = "The product.", body = OneView),
         ProductNotFoundProblem,
