@@ -1,5 +1,5 @@
 //! Whatever the bytes, a decoder answers: with an event that is written as the same event again, or
-//! with one of its errors. It never panics, and never asks for more memory than it was given bytes.
+//! with one of its errors. It never panics.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use events_schema::envelope::Envelope;

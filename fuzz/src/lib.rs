@@ -1,7 +1,9 @@
 //! Shows a decoder every seed of its corpus, then damaged copies of them, for a second each time
-//! or for `FUZZ_SECONDS`. On stable Rust, as an ordinary test. See docs/testing.md.
+//! or for `FUZZ_SECONDS`: bytes are changed, and of JSON also values. On stable Rust, as an ordinary test. See docs/testing.md.
 #![deny(missing_docs)]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod json;
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -56,6 +58,7 @@ enum Damage {
     Remove(Index, u8),
     Repeat(Index, u8, u8),
     Cut(Index),
+    Json(json::Damage),
 }
 
 /// Shows `check` every seed of `fuzz/corpus/<name>`, then damaged copies until the time is up.
@@ -105,12 +108,13 @@ fn damage() -> impl Strategy<Value = Damage> {
     let place = any::<Index>;
     let word = select(&WORDS[..]).prop_map(<[u8]>::to_vec);
     prop_oneof![
-        (place(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
-        (place(), word).prop_map(|(at, word)| Damage::Insert(at, word)),
-        (place(), vec(any::<u8>(), 1..8)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
-        (place(), any::<u8>()).prop_map(|(at, length)| Damage::Remove(at, length)),
-        (place(), 1..32_u8, any::<u8>()).prop_map(|(at, n, times)| Damage::Repeat(at, n, times)),
-        place().prop_map(Damage::Cut),
+        1 => (place(), any::<u8>()).prop_map(|(at, byte)| Damage::Set(at, byte)),
+        1 => (place(), word).prop_map(|(at, word)| Damage::Insert(at, word)),
+        1 => (place(), vec(any::<u8>(), 1..8)).prop_map(|(at, bytes)| Damage::Insert(at, bytes)),
+        1 => (place(), any::<u8>()).prop_map(|(at, length)| Damage::Remove(at, length)),
+        1 => (place(), 1..32_u8, any::<u8>()).prop_map(|(at, n, times)| Damage::Repeat(at, n, times)),
+        1 => place().prop_map(Damage::Cut),
+        6 => json::damage().prop_map(Damage::Json),
     ]
 }
 
@@ -140,6 +144,7 @@ impl Damage {
                 input.splice(at..at, many);
             }
             Self::Cut(index) => input.truncate(place(index)),
+            Self::Json(damage) => input = damage.done_to(input),
         }
         input.truncate(BYTES_MAX);
         input

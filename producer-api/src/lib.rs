@@ -6,6 +6,8 @@ mod catalogue;
 mod connection;
 mod faults;
 mod fingerprint;
+#[cfg(test)]
+mod fuzz;
 mod metrics;
 mod once_a_second;
 pub mod openapi;

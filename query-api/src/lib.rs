@@ -2,6 +2,8 @@
 
 mod cursor;
 mod database;
+#[cfg(test)]
+mod fuzz;
 mod metrics;
 pub mod openapi;
 mod orders;
