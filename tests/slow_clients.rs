@@ -60,13 +60,13 @@ async fn hold(address: &str, count: usize, sent: &[u8]) -> Vec<TcpStream> {
     clients
 }
 
-/// What the API answers, or nothing where it ends the connection.
+/// What the API answers, if anything, before it ends the connection.
 async fn answer_to(mut client: TcpStream) -> String {
-    let mut answer = [0; 1024];
-    let reading = tokio::time::timeout(WITHIN, client.read(&mut answer)).await;
+    let mut answer = Vec::new();
+    let reading = tokio::time::timeout(WITHIN, client.read_to_end(&mut answer)).await;
     // Cut off is ended, too.
-    let length = reading.expect("the API gives up waiting").unwrap_or(0);
-    String::from_utf8_lossy(&answer[..length]).into_owned()
+    let _ = reading.expect("the API gives up waiting");
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// As many idle connections as this process, and the API that inherits its limit, may have open.

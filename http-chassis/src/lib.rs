@@ -6,6 +6,7 @@ pub mod problems;
 mod routes;
 mod server;
 pub mod settings;
+mod unread;
 
 pub use metrics::Route;
 pub use routes::{Routes, path};

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actix_web::dev::ServerHandle;
+use actix_web::dev::{ServerHandle, Service};
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
@@ -15,6 +15,7 @@ use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::routes::Routes;
 use crate::settings::HttpSettings;
+use crate::unread;
 
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(5);
@@ -45,6 +46,11 @@ pub fn listen(
     let data = Data::new(process.clone());
     let app = move || {
         App::new()
+            .wrap_fn(|mut request, service| {
+                let unread = unread::share(&mut request);
+                let answer = service.call(request);
+                async { Ok(unread::hold(answer.await?, unread)) }
+            })
             .app_data(data.clone())
             .configure(health::configure)
             .configure(&configure)
@@ -110,12 +116,16 @@ impl Serving {
 mod tests {
     use chassis::health::Health;
     use metrics_exporter_prometheus::PrometheusBuilder;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
+    use tokio::time::timeout;
     use tokio_util::sync::CancellationToken;
 
     use super::*;
 
     static ROUTES: Routes = Routes::new(&[], &[404]);
+    /// A busy machine needs less for anything here.
+    const WITHIN: Duration = Duration::from_secs(20);
 
     fn process() -> Process {
         Process {
@@ -137,7 +147,11 @@ mod tests {
     }
 
     fn serve(settings: &HttpSettings, process: &Process) -> Serving {
-        listen(settings, process, &ROUTES, OpenApi::default, |_| {}).unwrap()
+        let echo = |body: web::Bytes| async { body };
+        let configure = move |config: &mut ServiceConfig| {
+            config.route("/echo", web::post().to(echo));
+        };
+        listen(settings, process, &ROUTES, OpenApi::default, configure).unwrap()
     }
 
     async fn get(url: String) -> reqwest::Result<reqwest::Response> {
@@ -154,6 +168,35 @@ mod tests {
         for path in ["livez", "readyz", "metrics"] {
             let answer = get(format!("http://{free}/{path}")).await.unwrap();
             assert_eq!(answer.status(), 200, "{path}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_body_that_never_ends_does_not_hold_its_connection() {
+        let serving = serve(&HttpSettings { connections_max: 100, ..settings() }, &process());
+        for request in ["GET /livez", "POST /livez", "POST /nowhere", "POST /openapi.json"] {
+            let mut client = TcpStream::connect(serving.addresses[0]).await.unwrap();
+            let head = "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+            client.write_all(format!("{request} {head}1\r\nx\r\n").as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            let closed = timeout(WITHIN, client.read_to_string(&mut answer)).await;
+            assert!(closed.is_ok(), "{request}: the connection stays open after {answer:?}");
+            assert!(answer.starts_with("HTTP/1.1 "), "{request}: {answer:?}");
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_connection_is_kept_after_a_body_that_was_read_to_its_end() {
+        let serving = serve(&HttpSettings { connections_max: 100, ..settings() }, &process());
+        let mut client = TcpStream::connect(serving.addresses[0]).await.unwrap();
+        let chunked = "POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n\
+            1\r\nx\r\n0\r\n\r\n";
+        for _ in 0..3 {
+            client.write_all(chunked.as_bytes()).await.unwrap();
+            let mut answer = vec![0; 1024];
+            let length = timeout(WITHIN, client.read(&mut answer)).await.unwrap().unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]);
+            assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\nx"), "{answer:?}");
         }
     }
 
