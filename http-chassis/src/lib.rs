@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod metrics;
+mod open_files;
 pub mod problems;
 mod routes;
 mod server;

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle as Task;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::open_files;
 use crate::routes::Routes;
 use crate::settings::HttpSettings;
 use crate::unread;
@@ -58,6 +59,8 @@ pub fn listen(
             .default_service(web::to(|request: HttpRequest| routes.not_found(request)))
     };
     let address = settings.address;
+    let connections_max = settings.workers.saturating_mul(settings.connections_max);
+    open_files::allow(connections_max as u64);
     let server = HttpServer::new(app)
         .workers(settings.workers)
         .max_connections(settings.connections_max)

@@ -23,7 +23,8 @@ pub struct Settings {
     pub waiters_max: usize,
 }
 
-const HTTP: HttpDefaults = HttpDefaults { port: 8081, connections_max: 4096, shutdown_s: 20 };
+// More than 10,000 idle connections fit, also into one worker: they keep nobody out.
+const HTTP: HttpDefaults = HttpDefaults { port: 8081, connections_max: 16_384, shutdown_s: 20 };
 /// The schema that is read: inventory's.
 const SCHEMA: &str = "inventory";
 
