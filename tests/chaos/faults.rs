@@ -81,7 +81,9 @@ impl Fault {
 
     pub(crate) fn what(self) -> &'static str {
         match self {
-            Self::Kill => "kill -9 of every worker twice and of both APIs, one after the other",
+            Self::Kill => {
+                "kill -9 of every worker twice, in the middle of a batch, and of both APIs, one by one"
+            }
             Self::Freeze => "SIGSTOP of a worker of each group for 10 s, longer than its session",
             Self::BrokerKill => "kill -9 of a broker, which comes back after 8 s",
             Self::BrokerRoll => "every broker is stopped and started, one after the other",

@@ -17,7 +17,7 @@ pub(crate) const PROOFS: [&Proof; 6] = [
     &Proof {
         defect: "position-first",
         binary: "inventory",
-        fault: Fault::PostgresCrash,
+        fault: Fault::Kill,
         noticed_by: Invariant::Verify,
     },
     &Proof {
