@@ -24,6 +24,9 @@ const NOBODYS_SCHEMA: u32 = 2_000_000_000;
 /// The brokers take a little less than 1 MiB; the rest is the record's frame.
 const LARGEST: usize = VALUE_BYTES_MAX - 1024;
 
+/// Sixteen times what the brokers take uncompressed.
+const GIANT: usize = 16 * 1024 * 1024;
+
 type Headers = Vec<(&'static str, Option<Vec<u8>>)>;
 
 /// A record as somebody may write it.
@@ -43,8 +46,7 @@ async fn an_odd_record_parks_alone_and_the_orders_around_it_are_confirmed() {
     shop.offer("milk", 249, 100).await;
     deployment.in_stock("milk", 100).await;
     let first = shop.place(&Order::of("ada", "milk", 1)).await;
-    let place = first.position.trim_start_matches("orders:");
-    let partition: i32 = place.split('@').next().unwrap().parse().unwrap();
+    let partition = partition_of(&first);
 
     let producer = producer(&deployment);
     let mut expected = BTreeMap::new();
@@ -67,6 +69,48 @@ async fn an_odd_record_parks_alone_and_the_orders_around_it_are_confirmed() {
     }
     all_are_confirmed_and_nobody_started_anew(&shop, &placed, &services).await;
     deployment.orderctl(&["verify"]).await.expect_success();
+}
+
+/// The brokers bound a record as it is compressed; what is in it may be a hundred times that.
+#[tokio::test]
+async fn a_record_that_is_small_only_when_compressed_parks_like_any_other() {
+    let deployment = Deployment::new().await;
+    let (shop, services) = deployment.start_all().await;
+    shop.offer("milk", 249, 100).await;
+    deployment.in_stock("milk", 100).await;
+    let first = shop.place(&Order::of("ada", "milk", 1)).await;
+    let partition = partition_of(&first);
+
+    let mut config = deployment.kafka();
+    config.set("compression.type", "zstd").set("message.max.bytes", "1000000000");
+    let producer: FutureProducer = config.create().unwrap();
+    let giant = || Some(vec![0xff; GIANT]);
+    let poison =
+        || Odd { key: Some(b"ada".to_vec()), value: Some(POISON.to_vec()), ..Odd::default() };
+    let giants =
+        [Odd { value: giant(), ..poison() }, Odd { headers: vec![("giant", giant())], ..poison() }];
+    for odd in giants {
+        write(&producer, &deployment.topic("orders"), Some(partition), odd).await;
+    }
+    let last = shop.place(&Order::of("ada", "milk", 1)).await;
+    for consumer in CONSUMERS {
+        let done = holds_within(WITHIN, async || deployment.is_at_the_end(consumer).await).await;
+        assert!(done, "{consumer} reads on to the end");
+        let causes: Vec<String> = parked(&deployment, consumer).await.into_values().collect();
+        assert_eq!(causes, ["undecodable"; 2], "{consumer}");
+        let copied = format!(
+            "SELECT count(*) FROM \"{consumer}\".parked WHERE dead_lettered_at IS NOT NULL"
+        );
+        let copied = async || deployment.number(&copied).await == 2;
+        assert!(holds_within(WITHIN, copied).await, "{consumer} copies them");
+    }
+    all_are_confirmed_and_nobody_started_anew(&shop, &[first, last], &services).await;
+    deployment.orderctl(&["verify"]).await.expect_success();
+}
+
+fn partition_of(order: &Placed) -> i32 {
+    let place = order.position.trim_start_matches("orders:");
+    place.split('@').next().unwrap().parse().unwrap()
 }
 
 async fn all_are_confirmed_and_nobody_started_anew(

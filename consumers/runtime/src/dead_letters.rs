@@ -10,6 +10,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::future_producer::DeliveryFuture;
 use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::types::RDKafkaErrorCode;
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::error::StoreError;
 use crate::group::BrokerWatch;
 use crate::parking::stored_headers;
-use crate::patience::Patience;
+use crate::patience::{Patience, Step};
 use crate::projection::Projection;
 use crate::shared::Shared;
 
@@ -42,22 +43,8 @@ pub(crate) async fn keep_copying<P: Projection>(
     let mut copier = Copier { shared, producer: None };
     let mut patience = Patience::default();
     while !stop.is_cancelled() {
-        let pause = match copier.round().await {
-            Ok(0) => {
-                patience.restore();
-                IDLE
-            }
-            Ok(_) => continue,
-            Err(error) => {
-                let error = format!("{error:#}");
-                tracing::warn!(error, "dead letters wait");
-                patience.wait()
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        let pause = patience.after(copier.round().await, IDLE, "dead letters wait");
+        stop.run_until_cancelled(tokio::time::sleep(pause)).await;
     }
     Ok(())
 }
@@ -69,40 +56,73 @@ struct Copier<P: Projection> {
 }
 
 impl<P: Projection> Copier<P> {
-    /// Copies the oldest rows of the partitions that this process holds; says how many there were.
-    async fn round(&mut self) -> anyhow::Result<usize> {
+    /// Copies the oldest rows of the partitions that this process holds.
+    async fn round(&mut self) -> anyhow::Result<Step> {
         let rows = waiting(&self.shared).await?;
         if rows.is_empty() {
-            return Ok(0);
+            return Ok(Step::NothingToDo);
         }
         let producer = match self.producer.take() {
             Some(producer) => producer,
             None => producer(&self.shared)?,
         };
-        let (mut copied, mut failed) = (Vec::with_capacity(rows.len()), None);
-        let mut reports = Vec::with_capacity(rows.len());
-        for row in &rows {
-            match send(&self.shared, &producer, row) {
-                Ok(report) => reports.push((row.id, report)),
-                Err(error) => drop(failed.get_or_insert(error)),
-            }
+        let mut sent = self.send(&producer, rows).await;
+        // Its place in the log is said all the same, and the table has the whole.
+        let without = sent.too_large.drain(..).map(Row::without_record).collect::<Vec<_>>();
+        if !without.is_empty() {
+            let again = self.send(&producer, without).await;
+            sent.copied.extend(again.copied);
+            sent.failed = sent.failed.or(again.failed);
+            sent.failed = sent.failed.or(again.too_large.first().map(|_| TOO_LARGE));
         }
-        for (id, report) in reports {
-            match report.await {
-                Ok(Ok(_)) => copied.push(id),
-                Ok(Err((error, _))) => drop(failed.get_or_insert(error)),
-                Err(_) => drop(failed.get_or_insert(KafkaError::Canceled)),
-            }
-        }
-        mark(&self.shared.pool, &copied).await?;
-        self.shared.metrics.dead_lettered.increment(copied.len() as u64);
-        match failed {
+        mark(&self.shared.pool, &sent.copied).await?;
+        self.shared.metrics.dead_lettered.increment(sent.copied.len() as u64);
+        match sent.failed {
             // After a fatal error a producer only refuses: the next round makes another.
             Some(error) => Err(anyhow::Error::new(error).context("a dead letter was not written")),
             None => {
                 self.producer = Some(producer);
-                Ok(copied.len())
+                Ok(Step::Taken)
             }
+        }
+    }
+
+    async fn send(&self, producer: &FutureProducer<BrokerWatch>, rows: Vec<Row>) -> Sent {
+        let (mut sent, mut reports) = (Sent::default(), Vec::with_capacity(rows.len()));
+        for row in rows {
+            match send(&self.shared, producer, &row) {
+                Ok(report) => reports.push((row, report)),
+                Err(error) => sent.refused(row, error),
+            }
+        }
+        for (row, report) in reports {
+            match report.await {
+                Ok(Ok(_)) => sent.copied.push(row.id),
+                Ok(Err((error, _))) => sent.refused(row, error),
+                Err(_) => sent.refused(row, KafkaError::Canceled),
+            }
+        }
+        sent
+    }
+}
+
+/// A record that its own topic took may be too large for another, with our headers on it or not
+/// compressed.
+const TOO_LARGE: KafkaError = KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge);
+
+/// What became of copies.
+#[derive(Default)]
+struct Sent {
+    copied: Vec<i64>,
+    too_large: Vec<Row>,
+    failed: Option<KafkaError>,
+}
+
+impl Sent {
+    fn refused(&mut self, row: Row, error: KafkaError) {
+        match error {
+            TOO_LARGE => self.too_large.push(row),
+            error => drop(self.failed.get_or_insert(error)),
         }
     }
 }
@@ -122,6 +142,15 @@ struct Row {
     headers: Value,
     recorded_at: DateTime<Utc>,
     parked_at: DateTime<Utc>,
+}
+
+impl Row {
+    /// Where it is and why it parked, and nothing of what it is.
+    fn without_record(self) -> Self {
+        let detail =
+            format!("the record is left out, being too large for this topic; {}", self.detail);
+        Self { detail, record_key: None, payload: None, headers: Value::Null, ..self }
+    }
 }
 
 async fn waiting<P: Projection>(shared: &Shared<P>) -> Result<Vec<Row>, StoreError> {
@@ -187,5 +216,7 @@ fn producer<P: Projection>(shared: &Shared<P>) -> anyhow::Result<FutureProducer<
     let brokers = BrokerWatch { kafka: shared.kafka.clone() };
     let mut config = shared.settings.kafka.producer(P::NAME, Some(ANSWER));
     config.set("message.max.bytes", BYTES_MAX);
+    // A batch that is too large is refused whole.
+    config.set("batch.num.messages", "1");
     config.create_with_context(brokers).context("could not create the producer")
 }

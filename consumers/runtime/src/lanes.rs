@@ -10,6 +10,12 @@ use crate::record::Record;
 /// A partition of a topic.
 pub(crate) type LaneKey = (Topic, i32);
 
+impl Source {
+    pub(crate) fn lane(self) -> LaneKey {
+        (self.topic, self.partition.0)
+    }
+}
+
 /// What a worker knows of a partition that it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Lane {
@@ -51,7 +57,7 @@ impl Lanes {
 
     /// Whether a record belongs to a lane as it is held now and was not applied before.
     pub(crate) fn admits(&self, source: Source, epoch: i64) -> bool {
-        let lane = self.0.get(&(source.topic, source.partition.0));
+        let lane = self.0.get(&source.lane());
         lane.is_some_and(|lane| lane.epoch == epoch && source.offset.0 >= lane.next)
     }
 
@@ -60,8 +66,7 @@ impl Lanes {
     pub(crate) fn spans(&self, records: &[Record]) -> Vec<Span> {
         let mut ends = BTreeMap::new();
         for record in records {
-            let key = (record.source.topic, record.source.partition.0);
-            ends.insert(key, record.source.offset.0.saturating_add(1));
+            ends.insert(record.source.lane(), record.source.offset.0.saturating_add(1));
         }
         let span = |(key, to): (LaneKey, i64)| {
             self.0.get(&key).map(|lane| Span { key, epoch: lane.epoch, from: lane.next, to })

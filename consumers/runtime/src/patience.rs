@@ -7,6 +7,13 @@ use tokio::time::Instant;
 pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(50);
 pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(5);
 
+/// What a step did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Taken,
+    NothingToDo,
+}
+
 /// The pause of one kind of step.
 #[derive(Debug, Default)]
 pub(crate) struct Patience(Option<(Duration, Instant)>);
@@ -22,6 +29,27 @@ impl Patience {
         let pause = self.0.map_or(PAUSE_MIN, |(pause, _)| (pause * 2).min(PAUSE_MAX));
         self.0 = Some((pause, Instant::now() + pause));
         pause
+    }
+
+    /// How long to rest after a step: not at all where it did something, `idle` where there was nothing
+    /// to do, and longer each time where it failed, which says `waits`.
+    pub(crate) fn after(
+        &mut self,
+        step: anyhow::Result<Step>,
+        idle: Duration,
+        waits: &'static str,
+    ) -> Duration {
+        match step {
+            Ok(step) => {
+                self.restore();
+                if step == Step::Taken { Duration::ZERO } else { idle }
+            }
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(error, "{waits}");
+                self.wait()
+            }
+        }
     }
 
     /// Until the pause is over; at once where there is none.

@@ -202,8 +202,7 @@ impl Poller {
         if keys.is_empty() {
             return Ok(());
         }
-        self.carry
-            .retain(|record| !keys.contains(&(record.source.topic, record.source.partition.0)));
+        self.carry.retain(|record| !keys.contains(&record.source.lane()));
         self.unassign(&keys)
     }
 
@@ -241,8 +240,7 @@ impl Poller {
             self.applied.remove(key);
             self.metrics.lag(self.names.name(key.0), key.1, 0);
         }
-        self.carry
-            .retain(|record| !keys.contains(&(record.source.topic, record.source.partition.0)));
+        self.carry.retain(|record| !keys.contains(&record.source.lane()));
         let (done, wait) = sync_channel(1);
         if self.control.send(Control::Release(keys, done)).is_ok()
             && wait.recv_timeout(DRAIN).is_err()

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chassis::record_headers::record_headers;
 use events_schema::envelope::Envelope;
+use events_schema::registry::RegistryError;
 use events_schema::wire::{DecodeError, Decoder, SchemaId};
 use events_schema::{Event, EventType, Timestamp, Topic};
 use rdkafka::Message;
@@ -68,10 +69,17 @@ pub(crate) enum Content {
     Poison { cause: &'static str, detail: String },
 }
 
+const FOREIGN_SCHEMA: &str = "foreign-schema";
+
 /// Which events a projection wants to see.
 pub(crate) type Wanted = &'static [EventType];
 
 impl Record {
+    /// The registry has no schema that it could be read with.
+    pub(crate) fn is_foreign(&mut self, why: &RegistryError) {
+        self.content = Content::Poison { cause: FOREIGN_SCHEMA, detail: why.to_string() };
+    }
+
     pub(crate) fn read(
         message: &BorrowedMessage<'_>,
         topic: Topic,
@@ -205,7 +213,7 @@ fn claimed_type(envelope: &Envelope) -> Claimed<'_> {
 fn cause_of(error: &DecodeError) -> &'static str {
     match error {
         DecodeError::NoValue => "no-value",
-        DecodeError::ForeignSchema(..) => "foreign-schema",
+        DecodeError::ForeignSchema(..) => FOREIGN_SCHEMA,
         _ => "undecodable",
     }
 }

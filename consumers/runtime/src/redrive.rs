@@ -12,14 +12,14 @@ use std::time::Duration;
 use anyhow::Context;
 use events_schema::registry::RegistryError;
 use sqlx::{Connection, PgConnection};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::error::StoreError;
 use crate::parking::Parking;
-use crate::patience::Patience;
+use crate::patience::{Patience, Step};
 use crate::pending::Pending;
 use crate::projection::Projection;
-use crate::record::{Content, Record};
+use crate::record::Record;
 use crate::share::{Bench, Decided, Share};
 use crate::shared::Shared;
 
@@ -28,13 +28,6 @@ const IDLE: Duration = Duration::from_secs(1);
 const COUNT: Duration = Duration::from_secs(10);
 /// A step that takes this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
-
-/// What a step did.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    Taken,
-    NothingToDo,
-}
 
 /// Redrives until shutdown. An outage makes it wait.
 pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
@@ -47,22 +40,8 @@ pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> any
             count_at = Instant::now() + COUNT;
             count(&shared).await;
         }
-        let pause = match step(&shared).await {
-            Ok(Step::Taken) => {
-                patience.restore();
-                continue;
-            }
-            Ok(Step::NothingToDo) => IDLE,
-            Err(error) => {
-                let error = format!("{error:#}");
-                tracing::warn!(error, "redrive waits");
-                patience.wait()
-            }
-        };
-        tokio::select! {
-            () = shutdown.cancelled() => {}
-            () = tokio::time::sleep(pause) => {}
-        }
+        let pause = patience.after(step(&shared).await, IDLE, "redrive waits");
+        shutdown.run_until_cancelled(sleep(pause)).await;
     }
     Ok(())
 }
@@ -164,8 +143,7 @@ async fn decode<P: Projection>(shared: &Shared<P>, records: &mut [Record]) -> an
                 Ok(()) => {}
                 Err(error @ RegistryError::Unavailable { .. }) => return Err(error.into()),
                 Err(error) => {
-                    let detail = error.to_string();
-                    record.content = Content::Poison { cause: "foreign-schema", detail };
+                    record.is_foreign(&error);
                     break;
                 }
             }

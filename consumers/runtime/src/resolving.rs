@@ -7,7 +7,7 @@ use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
 
 use crate::projection::Projection;
-use crate::record::{Content, Record};
+use crate::record::Record;
 use crate::worker::{Setback, Worker};
 
 impl<P: Projection> Worker<P> {
@@ -23,12 +23,9 @@ impl<P: Projection> Worker<P> {
                 Err(error) => {
                     // It answered.
                     self.shared.schemas.up();
-                    let detail = error.to_string();
                     let of = |r: &&mut Record| r.needs() == Some(id);
-                    for record in self.pending.records.iter_mut().filter(of) {
-                        let detail = detail.clone();
-                        record.content = Content::Poison { cause: "foreign-schema", detail };
-                    }
+                    let records = self.pending.records.iter_mut();
+                    records.filter(of).for_each(|record| record.is_foreign(&error));
                 }
             }
         }

@@ -29,6 +29,7 @@ impl<P: Projection> Worker<P> {
         noted.map_err(|error| self.setback(error))?;
         for (key, halt) in halts {
             self.lanes.give_up(key);
+            self.breakers.give_up(key);
             let (answer, start) = oneshot::channel();
             // Where nobody listens, the client is being given up anyway.
             let _ = self.reclaims.send((key, start));

@@ -48,6 +48,10 @@ impl Breakers {
         self.lanes.insert(key, breaker);
     }
 
+    pub(crate) fn give_up(&mut self, key: LaneKey) {
+        self.lanes.remove(&key);
+    }
+
     pub(crate) fn is_probing(&self) -> bool {
         self.lanes.values().any(|breaker| breaker.half_open)
     }
@@ -62,7 +66,7 @@ impl Breakers {
         self.judged.clear();
         let mut counts = BTreeMap::<LaneKey, Count>::new();
         for (record, reason) in records.iter().zip(reasons) {
-            let key = (record.source.topic, record.source.partition.0);
+            let key = record.source.lane();
             let before = self.lanes.get(&key).copied().unwrap_or_default();
             let count = counts.entry(key).or_insert(Count::of(before));
             match reason {

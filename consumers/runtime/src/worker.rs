@@ -168,6 +168,7 @@ impl<P: Projection> Worker<P> {
             Control::Release(keys, done) => {
                 for key in &keys {
                     self.lanes.give_up(*key);
+                    self.breakers.give_up(*key);
                     self.shared.resume(self.index, *key);
                 }
                 self.claims.retain(|claim| !claim.answer.is_closed());

@@ -77,8 +77,9 @@ impl Reading<'_> {
         let headers = record_headers(message);
         let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
         let decoded = decoding.read(message.payload())?;
-        let subject = || decoded.as_ref().ok().map(Event::subject);
-        let subject = envelope.subject.clone().or_else(subject);
+        // As the consumers do: what an event is about it says itself.
+        let subject = decoded.as_ref().ok().map(Event::subject);
+        let subject = subject.or_else(|| envelope.subject.clone());
         let event = event_of(place.topic, message.key(), &envelope, decoded);
         if is_parked {
             let (key, payload) = (message.key(), message.payload());

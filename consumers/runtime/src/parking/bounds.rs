@@ -35,7 +35,7 @@ impl Bounds {
     ) -> Result<Vec<(LaneKey, Halt)>, StoreError> {
         let parked =
             || records.iter().zip(reasons).filter(|(_, why)| why.is_some()).map(|(r, _)| r);
-        let lanes: BTreeSet<LaneKey> = parked().map(lane_of).collect();
+        let lanes: BTreeSet<LaneKey> = parked().map(|record| record.source.lane()).collect();
         if lanes.is_empty() {
             return Ok(vec![]);
         }
@@ -56,7 +56,7 @@ impl Bounds {
             if let Some((_, subject)) = subject {
                 let max = self.per_subject;
                 let what = format!("more than {max} of {subject} (PARKED_PER_SUBJECT_MAX)");
-                stops.entry(lane_of(record)).or_insert(Halt::ParkedFull(what));
+                stops.entry(record.source.lane()).or_insert(Halt::ParkedFull(what));
             }
         }
         Ok(stops.into_iter().collect())
@@ -85,8 +85,4 @@ impl Bounds {
         };
         Ok(subjects.iter().filter(|subject| is_full(subject)).copied().collect())
     }
-}
-
-fn lane_of(record: &Record) -> LaneKey {
-    (record.source.topic, record.source.partition.0)
 }

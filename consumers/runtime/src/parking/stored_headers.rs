@@ -1,9 +1,16 @@
 //! A record's headers as they are kept in `parked`: every one in order, as `[name, value]`; a value
-//! that is no text as `{"hex": …}`, none as `null`.
+//! that is no text as `{"hex": …}`, none as `null`. Behind those that are too many, one that says how
+//! many were left out; the log has them.
 
 use serde_json::{Value, json};
 
 use crate::record::Raw;
+
+/// Names and values that are kept. A topic bounds a record as it is compressed: what is in it may be
+/// a hundred times that, and more than a jsonb can hold.
+const BYTES_MAX: usize = 1024 * 1024;
+/// Says how many headers were left out.
+const LEFT_OUT: &str = "__orderflow.headers.left_out";
 
 /// Postgres' jsonb has no zero character: a name that has one gets another in its place.
 pub(crate) fn to_json(raw: &Raw) -> Value {
@@ -15,7 +22,21 @@ pub(crate) fn to_json(raw: &Raw) -> Value {
         },
     };
     let name = |name: &str| name.replace('\0', "\u{fffd}");
-    raw.headers.iter().map(|(key, bytes)| json!([name(key), value(bytes)])).collect()
+    let mut room = BYTES_MAX;
+    let fits = |(key, bytes): &&(String, Option<Vec<u8>>)| {
+        let taken = key.len() + bytes.as_ref().map_or(0, Vec::len);
+        room.checked_sub(taken).is_some_and(|rest| {
+            room = rest;
+            true
+        })
+    };
+    let kept = raw.headers.iter().take_while(fits);
+    let mut headers: Vec<Value> = kept.map(|(key, v)| json!([name(key), value(v)])).collect();
+    let left_out = raw.headers.len() - headers.len();
+    if left_out > 0 {
+        headers.push(json!([LEFT_OUT, left_out.to_string()]));
+    }
+    headers.into()
 }
 
 /// The headers again. What [`to_json`] did not write is left out.
@@ -43,6 +64,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn headers_beyond_the_bound_are_counted_and_left_out() {
+        let header = |bytes: usize| ("h".to_owned(), Some(vec![b'x'; bytes]));
+        let of = |headers| from_json(&to_json(&Raw { key: None, payload: None, headers }));
+        let whole = vec![header(BYTES_MAX / 2), header(BYTES_MAX / 2 - 2)];
+        assert_eq!(of(whole.clone()), whole);
+        let kept = of([whole.clone(), vec![header(0), header(0)]].concat());
+        let marker = (LEFT_OUT.to_owned(), Some(b"2".to_vec()));
+        assert_eq!(kept, [whole, vec![marker]].concat());
+    }
 
     proptest! {
         #[test]

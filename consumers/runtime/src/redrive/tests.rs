@@ -2,7 +2,8 @@
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::{Step, step};
+use super::step;
+use crate::patience::Step;
 use crate::shared::Shared;
 use crate::testing::shelf::{Shelf, value};
 use crate::tests::world::World;

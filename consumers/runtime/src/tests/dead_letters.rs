@@ -1,4 +1,4 @@
-//! What is parked is copied to its dead-letter topic, as it came.
+//! What is parked is copied to its dead-letter topic, as it came where it fits.
 
 use std::sync::Arc;
 
@@ -13,6 +13,54 @@ use crate::dead_letters::keep_copying;
 
 fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
     message.headers().unwrap().iter().find(|header| header.key == name)?.value
+}
+
+/// Reads the copies of what parked in partition 2.
+fn reader(world: &World) -> BaseConsumer {
+    let reader: BaseConsumer = world.kafka.reader("test").create().unwrap();
+    let mut list = rdkafka::TopicPartitionList::new();
+    let beginning = rdkafka::Offset::Beginning;
+    list.add_partition_offset("stock.dead-letters.shelf", 2, beginning).unwrap();
+    reader.assign(&list).unwrap();
+    reader
+}
+
+#[sqlx::test(migrations = false)]
+async fn of_what_is_too_large_for_the_topic_the_copy_says_where_it_is(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let cluster = world.cluster.as_ref().unwrap();
+    cluster.create_topic("stock.dead-letters.shelf", PARTITIONS, 1).unwrap();
+    let worker = world.worker().await;
+    let stop = CancellationToken::new();
+    let insert = "INSERT INTO parked (topic, partition, record_offset, cause, detail, blocks,
+                      record_key, payload, headers, recorded_at)
+                  SELECT 'stock', 2, n, 'undecodable', 'why', false, 'milk',
+                      decode(repeat('00', CASE n WHEN 0 THEN 5000000 ELSE 1 END), 'hex'),
+                      '[[\"odd\", \"x\"]]', now()
+                  FROM generate_series(0, 1) AS n";
+    sqlx::query(insert).execute(&world.pool).await.unwrap();
+    worker.until_holding(PARTITIONS as usize).await;
+    let copying = tokio::spawn(keep_copying(Arc::clone(&worker.shared), stop.clone()));
+    let copied = "SELECT count(*) FROM parked WHERE dead_lettered_at IS NOT NULL";
+    world.until_number(copied, 2).await;
+
+    let reader = reader(&world);
+    let copies = [(); 2].map(|()| reader.poll(WITHIN).unwrap().unwrap());
+    for copy in &copies {
+        let is_whole = copy.payload().is_some();
+        let offset: &[u8] = if is_whole { b"1" } else { b"0" };
+        assert_eq!(header(copy, "__orderflow.errors.offset"), Some(offset));
+        assert_eq!((header(copy, "odd").is_some(), copy.key().is_some()), (is_whole, is_whole));
+        let detail = header(copy, "__orderflow.errors.detail").unwrap();
+        assert_eq!(String::from_utf8_lossy(detail).contains("too large"), !is_whole);
+    }
+    assert_eq!(copies.iter().filter(|copy| copy.payload().is_some()).count(), 1);
+    stop.cancel();
+    copying.await.unwrap().unwrap();
+    worker.stop().await;
 }
 
 #[sqlx::test(migrations = false)]
@@ -31,11 +79,7 @@ async fn what_parks_is_copied_as_it_came_with_where_and_why(
     let copied = "SELECT count(*) FROM parked WHERE dead_lettered_at IS NOT NULL";
     world.until_number(copied, 1).await;
 
-    let reader: BaseConsumer = world.kafka.reader("test").create().unwrap();
-    let mut list = rdkafka::TopicPartitionList::new();
-    let beginning = rdkafka::Offset::Beginning;
-    list.add_partition_offset("stock.dead-letters.shelf", 2, beginning).unwrap();
-    reader.assign(&list).unwrap();
+    let reader = reader(&world);
     let copy = reader.poll(WITHIN).unwrap().unwrap();
     assert_eq!((copy.key(), copy.payload()), (Some(b"milk".as_slice()), Some(b"junk".as_slice())));
     assert_eq!(header(&copy, "odd"), Some([0_u8, 255].as_slice()));
