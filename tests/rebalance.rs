@@ -7,7 +7,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chassis::settings;
 use harness::{Deployment, Service, Spec, eventually};
@@ -65,6 +65,7 @@ async fn measured(
     orders_are_decided(deployment, BEFORE).await;
 
     let (done, mut moves) = (Cell::new(false), Moves::default());
+    let (began, before) = (Instant::now(), deployment.number(DECIDED).await);
     let disturbing = async {
         disturb(&mut workers).await;
         // A partition that still stands is seen to move before the end.
@@ -74,6 +75,8 @@ async fn measured(
         done.set(true);
     };
     tokio::join!(moves.watch(deployment, &done), disturbing);
+    let decided = (deployment.number(DECIDED).await - before) as f64;
+    let rate = decided / began.elapsed().as_secs_f64();
     load.kill().await.unwrap();
     eventually(WITHIN, "inventory reads to the end", async || {
         deployment.is_at_the_end("inventory").await.then_some(())
@@ -81,7 +84,7 @@ async fn measured(
     .await;
     let log = Log::read(deployment);
     let longest = moves.longest_pause(&log);
-    eprintln!("{what} at {rate} orders/s: longest pause of a partition {longest:.1?}");
+    eprintln!("{what} at {rate:.0} orders/s: longest pause of a partition {longest:.1?}");
     deployment.orderctl(&["verify", "--projection", "inventory"]).await.expect_success();
     assert!(are_changed() || longest < SESSION, "{longest:?}");
     log

@@ -245,7 +245,7 @@ impl Poller {
         if self.control.send(Control::Release(keys, done)).is_ok()
             && wait.recv_timeout(DRAIN).is_err()
         {
-            tracing::warn!("the batch under way did not end in time; the next owner fences it");
+            tracing::warn!("what is under way did not end in time; the next owner fences it");
         }
     }
 

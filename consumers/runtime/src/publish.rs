@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
 use crate::group::BrokerWatch;
+use crate::lanes::LaneKey;
 use crate::outbox::{self, Delivery, Place};
 use crate::patience::Patience;
 use crate::projection::Projection;
@@ -43,6 +44,48 @@ pub(crate) async fn keep_publishing<P: Projection>(
     let rest = tokio::time::timeout(LAST, publisher.rest()).await;
     let rest = rest.context("the broker or the database took too long").flatten();
     rest.context("events were left in the outbox; the next start publishes them")
+}
+
+/// What the publisher of a process is at.
+#[derive(Debug, Default)]
+pub(crate) struct Publishing {
+    /// How often it has looked for rows.
+    pub rounds: u64,
+    /// Partitions whose rows are looked for, under way, or still to be removed.
+    at_work: BTreeSet<Place>,
+}
+
+impl<P: Projection> Shared<P> {
+    /// Until the publisher is at none of these partitions, which are not held any more: else their next
+    /// owner would find the same rows, and publish them again.
+    pub(crate) async fn left_by_publisher(&self, keys: &[LaneKey]) {
+        let is_left = |at: &Publishing| !self.is_at(at, keys);
+        let _ = self.publishing.subscribe().wait_for(is_left).await;
+    }
+
+    /// Until everything is published that the last batches of these partitions left.
+    pub(crate) async fn published(&self, keys: &[LaneKey]) {
+        let mut publishing = self.publishing.subscribe();
+        // The round that is under way may have looked before the last batch.
+        let rounds = publishing.borrow_and_update().rounds + 2;
+        loop {
+            self.follow_ups.notify_one();
+            if publishing.changed().await.is_err() {
+                return;
+            }
+            let at = publishing.borrow_and_update();
+            if at.rounds >= rounds && !self.is_at(&at, keys) {
+                return;
+            }
+        }
+    }
+
+    pub(crate) fn is_at(&self, at: &Publishing, keys: &[LaneKey]) -> bool {
+        let mut at_work = at.at_work.iter();
+        at_work.any(|(topic, partition)| {
+            keys.iter().any(|key| self.names.name(key.0) == topic && key.1 == *partition)
+        })
+    }
 }
 
 struct Publisher<P: Projection> {
@@ -117,10 +160,17 @@ impl<P: Projection> Publisher<P> {
     /// were published since the last round.
     async fn round(&mut self) -> anyhow::Result<usize> {
         self.remove_delivered().await?;
+        // Whoever gives up one that is still held after this waits until it is not looked for.
+        let places = self.idle_places();
+        self.say(&places);
         let places = self.idle_places();
         let under_way = self.under_way.len();
-        for (place, rows) in outbox::waiting(&self.shared.pool, &places).await? {
+        let waiting = outbox::waiting(&self.shared.pool, &places).await;
+        for place in waiting.iter().flat_map(BTreeMap::keys) {
             self.busy.insert(place.clone());
+        }
+        self.say(&[]);
+        for (place, rows) in waiting? {
             self.under_way.spawn(outbox::deliver(self.producer.clone(), place, rows));
         }
         self.patience.restore();
@@ -131,7 +181,20 @@ impl<P: Projection> Publisher<P> {
                 Ok(None) | Err(_) => break,
             }
         }
-        Ok(self.remove_delivered().await?)
+        let removed = self.remove_delivered().await?;
+        self.shared.publishing.send_modify(|at| at.rounds += 1);
+        Ok(removed)
+    }
+
+    /// Says what it is at, and which partitions it looks up. Only while nothing waits to be removed: of
+    /// what was delivered before, the last word is that it is under way.
+    fn say(&self, looked_up: &[Place]) {
+        let at_work: BTreeSet<Place> = self.busy.iter().chain(looked_up).cloned().collect();
+        self.shared.publishing.send_if_modified(|at| {
+            let is_news = at.at_work != at_work;
+            at.at_work = at_work;
+            is_news
+        });
     }
 
     fn idle_places(&mut self) -> Vec<Place> {
@@ -158,6 +221,7 @@ impl<P: Projection> Publisher<P> {
         }
         outbox::remove(&self.shared.pool, &self.delivered).await?;
         let count = std::mem::take(&mut self.delivered).len();
+        self.say(&[]);
         self.shared.metrics.published.increment(count as u64);
         Ok(count)
     }

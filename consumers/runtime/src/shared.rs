@@ -8,7 +8,7 @@ use chassis::health::Dependency;
 use events_schema::registry::{Registry, RegistryError};
 use events_schema::wire::{Decoder, Encoder, SchemaId};
 use sqlx::PgPool;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use crate::circuit::Circuit;
 use crate::halt::Halt;
@@ -17,6 +17,7 @@ use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
 use crate::patience::{PAUSE_MAX, PAUSE_MIN};
 use crate::projection::Projection;
+use crate::publish::Publishing;
 use crate::record::Record;
 use crate::settings::RuntimeSettings;
 use crate::share::{Bench, Outcomes};
@@ -42,6 +43,8 @@ pub(crate) struct Shared<P: Projection> {
     /// For the outbox.
     pub follow_ups: Notify,
     pub held: Mutex<BTreeMap<usize, Vec<LaneKey>>>,
+    /// What the publisher is at.
+    pub publishing: watch::Sender<Publishing>,
     pub halted: Mutex<BTreeMap<LaneKey, Halted>>,
     pub projection: std::marker::PhantomData<fn() -> P>,
 }
@@ -91,6 +94,11 @@ impl<P: Projection> Shared<P> {
     pub(crate) fn hold(&self, worker: usize, keys: Vec<LaneKey>) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(worker, keys);
         self.follow_ups.notify_one();
+    }
+
+    pub(crate) fn held_by(&self, worker: usize) -> Vec<LaneKey> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.get(&worker).cloned().unwrap_or_default()
     }
 
     pub(crate) fn held_keys(&self) -> Vec<LaneKey> {
@@ -178,6 +186,7 @@ impl<P: Projection> Shared<P> {
             committed: own.committed,
             follow_ups: Notify::new(),
             held: Mutex::default(),
+            publishing: watch::Sender::default(),
             halted: Mutex::default(),
             projection: std::marker::PhantomData,
             identity: Identity::take(&settings.worker_id, &settings.kafka.prefixed(P::NAME)),

@@ -48,7 +48,6 @@ pub(crate) async fn keep_working<P: Projection>(
         let ended = work_once(&shared, index, shutdown.child_token()).await;
         shared.resume_all(index);
         if shutdown.is_cancelled() {
-            // What its last batches left in the outbox is still this process's to publish.
             break;
         }
         shared.hold(index, Vec::new());
@@ -63,6 +62,9 @@ pub(crate) async fn keep_working<P: Projection>(
     }
     Ok(())
 }
+
+/// How long the last events may take before the group is left.
+const HAND_OVER: Duration = Duration::from_secs(2);
 
 async fn pause(shutdown: &CancellationToken) {
     tokio::select! {
@@ -90,6 +92,9 @@ async fn work_once<P: Projection>(
     stop.cancel();
     // They hold the client.
     while worker.asked.join_next().await.is_some() {}
+    if shared.process.shutdown.is_cancelled() {
+        hand_over(shared, index).await;
+    }
     drop(worker);
     let leaves = shared.process.shutdown.is_cancelled() && shared.settings.leave_on_stop;
     let polled = tokio::task::spawn_blocking(move || {
@@ -109,6 +114,18 @@ async fn work_once<P: Projection>(
     let polled = polled.map_err(|_| anyhow::anyhow!("the poll thread panicked"))?;
     report(shared, worked)?;
     polled.map_err(explain)
+}
+
+/// Publishes what the last batches left while the partitions are still this worker's, as long as that
+/// is a matter of moments, and leaves the rest to their next owner.
+async fn hand_over<P: Projection>(shared: &Shared<P>, index: usize) {
+    let keys = shared.held_by(index);
+    let publishes = shared.publishing.borrow().rounds > 0;
+    if publishes && !keys.is_empty() {
+        let _ = tokio::time::timeout(HAND_OVER, shared.published(&keys)).await;
+    }
+    shared.hold(index, Vec::new());
+    let _ = tokio::time::timeout(HAND_OVER, shared.left_by_publisher(&keys)).await;
 }
 
 /// A batch that has not ended this long after it should have stopped is given up: its transaction
@@ -214,4 +231,53 @@ fn join_group<P: Projection>(
     let topics: Vec<&str> = P::TOPICS.iter().map(|topic| shared.names.name(*topic)).collect();
     consumer.subscribe(&topics).context("could not subscribe")?;
     Ok(consumer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+    use super::*;
+    use crate::poll::Control;
+    use crate::tests::outbox::{WAITING, leave, publish};
+    use crate::tests::world::{STOCK, WITHIN, World};
+
+    #[sqlx::test(migrations = false)]
+    async fn the_group_does_not_get_a_partition_back_while_events_of_it_are_under_way(
+        pool: PgPoolOptions,
+        options: PgConnectOptions,
+    ) {
+        let world = World::new(pool, options).await;
+        let cluster = world.cluster.as_ref().unwrap();
+        let publishing = publish(&world, &[1]).await;
+        let (shared, stop) = (&publishing.shared, CancellationToken::new());
+        shared.published(&[(STOCK, 1)]).await;
+        cluster.partition_leader("stock", 1, None).unwrap();
+        for _ in 0..2 {
+            leave(&world, 1, b"slow").await;
+        }
+        shared.wake(2);
+        let is_at_it = |at: &crate::publish::Publishing| shared.is_at(at, &[(STOCK, 1)]);
+        shared.publishing.subscribe().wait_for(is_at_it).await.unwrap();
+
+        let consumer = Arc::new(join_group(shared, 0).unwrap());
+        let (poller, mut worker) = set_up(shared, 0, &consumer, stop.clone());
+        let working = tokio::spawn(async move { worker.run().await });
+        let (done, given_up) = sync_channel(1);
+        poller.control.send(Control::Release(vec![(STOCK, 1)], done)).unwrap();
+        let given_up = tokio::task::spawn_blocking(move || {
+            assert!(given_up.recv_timeout(Duration::from_millis(500)).is_err(), "not yet");
+            given_up
+        });
+        let given_up = given_up.await.unwrap();
+        cluster.partition_leader("stock", 1, Some(1)).unwrap();
+        let wait = tokio::task::spawn_blocking(move || given_up.recv_timeout(WITHIN));
+        wait.await.unwrap().unwrap();
+        assert_eq!(world.number(WAITING).await, 0, "published and removed");
+        drop(poller);
+        working.await.unwrap().unwrap();
+        publishing.stop().await;
+    }
 }

@@ -3,7 +3,7 @@
 
 mod dead_letters;
 mod members;
-mod outbox;
+pub(crate) mod outbox;
 mod partitions;
 mod workers;
 pub(crate) mod world;

@@ -175,7 +175,11 @@ impl<P: Projection> Worker<P> {
                 self.stopped.retain(|put_off| !put_off.claim.answer.is_closed());
                 tracing::info!(worker = self.index, partitions = keys.len(), "partitions released");
                 self.lanes_changed();
-                let _ = done.send(());
+                let shared = Arc::clone(&self.shared);
+                tokio::spawn(async move {
+                    shared.left_by_publisher(&keys).await;
+                    let _ = done.send(());
+                });
             }
         }
     }

@@ -1,13 +1,15 @@
 //! Who publishes what waits in the outbox, and what does not hold it up.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use events_schema::EventType;
 use events_schema::wire::Encoder;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{STOCK, World, eventually};
+use super::world::{PARTITIONS, STOCK, WITHIN, World, eventually};
 use crate::outbox::save;
 use crate::projection::{FollowUp, Offset, Partition, Source};
 use crate::publish::keep_publishing;
@@ -39,16 +41,16 @@ async fn what_follows_from_a_record_belongs_to_its_trace(
     assert!(headers.contains(&("traceparent".to_owned(), "00-trace".to_owned())), "{headers:?}");
 }
 
-const WAITING: &str = "SELECT count(*) FROM outbox";
+pub(crate) const WAITING: &str = "SELECT count(*) FROM outbox";
 
 /// A publisher at work, for these partitions.
-struct Publishing {
-    shared: Arc<Shared<Shelf>>,
+pub(crate) struct Publishing {
+    pub(crate) shared: Arc<Shared<Shelf>>,
     stop: CancellationToken,
     ended: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
-async fn publish(world: &World, partitions: &[i32]) -> Publishing {
+pub(crate) async fn publish(world: &World, partitions: &[i32]) -> Publishing {
     let (shared, stop) = (world.shared().await, CancellationToken::new());
     shared.hold(0, partitions.iter().map(|partition| (STOCK, *partition)).collect());
     let ended = tokio::spawn(keep_publishing(Arc::clone(&shared), stop.clone()));
@@ -56,13 +58,13 @@ async fn publish(world: &World, partitions: &[i32]) -> Publishing {
 }
 
 impl Publishing {
-    async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.stop.cancel();
         self.ended.await.unwrap().unwrap();
     }
 }
 
-async fn leave(world: &World, partition: i32, payload: &[u8]) {
+pub(crate) async fn leave(world: &World, partition: i32, payload: &[u8]) {
     let insert = "INSERT INTO outbox (topic, partition, record_key, payload, headers)
                   VALUES ('stock', $1, 'milk', $2, '[[\"ce_type\", \"any\"]]')";
     let insert = sqlx::query(insert).bind(partition).bind(payload);
@@ -139,4 +141,102 @@ async fn a_refused_event_stops_its_partition_under_a_name(
     assert_eq!(world.values(1), [b"before"], "nothing overtakes it");
     assert_eq!(world.values(0), [b"flows"]);
     publishing.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_partition_is_handed_over_only_when_nothing_of_it_is_under_way(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let cluster = world.cluster.as_ref().unwrap();
+    let publishing = publish(&world, &[0, 1]).await;
+    publishing.shared.published(&[(STOCK, 1)]).await;
+    cluster.partition_leader("stock", 1, None).unwrap();
+    leave(&world, 1, b"slow").await;
+    leave(&world, 0, b"other").await;
+    publishing.shared.wake(1);
+    world.until_number(WAITING, 1).await;
+
+    let (shared, moment) = (&publishing.shared, Duration::from_millis(300));
+    shared.left_by_publisher(&[(STOCK, 0)]).await;
+    shared.hold(0, vec![]);
+    assert!(timeout(moment, shared.left_by_publisher(&[(STOCK, 1)])).await.is_err());
+    assert!(timeout(moment, shared.published(&[(STOCK, 1)])).await.is_err());
+    cluster.partition_leader("stock", 1, Some(1)).unwrap();
+    timeout(WITHIN, shared.left_by_publisher(&[(STOCK, 1)])).await.unwrap();
+    assert_eq!(world.number(WAITING).await, 0, "removed before it is handed over");
+    publishing.stop().await;
+}
+
+/// Rounds of the publisher without a pause, so that one is nearly always under way.
+fn hurry(shared: &Arc<Shared<Shelf>>) -> tokio::task::JoinHandle<()> {
+    let shared = Arc::clone(shared);
+    tokio::spawn(async move {
+        loop {
+            shared.wake(1);
+            tokio::task::yield_now().await;
+        }
+    })
+}
+
+const OFTEN: usize = 50;
+
+#[sqlx::test(migrations = false)]
+async fn what_was_left_a_moment_ago_is_published_before_it_is_called_so(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let publishing = publish(&world, &[0]).await;
+    let hurry = hurry(&publishing.shared);
+    for _ in 0..OFTEN {
+        leave(&world, 0, b"last").await;
+        publishing.shared.published(&[(STOCK, 0)]).await;
+        assert_eq!(world.number(WAITING).await, 0);
+    }
+    hurry.abort();
+    publishing.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn of_a_partition_that_was_given_up_nothing_is_published_after_it_is_left(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let publishing = publish(&world, &[]).await;
+    let (shared, hurry) = (&publishing.shared, hurry(&publishing.shared));
+    let of = "SELECT count(*) FROM outbox WHERE partition = 0";
+    for _ in 0..OFTEN {
+        leave(&world, 0, b"any").await;
+        shared.hold(0, vec![(STOCK, 0)]);
+        tokio::task::yield_now().await;
+        shared.hold(0, vec![]);
+        shared.left_by_publisher(&[(STOCK, 0)]).await;
+        let (left, values) = (world.number(of).await, world.values(0).len());
+        shared.published(&[]).await;
+        assert_eq!((world.number(of).await, world.values(0).len()), (left, values));
+    }
+    hurry.abort();
+    publishing.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_worker_that_stops_publishes_what_its_last_batch_left_before_it_leaves(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let worker = world.worker().await;
+    worker.until_holding(PARTITIONS as usize).await;
+    let (shared, stop) = (Arc::clone(&worker.shared), CancellationToken::new());
+    let publishing = tokio::spawn(keep_publishing(Arc::clone(&shared), stop.clone()));
+    shared.published(&[(STOCK, 0)]).await;
+    leave(&world, 0, b"last").await;
+    worker.stop().await;
+    assert_eq!(world.number(WAITING).await, 0);
+    assert!(shared.held_keys().is_empty(), "the next owner's from now on");
+    stop.cancel();
+    publishing.await.unwrap().unwrap();
 }
