@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use harness::{Deployment, Service, Shop, eventually};
+use rdkafka::producer::{FutureProducer, FutureRecord};
 
 const WITHIN: Duration = Duration::from_secs(60);
 const PAGE: &str = include_str!("../docs/operations.md");
@@ -50,6 +51,7 @@ fn every_section_of_the_page_is_tried() {
         "Everything fails",
         "Too much is parked",
         "A position does not fit the log",
+        "A batch cannot be read",
         "A position is to be elsewhere",
         "Lag grows",
     ];
@@ -80,6 +82,7 @@ async fn an_operator_with_the_page_gets_every_partition_going_again() {
     everything_fails(&deployment, &operator, &inventory).await;
     too_much_is_parked(&deployment, &operator, &inventory).await;
     the_position_does_not_fit(&deployment, &operator, &mut inventory).await;
+    let operator = a_batch_cannot_be_read(&deployment, operator, &inventory).await;
     operator.follows("A position is to be elsewhere").await;
     inventory.ready().await;
     shop.receive("milk", 1).await;
@@ -137,6 +140,25 @@ async fn too_much_is_parked(deployment: &Deployment, operator: &Operator<'_>, in
     until_unready(inventory, "parked_full: more than 20 records").await;
     operator.follows("Too much is parked").await;
     inventory.ready().await;
+}
+
+/// Somebody writes what is small in the log, and larger than the client unpacks.
+async fn a_batch_cannot_be_read<'a>(
+    deployment: &Deployment,
+    operator: Operator<'a>,
+    inventory: &Service,
+) -> Operator<'a> {
+    let mut config = deployment.kafka();
+    config.set("compression.type", "zstd").set("message.max.bytes", "1000000000");
+    let producer: FutureProducer = config.create().unwrap();
+    let (topic, huge) = (deployment.topic("stock"), vec![0; 101 * 1024 * 1024]);
+    let record = FutureRecord::<[u8], [u8]>::to(&topic).partition(0).payload(&huge);
+    let offset = producer.send(record, WITHIN).await.unwrap().offset;
+    until_unready(inventory, &format!("unreadable: the batch at offset {offset}")).await;
+    let operator = operator.knows("BEHIND", offset + 1);
+    operator.follows("A batch cannot be read").await;
+    inventory.ready().await;
+    operator
 }
 
 /// As after the log was restored from an older copy.

@@ -13,6 +13,8 @@ use rdkafka::statistics::{ConsumerGroup, Statistics};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{ClientContext, TopicPartitionList};
 
+use crate::unreadable::Fetched;
+
 /// Partitions that the group gave or took away.
 #[derive(Debug)]
 pub(crate) enum Rebalance {
@@ -42,18 +44,30 @@ impl ClientContext for BrokerWatch {
     fn error(&self, error: KafkaError, reason: &str) {
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             self.kafka.down("no broker is connected");
+        } else if is_unreadable(&error) {
+            // The partition is stopped under a name; this comes twice a second.
+            tracing::debug!(%error, reason, "kafka client");
         } else {
             tracing::warn!(%error, reason, "kafka client");
         }
     }
 }
 
+pub(crate) type Ends = BTreeMap<(String, i32), (i64, Fetched)>;
+
+/// Whether the client met a batch that it cannot read.
+pub(crate) fn is_unreadable(error: &KafkaError) -> bool {
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(RDKafkaErrorCode::BadCompression | RDKafkaErrorCode::BadMessage))
+}
+
 /// What the consumer of one worker leaves for its poll thread.
 pub(crate) struct GroupContext {
     brokers: BrokerWatch,
     rebalances: Mutex<VecDeque<Rebalance>>,
-    /// End offsets by topic and partition, as of the last statistics.
-    ends: Mutex<BTreeMap<(String, i32), i64>>,
+    /// By topic and partition, as of the last statistics: where the log ends, and how far it is
+    /// fetched.
+    ends: Mutex<Ends>,
     closing: AtomicBool,
     is_member: AtomicBool,
 }
@@ -73,7 +87,7 @@ impl GroupContext {
         lock(&self.rebalances).pop_front()
     }
 
-    pub(crate) fn take_ends(&self) -> BTreeMap<(String, i32), i64> {
+    pub(crate) fn take_ends(&self) -> Ends {
         std::mem::take(&mut *lock(&self.ends))
     }
 
@@ -128,7 +142,12 @@ impl ClientContext for GroupContext {
         for topic in statistics.topics.into_values() {
             for (partition, state) in topic.partitions {
                 if partition >= 0 && state.hi_offset >= 0 {
-                    ends.insert((topic.topic.clone(), partition), state.hi_offset);
+                    let fetched = Fetched {
+                        next: state.next_offset,
+                        readable_end: state.ls_offset,
+                        queued: state.fetchq_cnt,
+                    };
+                    ends.insert((topic.topic.clone(), partition), (state.hi_offset, fetched));
                 }
             }
         }

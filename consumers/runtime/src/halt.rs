@@ -12,6 +12,8 @@ pub(crate) enum Halt {
     Gap(Gap),
     /// What it would park is more than may be parked: somebody has to redrive or discard.
     ParkedFull(String),
+    /// The client cannot read the batch that comes next: somebody has to pass it.
+    Unreadable { next: i64 },
     /// Nothing that it tries succeeds: more likely a release is broken than every record.
     Tripped { rejected: usize, cause: &'static str },
 }
@@ -22,6 +24,7 @@ impl Halt {
         match self {
             Self::Gap(gap) => gap.state(),
             Self::ParkedFull(_) => "parked_full",
+            Self::Unreadable { .. } => "unreadable",
             Self::Tripped { .. } => "tripped",
         }
     }
@@ -30,7 +33,7 @@ impl Halt {
     pub(crate) fn pause(&self, probe: Duration) -> Duration {
         match self {
             Self::Gap(_) => Duration::from_secs(3),
-            Self::ParkedFull(_) => Duration::from_secs(5),
+            Self::ParkedFull(_) | Self::Unreadable { .. } => Duration::from_secs(5),
             Self::Tripped { .. } => probe,
         }
     }
@@ -41,6 +44,10 @@ impl fmt::Display for Halt {
         match self {
             Self::Gap(gap) => gap.fmt(f),
             Self::ParkedFull(what) => write!(f, "parked_full: {what}"),
+            Self::Unreadable { next } => write!(
+                f,
+                "unreadable: the batch at offset {next} is damaged, or too large unpacked"
+            ),
             Self::Tripped { rejected, cause } => write!(
                 f,
                 "tripped: nothing was applied since {rejected} records were rejected, \

@@ -51,6 +51,10 @@ impl Lanes {
         self.0.keys().copied()
     }
 
+    pub(crate) fn get(&self, key: LaneKey) -> Option<Lane> {
+        self.0.get(&key).copied()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

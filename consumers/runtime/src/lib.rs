@@ -4,6 +4,7 @@
 mod apply_batch;
 mod circuit;
 mod claim;
+mod committing;
 mod dead_letters;
 mod error;
 mod faults;
@@ -37,6 +38,7 @@ pub mod testing;
 mod tests;
 mod topic_names;
 mod trip;
+mod unreadable;
 mod worker;
 
 pub use circuit::Circuit;

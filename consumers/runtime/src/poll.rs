@@ -17,13 +17,14 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::claim::{Claim, Start};
-use crate::group::{GroupContext, Rebalance};
+use crate::group::{GroupContext, Rebalance, is_unreadable};
 use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
 use crate::record::{Record, Wanted, Weight};
 use crate::standby::Standby;
 use crate::stopping::Reclaim;
 use crate::topic_names::TopicNames;
+use crate::unreadable::Unreadable;
 
 /// How long a poll waits; answers to the group wait no longer than this.
 const POLL: Duration = Duration::from_millis(20);
@@ -43,6 +44,8 @@ pub(crate) enum Control {
     Claim(Vec<Claim>),
     /// Finish the batch under way, forget these partitions, then say so.
     Release(Vec<LaneKey>, std::sync::mpsc::SyncSender<()>),
+    /// Stop these partitions: what comes next of them cannot be read.
+    Unreadable(Vec<LaneKey>),
 }
 
 /// What the worker leaves for the poll thread: how far the lanes are.
@@ -79,6 +82,7 @@ pub(crate) struct Poller {
     pub applied: HashMap<LaneKey, i64>,
     pub metrics: Arc<Metrics>,
     pub standby: Standby,
+    pub unreadable: Unreadable,
     pub told_at: Instant,
 }
 
@@ -111,6 +115,9 @@ impl Poller {
             let wait = if self.carry.is_empty() { POLL } else { POLL_BUSY };
             match consumer.poll(wait) {
                 Some(Ok(message)) => self.take(&message),
+                Some(Err(error)) if is_unreadable(&error) => {
+                    self.unreadable.complain(Instant::now());
+                }
                 Some(Err(error)) => survive(&error)?,
                 None => {}
             }
@@ -278,10 +285,23 @@ impl Poller {
             // Only tools read it; the next one follows in a second.
             let _ = self.consumer.commit(&list, CommitMode::Async);
         }
-        for ((topic, partition), end) in self.consumer.context().take_ends() {
-            let key = self.names.topic(&topic).map(|topic| (topic, partition));
-            if let Some(next) = key.and_then(|key| self.applied.get(&key)) {
+        let mut lanes = Vec::new();
+        for ((topic, partition), (end, fetched)) in self.consumer.context().take_ends() {
+            let Some(key) = self.names.topic(&topic).map(|topic| (topic, partition)) else {
+                continue;
+            };
+            if let Some(next) = self.applied.get(&key) {
                 self.metrics.lag(&topic, partition, end.saturating_sub(*next));
+            }
+            if self.assigned.contains(&key) {
+                lanes.push((key, fetched));
+            }
+        }
+        // While nothing is fetched, or not all of it is taken, standing still says nothing.
+        if !self.is_paused && self.carry.is_empty() && !lanes.is_empty() {
+            let stuck = self.unreadable.stuck(self.told_at, &lanes);
+            if !stuck.is_empty() {
+                let _ = self.control.send(Control::Unreadable(stuck));
             }
         }
     }

@@ -8,7 +8,7 @@ use crate::halt::Halt;
 use crate::lanes::LaneKey;
 use crate::positions;
 use crate::projection::Projection;
-use crate::worker::{Setback, Worker};
+use crate::worker::{Setback, Worker, WorkerError};
 
 /// A partition that stands still, and when it is to be claimed again.
 pub(crate) struct PutOff {
@@ -28,6 +28,9 @@ impl<P: Projection> Worker<P> {
         let noted = positions::note_breakers(pool, names, &tripped, true).await;
         noted.map_err(|error| self.setback(error))?;
         for (key, halt) in halts {
+            if let Some(lane) = self.lanes.get(key) {
+                self.stood_at.insert(key, lane.next);
+            }
             self.lanes.give_up(key);
             self.breakers.give_up(key);
             let (answer, start) = oneshot::channel();
@@ -37,6 +40,21 @@ impl<P: Projection> Worker<P> {
         }
         self.lanes_changed();
         Ok(())
+    }
+
+    /// Those that it still holds.
+    pub(crate) async fn stop_unreadable(&mut self, keys: Vec<LaneKey>) -> Result<(), WorkerError> {
+        let lanes = &self.lanes;
+        let halt = |key| lanes.get(key).map(|lane| (key, Halt::Unreadable { next: lane.next }));
+        let halts = keys.into_iter().filter_map(halt).collect();
+        let stopped = self.stop_lanes(halts).await;
+        self.after(stopped, |worker| &mut worker.applying)
+    }
+
+    /// A partition does not stand still, or no longer.
+    pub(crate) fn moves_on(&mut self, key: LaneKey) {
+        self.stood_at.remove(&key);
+        self.shared.resume(self.index, key);
     }
 
     /// The claim stays open until it can be answered.

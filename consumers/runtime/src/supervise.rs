@@ -1,7 +1,7 @@
 //! Keeps a worker working: builds its client, and builds it anew when it is beyond repair or was
 //! fenced. Stops with the process.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use crate::projection::Projection;
 use crate::shared::Shared;
 use crate::standby::Standby;
 use crate::trip::Breakers;
+use crate::unreadable::Unreadable;
 use crate::worker::{Worker, WorkerError};
 
 /// A poll thread or worker that is silent for this long is stuck.
@@ -168,6 +169,7 @@ fn set_up<P: Projection>(
         applied: HashMap::new(),
         metrics: Arc::clone(&shared.metrics),
         standby: Standby::new(index, Arc::clone(&shared.metrics), health.clone()),
+        unreadable: Unreadable::default(),
         told_at: Instant::now(),
     };
     let worker = Worker {
@@ -186,6 +188,7 @@ fn set_up<P: Projection>(
         claiming: Patience::default(),
         stopped: Vec::new(),
         reclaims,
+        stood_at: BTreeMap::new(),
         breakers: Breakers::new(shared.settings.breaker_rejections),
         gather_until: tokio::time::Instant::now(),
         asked: JoinSet::new(),

@@ -1,8 +1,8 @@
 //! One worker: takes what the poll thread fetched, a batch at a time, and applies it. An outage
 //! makes it wait with the batch in hand; it parks nothing for it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::health::Heartbeat;
@@ -20,11 +20,10 @@ use crate::faults;
 use crate::gap::Gap;
 use crate::group::GroupContext;
 use crate::halt::Halt;
-use crate::lanes::{Lane, Lanes, Span};
+use crate::lanes::{Lane, LaneKey, Lanes, Span};
 use crate::patience::Patience;
 use crate::pending::Pending;
 use crate::poll::{Control, Progress};
-use crate::positions;
 use crate::projection::Projection;
 use crate::record::Record;
 use crate::share::Outcomes;
@@ -84,6 +83,9 @@ pub(crate) struct Worker<P: Projection> {
     pub claims: Vec<Claim>,
     pub claiming: Patience,
     pub stopped: Vec<PutOff>,
+    /// Where partitions stopped at work: they are called so until they move on from there, however
+    /// often they are tried again.
+    pub stood_at: BTreeMap<LaneKey, i64>,
     pub reclaims: mpsc::UnboundedSender<Reclaim>,
     pub breakers: Breakers,
     pub gather_until: tokio::time::Instant,
@@ -105,7 +107,7 @@ impl<P: Projection> Worker<P> {
             tokio::select! {
                 biased;
                 control = self.control.recv() => match control {
-                    Some(control) => self.note(control),
+                    Some(control) => self.note(control).await?,
                     None => return Ok(()),
                 },
                 Some(asked) = self.asked.join_next() => {
@@ -143,7 +145,7 @@ impl<P: Projection> Worker<P> {
         }
     }
 
-    fn after(
+    pub(crate) fn after(
         &mut self,
         step: Result<(), Setback>,
         patience: impl FnOnce(&mut Self) -> &mut Patience,
@@ -161,14 +163,16 @@ impl<P: Projection> Worker<P> {
         Ok(())
     }
 
-    fn note(&mut self, control: Control) {
+    async fn note(&mut self, control: Control) -> Result<(), WorkerError> {
         match control {
+            Control::Unreadable(keys) => self.stop_unreadable(keys).await?,
             Control::Claim(claims) => self.claims.extend(claims),
             Control::Release(_, done) if faults::release_missed() => drop(done.send(())),
             Control::Release(keys, done) => {
                 for key in &keys {
                     self.lanes.give_up(*key);
                     self.breakers.give_up(*key);
+                    self.stood_at.remove(key);
                     self.shared.resume(self.index, *key);
                 }
                 self.claims.retain(|claim| !claim.answer.is_closed());
@@ -182,6 +186,7 @@ impl<P: Projection> Worker<P> {
                 });
             }
         }
+        Ok(())
     }
 
     /// What the outbox holds for a stopped partition is still this process's to publish.
@@ -266,7 +271,9 @@ impl<P: Projection> Worker<P> {
             self.gather_until = tokio::time::Instant::now() + GATHER;
         }
         self.topic_ids.insert(key.0, taken.topic_id);
-        self.shared.resume(self.index, key);
+        if self.stood_at.get(&key) != Some(&next) {
+            self.moves_on(key);
+        }
         tracing::debug!(worker = self.index, ?key, next, "partition taken");
         self.lanes_changed();
         let _ = answer.send((epoch, next));
@@ -292,7 +299,7 @@ impl<P: Projection> Worker<P> {
         self.shared.circuit.permits(ANSWER).then_some(()).ok_or(Setback::Later)
     }
 
-    fn postgres_answered(&self) {
+    pub(crate) fn postgres_answered(&self) {
         self.shared.postgres.up();
         self.shared.circuit.dealt_with();
     }
@@ -346,50 +353,6 @@ impl<P: Projection> Worker<P> {
             let Ok(record) = self.records.try_recv() else { return };
             self.pending.records.push(record);
         }
-    }
-
-    fn applied(&mut self, spans: &[Span], outcomes: Outcomes, began: Instant) {
-        let shared = &self.shared;
-        let share = self.pending.next();
-        shared.metrics.batch_records.record(share.len() as f64);
-        shared.metrics.batch_seconds.record(began.elapsed().as_secs_f64());
-        if let Some(last) = share.last() {
-            let age = chassis::clock::now() - last.recorded_at.to_utc();
-            shared.metrics.event_age_seconds.set(age.num_milliseconds() as f64 / 1000.0);
-        }
-        self.pending.applied();
-        self.breakers.settle();
-        self.unheard = None;
-        self.committed(spans, outcomes);
-    }
-
-    fn committed(&mut self, spans: &[Span], outcomes: Outcomes) {
-        self.postgres_answered();
-        self.lanes.advance(spans);
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.extend(spans.iter().map(|span| (span.key, span.to)));
-        drop(progress);
-        self.shared.committed(outcomes);
-    }
-
-    /// A position that is not where this worker left it was moved by its own commit, whose answer
-    /// was lost; or another worker took it; or the database lost commits.
-    async fn fenced(&mut self, spans: &[Span]) -> Result<(), Setback> {
-        let shared = &self.shared;
-        let held = positions::still_held(&shared.pool, &shared.names, spans).await;
-        let held = held.map_err(|error| self.setback(error))?;
-        if held.len() != spans.len() {
-            return Err(self.setback(StoreError::Fenced));
-        }
-        if let Some((spans, outcomes)) = self.unheard.take()
-            && spans.iter().all(|span| held.get(&span.key) == Some(&span.to))
-        {
-            self.committed(&spans, outcomes);
-        }
-        for (key, next) in held {
-            self.lanes.correct(key, next);
-        }
-        Err(Setback::Wait("the last commit was heard late".to_owned()))
     }
 }
 

@@ -54,10 +54,12 @@ impl<'a> Change<'a> {
         Ok(row.map(|(topic_id, next, tripped)| Stand { topic_id, next, tripped }))
     }
 
-    /// Moves it. The new epoch keeps out every worker that took it before.
+    /// Moves it. The new epoch keeps out every worker that took it before. What was admitted of the
+    /// same log stays so when it is read again.
     pub(super) async fn go_on_at(&mut self, topic_id: &str, next: i64) -> anyhow::Result<()> {
         let update = "UPDATE positions SET topic_id = $3, next_offset = $4, epoch = epoch + 1,
-                          tripped = false, admit_below = 0, updated_at = clock_timestamp()
+                          admit_below = CASE WHEN topic_id = $3 THEN admit_below ELSE 0 END,
+                          tripped = false, updated_at = clock_timestamp()
                       WHERE topic = $1 AND partition = $2";
         let update = sqlx::query(update).bind(self.topic).bind(self.partition);
         update.bind(topic_id).bind(next).execute(&mut *self.transaction).await?;

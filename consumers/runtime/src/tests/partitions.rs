@@ -84,6 +84,11 @@ async fn a_partition_where_everything_fails_trips_and_closes_with_the_first_succ
     assert!(parked < 100, "{parked} records parked");
     world.receive(1, 999, "tea").await;
     assert_eq!(world.number("SELECT count(*) FROM positions WHERE tripped").await, 1);
+    let claims = "SELECT epoch FROM positions WHERE partition = 0";
+    let probed = world.number(claims).await + 3;
+    while world.number(claims).await < probed {
+        assert!(worker.complaint("stock/0").is_some(), "a probe alone makes nobody ready");
+    }
     let mended = "ALTER TABLE deltas DROP CONSTRAINT broken";
     sqlx::raw_sql(mended).execute(&world.pool).await.unwrap();
     world.until_number("SELECT next_offset FROM positions WHERE partition = 0", 150).await;
