@@ -3,6 +3,7 @@
 
 mod metrics;
 mod open_files;
+mod peers;
 pub mod problems;
 mod routes;
 mod server;

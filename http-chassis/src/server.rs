@@ -14,6 +14,7 @@ use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
 use crate::open_files;
+use crate::peers;
 use crate::routes::Routes;
 use crate::settings::HttpSettings;
 use crate::unread;
@@ -66,6 +67,7 @@ pub fn listen(
         .max_connections(settings.connections_max)
         .client_request_timeout(HEAD)
         .keep_alive(KEEP_ALIVE)
+        .on_connect(|io, _| peers::bound(io))
         .shutdown_timeout(settings.shutdown.as_secs())
         .disable_signals()
         .bind(address)
@@ -201,6 +203,29 @@ mod tests {
             let answer = String::from_utf8_lossy(&answer[..length]);
             assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\nx"), "{answer:?}");
         }
+    }
+
+    /// How Linux lists the connection of a client to the server: with `02` where it will be asked
+    /// whether it is there (Documentation/networking/proc_net_tcp.rst).
+    fn timer_of(server: SocketAddr, client: SocketAddr) -> Option<String> {
+        let connections = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let [server, client] = [server, client].map(|address| format!(":{:04X}", address.port()));
+        let mut fields = connections.lines().map(|line| line.split_whitespace().skip(1));
+        fields.find_map(|mut fields| {
+            let is_it = fields.next()?.ends_with(&server) && fields.next()?.ends_with(&client);
+            let timer = fields.nth(2)?;
+            is_it.then(|| timer.split(':').next().unwrap().to_owned())
+        })
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_client_that_says_nothing_is_asked_whether_it_is_there() {
+        let serving = serve(&settings(), &process());
+        let mut client = TcpStream::connect(serving.addresses[0]).await.unwrap();
+        client.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        timeout(WITHIN, client.read_u8()).await.unwrap().unwrap();
+        let timer = timer_of(serving.addresses[0], client.local_addr().unwrap());
+        assert_eq!(timer.as_deref(), Some("02"));
     }
 
     #[tokio::test(flavor = "multi_thread")]
