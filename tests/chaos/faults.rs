@@ -3,6 +3,7 @@
 mod elsewhere;
 mod network;
 mod processes;
+mod records;
 mod servers;
 
 use std::os::unix::fs::MetadataExt;
@@ -34,6 +35,7 @@ pub(crate) enum Fault {
     DiskFull,
     ClockStep,
     Gap,
+    Refused,
     RedisLoss,
 }
 
@@ -75,6 +77,7 @@ impl Fault {
             Self::DiskFull => "disk-full",
             Self::ClockStep => "clock-step",
             Self::Gap => "gap",
+            Self::Refused => "refused",
             Self::RedisLoss => "redis-loss",
         }
     }
@@ -99,6 +102,7 @@ impl Fault {
             Self::DiskFull => "the disk of Postgres is full for 8 s",
             Self::ClockStep => "the clock of a process of each kind goes an hour forth and back",
             Self::Gap => "a position stands beyond the end of its log, until it is corrected",
+            Self::Refused => "the orders of one customer in ten park for 6 s, and are redriven",
             Self::RedisLoss => "Redis is lost",
         }
     }
@@ -146,6 +150,7 @@ impl Fault {
             Self::SmtpRefusing => elsewhere::smtp_refusing(world).await,
             Self::ClockStep => elsewhere::clock_step(world).await,
             Self::Gap => elsewhere::gap(world, draw).await,
+            Self::Refused => records::refused(world, draw).await,
             Self::RedisLoss => Strike::default(),
         }
     }

@@ -13,7 +13,7 @@ pub(crate) struct Proof {
     pub(crate) noticed_by: Invariant,
 }
 
-pub(crate) const PROOFS: [&Proof; 6] = [
+pub(crate) const PROOFS: [&Proof; 7] = [
     &Proof {
         defect: "position-first",
         binary: "inventory",
@@ -49,5 +49,11 @@ pub(crate) const PROOFS: [&Proof; 6] = [
         binary: "analytics",
         fault: Fault::Gap,
         noticed_by: Invariant::Gap,
+    },
+    &Proof {
+        defect: "redrive-out-of-order",
+        binary: "inventory",
+        fault: Fault::Refused,
+        noticed_by: Invariant::Order,
     },
 ];

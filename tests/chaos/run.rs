@@ -111,7 +111,11 @@ async fn under_load(fault: Fault, plan: &Plan, servers: Servers) -> Vec<(Invaria
     let mut outcome = Outcome { deployment, evidence, ledger, load, excused, gap, settled };
     let mut cells = Vec::new();
     for invariant in Invariant::ALL {
-        cells.push((invariant, outcome.cell(invariant).await));
+        let cell = outcome.cell(invariant).await;
+        if matches!(cell, Some(Err(_))) {
+            deployment.keep();
+        }
+        cells.push((invariant, cell));
     }
     cells
 }

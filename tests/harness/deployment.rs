@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
@@ -30,6 +31,7 @@ pub struct Deployment {
     pub pool: PgPool,
     database: String,
     folder: Option<TempDir>,
+    is_kept: AtomicBool,
     _turn: Turn,
 }
 
@@ -62,6 +64,11 @@ impl Deployment {
         Self::on(Turn::Among(TURNS.clone().read_owned().await)).await
     }
 
+    /// From now on it is kept, with its logs, as after a test that failed.
+    pub fn keep(&self) {
+        self.is_kept.store(true, Ordering::Relaxed);
+    }
+
     /// As [`Deployment::new`], while no other test has one.
     pub async fn alone() -> Self {
         Self::on(Turn::Alone(TURNS.clone().write_owned().await)).await
@@ -74,8 +81,15 @@ impl Deployment {
         let options: PgConnectOptions = database.parse().unwrap();
         let pool = PgPoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
         let folder = Some(TempDir::with_prefix(format!("orderflow-{name}-")).unwrap());
-        let deployment =
-            Self { stack, prefix: format!("{name}-"), pool, database, folder, _turn: turn };
+        let deployment = Self {
+            stack,
+            prefix: format!("{name}-"),
+            pool,
+            database,
+            folder,
+            is_kept: AtomicBool::new(false),
+            _turn: turn,
+        };
         deployment.set_up().await;
         deployment
     }
@@ -250,7 +264,7 @@ impl Deployment {
 
 impl Drop for Deployment {
     fn drop(&mut self) {
-        if std::thread::panicking() {
+        if std::thread::panicking() || self.is_kept.load(Ordering::Relaxed) {
             let kept = self.folder.take().map(TempDir::keep);
             eprintln!("--- the logs of {} are kept in {}", self.prefix, kept.unwrap().display());
         } else {
