@@ -42,10 +42,7 @@ struct Odd {
 #[tokio::test]
 async fn an_odd_record_parks_alone_and_the_orders_around_it_are_confirmed() {
     let deployment = Deployment::new().await;
-    let (shop, services) = deployment.start_all().await;
-    shop.offer("milk", 249, 100).await;
-    deployment.in_stock("milk", 100).await;
-    let first = shop.place(&Order::of("ada", "milk", 1)).await;
+    let (shop, services, first) = first_order(&deployment).await;
     let partition = partition_of(&first);
 
     let producer = producer(&deployment);
@@ -75,10 +72,7 @@ async fn an_odd_record_parks_alone_and_the_orders_around_it_are_confirmed() {
 #[tokio::test]
 async fn a_record_that_is_small_only_when_compressed_parks_like_any_other() {
     let deployment = Deployment::new().await;
-    let (shop, services) = deployment.start_all().await;
-    shop.offer("milk", 249, 100).await;
-    deployment.in_stock("milk", 100).await;
-    let first = shop.place(&Order::of("ada", "milk", 1)).await;
+    let (shop, services, first) = first_order(&deployment).await;
     let partition = partition_of(&first);
 
     let mut config = deployment.kafka();
@@ -106,6 +100,15 @@ async fn a_record_that_is_small_only_when_compressed_parks_like_any_other() {
     }
     all_are_confirmed_and_nobody_started_anew(&shop, &[first, last], &services).await;
     deployment.orderctl(&["verify"]).await.expect_success();
+}
+
+/// Of ada, whose partition the odd records go to.
+async fn first_order(deployment: &Deployment) -> (Shop, Vec<Service>, Placed) {
+    let (shop, services) = deployment.start_all().await;
+    shop.offer("milk", 249, 100).await;
+    deployment.in_stock("milk", 100).await;
+    let first = shop.place(&Order::of("ada", "milk", 1)).await;
+    (shop, services, first)
 }
 
 fn partition_of(order: &Placed) -> i32 {

@@ -28,7 +28,9 @@ impl<P: Projection> Worker<P> {
         let noted = positions::note_breakers(pool, names, &tripped, true).await;
         noted.map_err(|error| self.setback(error))?;
         for (key, halt) in halts {
-            if let Some(lane) = self.lanes.get(key) {
+            // Of a position that did not fit, and does now, nothing has to be proved.
+            let is_tried_again = !matches!(halt, Halt::Gap(_));
+            if let Some(lane) = self.lanes.get(key).filter(|_| is_tried_again) {
                 self.stood_at.insert(key, lane.next);
             }
             self.lanes.give_up(key);

@@ -6,13 +6,37 @@ use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{PARTITIONS, WITHIN, World};
+use super::world::{PARTITIONS, Running, WITHIN, World};
 use crate::dead_letters::keep_copying;
 
 fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
     message.headers().unwrap().iter().find(|header| header.key == name)?.value
+}
+
+/// A worker at work, and whoever copies what it parks.
+struct Copying {
+    worker: Running,
+    stop: CancellationToken,
+    ended: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Copying {
+    async fn start(world: &World) -> Self {
+        let cluster = world.cluster.as_ref().unwrap();
+        cluster.create_topic("stock.dead-letters.shelf", PARTITIONS, 1).unwrap();
+        let (worker, stop) = (world.worker().await, CancellationToken::new());
+        let ended = tokio::spawn(keep_copying(Arc::clone(&worker.shared), stop.clone()));
+        Self { worker, stop, ended }
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        self.ended.await.unwrap().unwrap();
+        self.worker.stop().await;
+    }
 }
 
 /// Reads the copies of what parked in partition 2.
@@ -31,10 +55,7 @@ async fn of_what_is_too_large_for_the_topic_the_copy_says_where_it_is(
     options: PgConnectOptions,
 ) {
     let world = World::new(pool, options).await;
-    let cluster = world.cluster.as_ref().unwrap();
-    cluster.create_topic("stock.dead-letters.shelf", PARTITIONS, 1).unwrap();
-    let worker = world.worker().await;
-    let stop = CancellationToken::new();
+    let copying = Copying::start(&world).await;
     let insert = "INSERT INTO parked (topic, partition, record_offset, cause, detail, blocks,
                       record_key, payload, headers, recorded_at)
                   SELECT 'stock', 2, n, 'undecodable', 'why', false, 'milk',
@@ -42,8 +63,6 @@ async fn of_what_is_too_large_for_the_topic_the_copy_says_where_it_is(
                       '[[\"odd\", \"x\"]]', now()
                   FROM generate_series(0, 1) AS n";
     sqlx::query(insert).execute(&world.pool).await.unwrap();
-    worker.until_holding(PARTITIONS as usize).await;
-    let copying = tokio::spawn(keep_copying(Arc::clone(&worker.shared), stop.clone()));
     let copied = "SELECT count(*) FROM parked WHERE dead_lettered_at IS NOT NULL";
     world.until_number(copied, 2).await;
 
@@ -58,9 +77,7 @@ async fn of_what_is_too_large_for_the_topic_the_copy_says_where_it_is(
         assert_eq!(String::from_utf8_lossy(detail).contains("too large"), !is_whole);
     }
     assert_eq!(copies.iter().filter(|copy| copy.payload().is_some()).count(), 1);
-    stop.cancel();
-    copying.await.unwrap().unwrap();
-    worker.stop().await;
+    copying.stop().await;
 }
 
 #[sqlx::test(migrations = false)]
@@ -69,11 +86,7 @@ async fn what_parks_is_copied_as_it_came_with_where_and_why(
     options: PgConnectOptions,
 ) {
     let world = World::new(pool, options).await;
-    let cluster = world.cluster.as_ref().unwrap();
-    cluster.create_topic("stock.dead-letters.shelf", PARTITIONS, 1).unwrap();
-    let worker = world.worker().await;
-    let stop = CancellationToken::new();
-    let copying = tokio::spawn(keep_copying(Arc::clone(&worker.shared), stop.clone()));
+    let copying = Copying::start(&world).await;
     let odd = Header { key: "odd", value: Some([0_u8, 255].as_slice()) };
     world.write(2, "milk", b"junk", OwnedHeaders::new().insert(odd)).await;
     let copied = "SELECT count(*) FROM parked WHERE dead_lettered_at IS NOT NULL";
@@ -94,7 +107,5 @@ async fn what_parks_is_copied_as_it_came_with_where_and_why(
         let name = format!("__orderflow.errors.{name}");
         assert_eq!(header(&copy, &name), Some(value.as_bytes()), "{name}");
     }
-    stop.cancel();
-    copying.await.unwrap().unwrap();
-    worker.stop().await;
+    copying.stop().await;
 }
