@@ -8,6 +8,9 @@ use std::time::Duration;
 use harness::{Deployment, Order, Shop, holds_within};
 use serde_json::Value;
 
+/// Whoever takes longer hangs, and would keep the whole run.
+const WITHIN: Duration = Duration::from_secs(120);
+
 async fn with_some_orders() -> (Deployment, Vec<harness::Service>) {
     let deployment = Deployment::new().await;
     let producer = deployment.start("producer-api").await;
@@ -104,9 +107,10 @@ async fn pythons_avro_deserializer_reads_every_topic_through_the_registry() {
     let output = tokio::process::Command::new(stacks.join("cache/venv/bin/python"))
         .arg(repository.join("tests/clients/read_with_avro_deserializer.py"))
         .args(["orders", "products", "stock"].map(|topic| deployment.topic(topic)))
-        .output()
-        .await
-        .expect("the scripts' Python environment: run scripts/test");
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(WITHIN, output).await.expect("the client ends");
+    let output = output.expect("the scripts' Python environment: run scripts/test");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let text = String::from_utf8_lossy(&output.stdout);
     let records: Vec<Value> =

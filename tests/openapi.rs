@@ -18,14 +18,14 @@ const FITTING_IS_TAKEN: &str = "positive_data_acceptance";
 /// For each API, on a busy machine.
 const WITHIN: Duration = Duration::from_secs(600);
 
-/// `OPENAPI_EXAMPLES` makes more of them, `OPENAPI_SEED` repeats them.
+/// `OPENAPI_EXAMPLES` makes more of them, `OPENAPI_SEED` others.
 #[tokio::test]
 async fn no_made_up_request_is_answered_otherwise_than_the_documents_say() {
     let deployment = Deployment::new().await;
     let (shop, services) = deployment.start_all().await;
     shop.offer("milk", 249, 10).await;
     deployment.in_stock("milk", 10).await;
-    let seed = number("OPENAPI_SEED", std::process::id());
+    let seed = number("OPENAPI_SEED", 1);
     let examples = number("OPENAPI_EXAMPLES", EXAMPLES);
     println!("OPENAPI_SEED={seed} OPENAPI_EXAMPLES={examples} repeats this");
 

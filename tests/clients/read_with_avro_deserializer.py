@@ -22,7 +22,7 @@ def partitions_to_read(consumer, topic):
 
 
 def main(topics):
-    registry = SchemaRegistryClient({"url": os.environ["SCHEMA_REGISTRY_URL"]})
+    registry = SchemaRegistryClient({"url": os.environ["SCHEMA_REGISTRY_URL"], "timeout": 15})
     deserialize = AvroDeserializer(registry)
     consumer = Consumer({"bootstrap.servers": os.environ["KAFKA_BOOTSTRAP_SERVERS"], "group.id": "python", "enable.auto.commit": False})
     ends = {(place.topic, place.partition): (place, end) for topic in topics for place, end in partitions_to_read(consumer, topic)}
