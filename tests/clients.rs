@@ -2,10 +2,10 @@
 //! deserializer, through the registry.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use harness::{Deployment, Order, Shop, holds_within};
+use harness::{Deployment, Order, Shop, holds_within, python_tool};
 use serde_json::Value;
 
 /// Whoever takes longer hangs, and would keep the whole run.
@@ -102,12 +102,9 @@ async fn name_of_schema(deployment: &Deployment, id: u32) -> String {
 async fn pythons_avro_deserializer_reads_every_topic_through_the_registry() {
     let (deployment, _services) = with_some_orders().await;
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let stacks = chassis::settings::optional("ORDERFLOW_STACK_DIR");
-    let stacks = stacks.map_or_else(|| repository.join(".stack"), PathBuf::from);
-    let output = tokio::process::Command::new(stacks.join("cache/venv/bin/python"))
+    let output = python_tool("python")
         .arg(repository.join("tests/clients/read_with_avro_deserializer.py"))
         .args(["orders", "products", "stock"].map(|topic| deployment.topic(topic)))
-        .kill_on_drop(true)
         .output();
     let output = tokio::time::timeout(WITHIN, output).await.expect("the client ends");
     let output = output.expect("the scripts' Python environment: run scripts/test");

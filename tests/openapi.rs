@@ -1,11 +1,10 @@
 //! Bad input: requests that Schemathesis makes up from our OpenAPI documents, and against them. No
 //! answer is a 5xx, or of a status, content type or shape that the document does not name.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chassis::settings;
-use harness::{Deployment, Service};
+use harness::{Deployment, Service, python_tool};
 
 /// Of both APIs together, where `OPENAPI_EXAMPLES` is not less than by default.
 const CASES_MIN: u32 = 5000;
@@ -51,7 +50,7 @@ async fn ask(
     examples: u32,
     more: &[&str],
 ) -> u32 {
-    let mut command = tokio::process::Command::new(venv().join("bin/schemathesis"));
+    let mut command = python_tool("schemathesis");
     command.args(["run", &format!("{}/openapi.json", service.url())]);
     command.args(["--checks", "all", "--exclude-checks", FITTING_IS_TAKEN]);
     // Not the phase that follows links from operation to operation: the documents have none.
@@ -61,7 +60,7 @@ async fn ask(
     command.args(["--generation-database", "none", "--workers", "1", "--request-timeout", "30"]);
     command.args(["--suppress-health-check", "all", "--warnings", "off", "--no-color"]);
     // It leaves files where it is run.
-    let running = command.current_dir(deployment.folder()).args(more).kill_on_drop(true).output();
+    let running = command.current_dir(deployment.folder()).args(more).output();
     let output = tokio::time::timeout(WITHIN, running).await.expect("schemathesis ends");
     let output = output.expect("the scripts' Python environment: run scripts/test");
     let text = String::from_utf8_lossy(&output.stdout);
@@ -73,13 +72,6 @@ async fn ask(
 fn cases(text: &str) -> Option<u32> {
     let line = text.lines().find(|line| line.contains(" generated, "))?;
     line.split_whitespace().next()?.replace(',', "").parse().ok()
-}
-
-/// Where scripts/install puts what scripts/requirements.txt names.
-fn venv() -> PathBuf {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    let stacks = settings::optional("ORDERFLOW_STACK_DIR");
-    stacks.map_or_else(|| repository.join(".stack"), PathBuf::from).join("cache/venv")
 }
 
 fn number(variable: &'static str, default: u32) -> u32 {

@@ -1,5 +1,6 @@
 //! Shows a decoder every seed of its corpus, then damaged copies of them, for a second each time
-//! or for `FUZZ_SECONDS`: bytes are changed, and of JSON also values. On stable Rust, as an ordinary test. See docs/testing.md.
+//! or for `FUZZ_SECONDS`: bytes are changed, and of JSON also values. On stable Rust, as an ordinary
+//! test. See docs/testing.md.
 #![deny(missing_docs)]
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -29,6 +29,6 @@ pub use kafka::HeldBrokers;
 pub use mails::Mails;
 pub use process::{Service, Spec};
 pub use relay::{Relay, host_and_port};
-pub use servers::Servers;
+pub use servers::{Servers, python_tool};
 pub use shop::{Order, Placed, Shop};
 pub use stack::Stack;

@@ -23,10 +23,9 @@ impl Servers {
     /// # Panics
     /// When it names none.
     pub fn from_env() -> Self {
-        let named = |name| chassis::settings::optional(name);
-        let name = named("ORDERFLOW_STACK").expect("ORDERFLOW_STACK names the stack to hurt");
-        let stacks = named("ORDERFLOW_STACK_DIR").map(PathBuf::from);
-        let folder = stacks.unwrap_or_else(|| repository().join(".stack")).join(&name);
+        let name = chassis::settings::optional("ORDERFLOW_STACK");
+        let name = name.expect("ORDERFLOW_STACK names the stack to hurt");
+        let folder = stacks().join(&name);
         Self { name, folder }
     }
 
@@ -74,6 +73,20 @@ impl Servers {
         let state = stat.rsplit(") ").next()?.chars().next()?;
         if state == 'Z' { None } else { Pid::from_raw(pid) }
     }
+}
+
+/// A program of the Python environment that `scripts/stack` makes of scripts/requirements.txt. It ends
+/// with whoever waits for it.
+pub fn python_tool(name: &str) -> Command {
+    let mut command = Command::new(stacks().join("cache/venv/bin").join(name));
+    command.kill_on_drop(true);
+    command
+}
+
+/// Where `scripts/stack` keeps what it makes.
+fn stacks() -> PathBuf {
+    let named = chassis::settings::optional("ORDERFLOW_STACK_DIR");
+    named.map_or_else(|| repository().join(".stack"), PathBuf::from)
 }
 
 fn repository() -> PathBuf {
