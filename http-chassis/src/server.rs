@@ -21,6 +21,10 @@ use crate::unread;
 
 /// How long a client may take to send the head of a request.
 const HEAD: Duration = Duration::from_secs(5);
+/// How long a client that is still sending a body nobody reads may take to see its answer: what
+/// it sends meanwhile is thrown away. Hanging up at once would reset the connection, and the answer
+/// with it (RFC 9112, section 9.6); actix's own second is short on a busy machine.
+const LINGER: Duration = Duration::from_secs(5);
 /// How long a connection is kept for the next request.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
@@ -66,6 +70,7 @@ pub fn listen(
         .workers(settings.workers)
         .max_connections(settings.connections_max)
         .client_request_timeout(HEAD)
+        .client_disconnect_timeout(LINGER)
         .keep_alive(KEEP_ALIVE)
         .on_connect(|io, _| peers::bound(io))
         .shutdown_timeout(settings.shutdown.as_secs())
@@ -179,15 +184,18 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_body_that_never_ends_does_not_hold_its_connection() {
         let serving = serve(&HttpSettings { connections_max: 100, ..settings() }, &process());
-        for request in ["GET /livez", "POST /livez", "POST /nowhere", "POST /openapi.json"] {
-            let mut client = TcpStream::connect(serving.addresses[0]).await.unwrap();
-            let head = "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
-            client.write_all(format!("{request} {head}1\r\nx\r\n").as_bytes()).await.unwrap();
-            let mut answer = String::new();
-            let closed = timeout(WITHIN, client.read_to_string(&mut answer)).await;
-            assert!(closed.is_ok(), "{request}: the connection stays open after {answer:?}");
-            assert!(answer.starts_with("HTTP/1.1 "), "{request}: {answer:?}");
-        }
+        let hung_up = ["GET /livez", "POST /livez", "POST /nowhere", "POST /openapi.json"].map(
+            async |request| {
+                let mut client = TcpStream::connect(serving.addresses[0]).await.unwrap();
+                let head = "HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+                client.write_all(format!("{request} {head}1\r\nx\r\n").as_bytes()).await.unwrap();
+                let mut answer = String::new();
+                let closed = timeout(WITHIN, client.read_to_string(&mut answer)).await;
+                assert!(closed.is_ok(), "{request}: the connection stays open after {answer:?}");
+                assert!(answer.starts_with("HTTP/1.1 "), "{request}: {answer:?}");
+            },
+        );
+        futures::future::join_all(hung_up).await;
     }
 
     #[tokio::test(flavor = "multi_thread")]
