@@ -33,6 +33,9 @@ impl Command {
     }
 }
 
+/// Where nothing is the matter.
+const FITS: &str = "fits";
+
 /// One line per partition.
 async fn show(projections: &[Projection]) -> anyhow::Result<Outcome> {
     let mut admin = database::connect().await?;
@@ -47,13 +50,13 @@ async fn show(projections: &[Projection]) -> anyhow::Result<Outcome> {
             let log = logs.iter().find(|(name, number, _)| *name == topic && *number == partition);
             let said = match log.map(|(_, _, log)| (log, Misfit::between(&stand, log))) {
                 None => "is no topic of this deployment".to_owned(),
-                Some((log, None)) if stand.tripped => {
-                    format!("tripped, {} to read", log.end - stand.next)
+                Some((log, None)) => {
+                    let state = stand.stopped.as_deref().unwrap_or(FITS);
+                    format!("{state}, {} to read", log.end - stand.next)
                 }
-                Some((log, None)) => format!("fits, {} to read", log.end - stand.next),
                 Some((_, Some(misfit))) => misfit.to_string(),
             };
-            if !said.starts_with("fits") {
+            if !said.starts_with(FITS) {
                 outcome = Outcome::Differs;
             }
             let (name, next) = (projection.name(), stand.next);
@@ -155,8 +158,7 @@ async fn admit(asked: Admit) -> anyhow::Result<Outcome> {
     let partition = place.partition;
     let mut change = store::Change::begin(&mut admin, place.projection, &name, partition).await?;
     let stand = held(&mut change, &place, &name).await?;
-    let state = if stand.tripped { "tripped" } else { "not tripped" };
-    let next = stand.next;
+    let (state, next) = (stand.stopped.as_deref().unwrap_or("not stopped"), stand.next);
     output::line(format_args!("{}  {name}:{partition}  {state}", place.projection.name()))?;
     output::line(format_args!("  what fails from {next} to below {below} parks, all of it"))?;
     if !yes {

@@ -1,4 +1,5 @@
-//! Events for the tests, by a small number that tells orders apart. Asserts nothing.
+//! Events for the tests, by a small number that tells orders apart, and the runtime's tables.
+//! Asserts nothing.
 
 use events_schema::registry::RegistryError;
 use events_schema::wire::{Encoder, SchemaId};
@@ -8,6 +9,13 @@ use events_schema::{
     StockLine, StockReceived, Timestamp,
 };
 use uuid::Uuid;
+
+/// What makes the runtime's tables in a schema.
+pub(crate) const RUNTIME: &str = concat!(
+    include_str!("../../consumers/runtime/migrations/0001_positions.sql"),
+    include_str!("../../consumers/runtime/migrations/0002_redrive.sql"),
+    include_str!("../../consumers/runtime/migrations/0003_stopped.sql"),
+);
 
 /// 2026-01-01T00:00:00Z.
 pub(crate) const START: i64 = 1_767_225_600_000_000;

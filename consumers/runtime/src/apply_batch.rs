@@ -118,7 +118,7 @@ impl Attempt<'_> {
             return Err(Why::Halt(tripped));
         }
         let closed = self.terms.breakers.closed();
-        positions::note_breakers(&mut *transaction, names, &closed, false).await?;
+        positions::close_breakers(&mut transaction, names, &closed).await?;
         Parking::save(&mut transaction, names, records, reasons).await?;
         let full = self.terms.bounds.exceeded(&mut transaction, names, records, reasons).await?;
         if !full.is_empty() {

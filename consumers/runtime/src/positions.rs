@@ -6,7 +6,8 @@ use events_schema::Topic;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::error::StoreError;
-use crate::lanes::{LaneKey, Span};
+use crate::halt::Halt;
+use crate::lanes::{Lane, LaneKey, Span};
 use crate::topic_names::TopicNames;
 use crate::trip::Breaker;
 
@@ -84,7 +85,8 @@ pub(crate) async fn advance(
     let froms: Vec<i64> = spans.iter().map(|span| span.from).collect();
     let tos: Vec<i64> = spans.iter().map(|span| span.to).collect();
     let moved = sqlx::query(
-        "UPDATE positions AS p SET next_offset = s.next, updated_at = clock_timestamp()
+        "UPDATE positions AS p
+         SET next_offset = s.next, stopped = NULL, updated_at = clock_timestamp()
          FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
              AS s (topic, partition, epoch, before, next)
          WHERE p.topic = s.topic AND p.partition = s.partition
@@ -102,12 +104,43 @@ pub(crate) async fn advance(
     if moved == spans.len() as u64 { Ok(()) } else { Err(StoreError::Fenced) }
 }
 
-/// Notes that the breakers of these partitions are open, or closed again.
-pub(crate) async fn note_breakers(
+/// Notes why lanes stop: a tripped breaker for their next owner, the state for the operator. What
+/// is another worker's meanwhile is left alone.
+pub(crate) async fn note_halts(
     conn: impl PgExecutor<'_>,
     names: &TopicNames,
+    halts: &[(LaneKey, Lane, Halt)],
+) -> Result<(), StoreError> {
+    if halts.is_empty() {
+        return Ok(());
+    }
+    let topics: Vec<&str> = halts.iter().map(|(key, ..)| names.name(key.0)).collect();
+    let partitions: Vec<i32> = halts.iter().map(|(key, ..)| key.1).collect();
+    let epochs: Vec<i64> = halts.iter().map(|(_, lane, _)| lane.epoch).collect();
+    let states: Vec<&str> = halts.iter().map(|(.., halt)| halt.state()).collect();
+    let is_tripped = |halt: &Halt| matches!(halt, Halt::Tripped { .. });
+    let tripped: Vec<bool> = halts.iter().map(|(.., halt)| is_tripped(halt)).collect();
+    sqlx::query(
+        "UPDATE positions AS p SET tripped = p.tripped OR s.tripped, stopped = s.state
+         FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::bool[])
+             AS s (topic, partition, epoch, state, tripped)
+         WHERE p.topic = s.topic AND p.partition = s.partition AND p.epoch = s.epoch",
+    )
+    .bind(&topics)
+    .bind(&partitions)
+    .bind(&epochs)
+    .bind(&states)
+    .bind(&tripped)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Closes the breakers of lanes that [`advance`] has moved, in its transaction.
+pub(crate) async fn close_breakers(
+    conn: &mut PgConnection,
+    names: &TopicNames,
     keys: &[LaneKey],
-    tripped: bool,
 ) -> Result<(), StoreError> {
     if keys.is_empty() {
         return Ok(());
@@ -115,13 +148,12 @@ pub(crate) async fn note_breakers(
     let topics: Vec<&str> = keys.iter().map(|key| names.name(key.0)).collect();
     let partitions: Vec<i32> = keys.iter().map(|key| key.1).collect();
     sqlx::query(
-        "UPDATE positions AS p SET tripped = $3
+        "UPDATE positions AS p SET tripped = false
          FROM unnest($1::text[], $2::int[]) AS k (topic, partition)
          WHERE p.topic = k.topic AND p.partition = k.partition",
     )
     .bind(&topics)
     .bind(&partitions)
-    .bind(tripped)
     .execute(conn)
     .await?;
     Ok(())

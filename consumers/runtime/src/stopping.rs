@@ -22,17 +22,13 @@ pub(crate) type Reclaim = (LaneKey, oneshot::Receiver<Start>);
 impl<P: Projection> Worker<P> {
     /// Stops partitions at work. What was fetched of them is dropped, and fetched again then.
     pub(crate) async fn stop_lanes(&mut self, halts: Vec<(LaneKey, Halt)>) -> Result<(), Setback> {
-        let tripped = halts.iter().filter(|(_, halt)| matches!(halt, Halt::Tripped { .. }));
-        let tripped: Vec<LaneKey> = tripped.map(|(key, _)| *key).collect();
+        let held = |(key, halt)| self.lanes.get(key).map(|lane| (key, lane, halt));
+        let halts: Vec<_> = halts.into_iter().filter_map(held).collect();
         let (pool, names) = (&self.shared.pool, &self.shared.names);
-        let noted = positions::note_breakers(pool, names, &tripped, true).await;
+        let noted = positions::note_halts(pool, names, &halts).await;
         noted.map_err(|error| self.setback(error))?;
-        for (key, halt) in halts {
-            // Of a position that did not fit, and does now, nothing has to be proved.
-            let is_tried_again = !matches!(halt, Halt::Gap(_));
-            if let Some(lane) = self.lanes.get(key).filter(|_| is_tried_again) {
-                self.stood_at.insert(key, lane.next);
-            }
+        for (key, lane, halt) in halts {
+            self.stood_at.insert(key, lane.next);
             self.lanes.give_up(key);
             self.breakers.give_up(key);
             let (answer, start) = oneshot::channel();

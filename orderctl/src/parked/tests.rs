@@ -5,11 +5,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::Command;
 use crate::exit::{Outcome, Usage};
-
-const RUNTIME: &str = concat!(
-    include_str!("../../../consumers/runtime/migrations/0001_positions.sql"),
-    include_str!("../../../consumers/runtime/migrations/0002_redrive.sql"),
-);
+use crate::testing::RUNTIME;
 
 /// Of `a` a cause (1) and two behind it (2, 3); one without a subject (4); of `b` a quarantined one (5)
 /// and one behind it (6).

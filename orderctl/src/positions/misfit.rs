@@ -9,8 +9,8 @@ pub(super) struct Stand {
     pub(super) topic_id: String,
     /// The offset of the next record.
     pub(super) next: i64,
-    /// Whether the partition's breaker is open.
-    pub(super) tripped: bool,
+    /// The state under which a worker stopped there, if it did not go on since.
+    pub(super) stopped: Option<String>,
 }
 
 /// What the log is.
@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     fn stand(next: i64) -> Stand {
-        Stand { topic_id: "a".into(), next, tripped: false }
+        Stand { topic_id: "a".into(), next, stopped: None }
     }
 
     fn log(start: i64, end: i64) -> Log {

@@ -9,6 +9,13 @@ use crate::projection::Projection;
 
 use super::misfit::Stand;
 
+/// The columns of a [`Stand`].
+macro_rules! stand {
+    () => {
+        "topic_id, next_offset, CASE WHEN tripped THEN 'tripped' ELSE stopped END"
+    };
+}
+
 /// Topic and partition.
 type Place = (String, i32);
 
@@ -18,11 +25,16 @@ pub(super) async fn all(
     projection: Projection,
 ) -> anyhow::Result<Vec<(Place, Stand)>> {
     database::enter(admin, projection).await?;
-    let all = "SELECT topic, partition, topic_id, next_offset, tripped FROM positions
-               ORDER BY topic, partition";
-    let rows: Vec<(String, i32, String, i64, bool)> = sqlx::query_as(all).fetch_all(admin).await?;
-    let row = |(topic, partition, topic_id, next, tripped)| {
-        ((topic, partition), Stand { topic_id, next, tripped })
+    let all = concat!(
+        "SELECT topic, partition, ",
+        stand!(),
+        " FROM positions
+                       ORDER BY topic, partition"
+    );
+    let rows: Vec<(String, i32, String, i64, Option<String>)> =
+        sqlx::query_as(all).fetch_all(admin).await?;
+    let row = |(topic, partition, topic_id, next, stopped)| {
+        ((topic, partition), Stand { topic_id, next, stopped })
     };
     Ok(rows.into_iter().map(row).collect())
 }
@@ -47,11 +59,16 @@ impl<'a> Change<'a> {
 
     /// The position, locked; `None` where there is none.
     pub(super) async fn stand(&mut self) -> anyhow::Result<Option<Stand>> {
-        let stand = "SELECT topic_id, next_offset, tripped FROM positions
-                     WHERE topic = $1 AND partition = $2 FOR UPDATE";
+        let stand = concat!(
+            "SELECT ",
+            stand!(),
+            " FROM positions
+                             WHERE topic = $1 AND partition = $2 FOR UPDATE"
+        );
         let stand = sqlx::query_as(stand).bind(self.topic).bind(self.partition);
-        let row: Option<(String, i64, bool)> = stand.fetch_optional(&mut *self.transaction).await?;
-        Ok(row.map(|(topic_id, next, tripped)| Stand { topic_id, next, tripped }))
+        let row: Option<(String, i64, Option<String>)> =
+            stand.fetch_optional(&mut *self.transaction).await?;
+        Ok(row.map(|(topic_id, next, stopped)| Stand { topic_id, next, stopped }))
     }
 
     /// Moves it. The new epoch keeps out every worker that took it before. What was admitted of the
@@ -59,7 +76,7 @@ impl<'a> Change<'a> {
     pub(super) async fn go_on_at(&mut self, topic_id: &str, next: i64) -> anyhow::Result<()> {
         let update = "UPDATE positions SET topic_id = $3, next_offset = $4, epoch = epoch + 1,
                           admit_below = CASE WHEN topic_id = $3 THEN admit_below ELSE 0 END,
-                          tripped = false, updated_at = clock_timestamp()
+                          tripped = false, stopped = NULL, updated_at = clock_timestamp()
                       WHERE topic = $1 AND partition = $2";
         let update = sqlx::query(update).bind(self.topic).bind(self.partition);
         update.bind(topic_id).bind(next).execute(&mut *self.transaction).await?;
@@ -68,7 +85,7 @@ impl<'a> Change<'a> {
 
     /// Closes its breaker, and keeps it closed below this offset.
     pub(super) async fn admit(&mut self, below: i64) -> anyhow::Result<()> {
-        let update = "UPDATE positions SET admit_below = $3, tripped = false
+        let update = "UPDATE positions SET admit_below = $3, tripped = false, stopped = NULL
                       WHERE topic = $1 AND partition = $2";
         let update = sqlx::query(update).bind(self.topic).bind(self.partition).bind(below);
         update.execute(&mut *self.transaction).await?;

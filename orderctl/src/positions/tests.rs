@@ -7,11 +7,7 @@ use super::command::To;
 use super::misfit::{Log, Stand};
 use super::store::{Change, all};
 use crate::projection::Projection;
-
-const RUNTIME: &str = concat!(
-    include_str!("../../../consumers/runtime/migrations/0001_positions.sql"),
-    include_str!("../../../consumers/runtime/migrations/0002_redrive.sql"),
-);
+use crate::testing::RUNTIME;
 
 async fn with_a_position(pool: PgPool) -> PgConnection {
     let mut admin = pool.acquire().await.unwrap().detach();
@@ -19,7 +15,7 @@ async fn with_a_position(pool: PgPool) -> PgConnection {
     sqlx::raw_sql(set_up).execute(&mut admin).await.unwrap();
     sqlx::raw_sql(RUNTIME).execute(&mut admin).await.unwrap();
     let row = "INSERT INTO positions VALUES ('orders', 3, 'a', 7, 25);
-               UPDATE positions SET tripped = true; SET search_path = public;";
+               UPDATE positions SET tripped = true, stopped = 'tripped'; SET search_path = public;";
     sqlx::raw_sql(row).execute(&mut admin).await.unwrap();
     admin
 }
@@ -29,11 +25,11 @@ async fn a_position_moves_with_its_topics_id_and_a_new_epoch(pool: PgPool) {
     let mut admin = with_a_position(pool).await;
     let mut change = Change::begin(&mut admin, Projection::Inventory, "orders", 3).await.unwrap();
     let stand = change.stand().await.unwrap().unwrap();
-    assert_eq!(stand, Stand { topic_id: "a".into(), next: 25, tripped: true });
+    assert_eq!(stand, Stand { topic_id: "a".into(), next: 25, stopped: Some("tripped".into()) });
     change.go_on_at("b", 12).await.unwrap();
     change.commit("ada", "gap-acknowledged", json!({"from": 25, "to": 12})).await.unwrap();
     let moved =
-        [(("orders".to_owned(), 3), Stand { topic_id: "b".into(), next: 12, tripped: false })];
+        [(("orders".to_owned(), 3), Stand { topic_id: "b".into(), next: 12, stopped: None })];
     assert_eq!(all(&mut admin, Projection::Inventory).await.unwrap(), moved);
     let epoch: i64 = sqlx::query_scalar("SELECT epoch FROM inventory.positions")
         .fetch_one(&mut admin)
@@ -55,8 +51,10 @@ async fn what_is_not_committed_changes_nothing(pool: PgPool) {
     let mut change = Change::begin(&mut admin, Projection::Inventory, "orders", 3).await.unwrap();
     change.stand().await.unwrap();
     drop(change);
-    let kept =
-        [(("orders".to_owned(), 3), Stand { topic_id: "a".into(), next: 25, tripped: true })];
+    let kept = [(
+        ("orders".to_owned(), 3),
+        Stand { topic_id: "a".into(), next: 25, stopped: Some("tripped".into()) },
+    )];
     assert_eq!(all(&mut admin, Projection::Inventory).await.unwrap(), kept);
     let mut change = Change::begin(&mut admin, Projection::Inventory, "orders", 4).await.unwrap();
     assert_eq!(change.stand().await.unwrap(), None);

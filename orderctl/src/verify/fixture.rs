@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, PgPool};
 
 use super::story::{Place, Story};
 use crate::testing::{
-    START, cancel_requested, cancelled, confirmed, encoder, order, placed, product, received,
-    rejected,
+    RUNTIME, START, cancel_requested, cancelled, confirmed, encoder, order, placed, product,
+    received, rejected,
 };
 
 pub(super) const MIGRATIONS: [(&str, [&str; 2]); 3] = [
@@ -29,11 +29,6 @@ pub(super) const MIGRATIONS: [(&str, [&str; 2]); 3] = [
         [RUNTIME, include_str!("../../../consumers/analytics/migrations/0001_analytics.sql")],
     ),
 ];
-const RUNTIME: &str = concat!(
-    include_str!("../../../consumers/runtime/migrations/0001_positions.sql"),
-    include_str!("../../../consumers/runtime/migrations/0002_redrive.sql"),
-);
-
 /// Order 1 was confirmed and cancelled, 2 rejected, 4 cancelled before it was placed. Of order 3
 /// the confirmation stands behind the positions; of order 6 it is still in the outbox. Nobody has
 /// read order 5.

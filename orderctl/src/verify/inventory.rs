@@ -142,9 +142,23 @@ impl<'a> Fate<'a> {
         } else if self.cancel_requested.iter().any(|(event, at)| self.owes(&event.customer_id, *at))
         {
             Some("its cancellation was asked for and has no outcome")
+        } else if self.was_passed_over() {
+            Some("it was placed before its cancellation was asked for, and never decided")
         } else {
             None
         }
+    }
+
+    /// Whether an order that was cancelled from the start had been placed when that was asked for.
+    fn was_passed_over(&self) -> bool {
+        let (None, Some(customer)) = (self.decided_for(), self.customer()) else { return false };
+        let mut requests =
+            self.cancel_requested.iter().filter(|(by, _)| by.customer_id == *customer);
+        let Some((_, asked)) = requests.next() else { return false };
+        let is_before = |(event, placed): &(&OrderPlaced, Place)| {
+            event.customer_id == *customer && placed.partition == asked.partition && placed < asked
+        };
+        self.placed.iter().any(is_before)
     }
 
     /// Whether a cancellation that this customer asked for there should have been answered.

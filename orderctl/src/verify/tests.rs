@@ -7,8 +7,7 @@ use sqlx::PgPool;
 
 use super::*;
 use crate::log::Span;
-use crate::testing::schema;
-use crate::testing::{confirmed, encoder, placed, product};
+use crate::testing::{confirmed, encoder, order, placed, product, schema};
 use fixture::{MIGRATIONS, POSITIONS, prepared, run, story};
 use record::{LogRecord, Unreadable};
 use story::{Place, Stand, Story};
@@ -305,6 +304,20 @@ async fn a_record_that_nobody_can_read_must_be_parked(pool: PgPool) {
     let line =
         "  ! confirmation-email.record orders:0@5  nobody knows its type and it is not parked";
     assert_eq!(differences(&pool, Projection::ConfirmationEmail, &unknown).await, [line]);
+}
+
+#[sqlx::test]
+async fn an_order_that_was_placed_before_it_was_cancelled_must_have_been_decided(pool: PgPool) {
+    prepared(&pool).await;
+    let mut story = story();
+    let [request, placing, ..] = &mut story.orders.get_mut(&order(4)).unwrap()[..] else {
+        panic!("order 4 is requested to be cancelled, then placed")
+    };
+    std::mem::swap(&mut request.place, &mut placing.place);
+    run(&pool, "UPDATE inventory.orders SET source_offset = 7 WHERE source_offset = 6").await;
+    let found = differences(&pool, Projection::Inventory, &story).await;
+    let why = "it was placed before its cancellation was asked for, and never decided";
+    assert_eq!(found, [format!("  ! inventory.orders {}  {why}", order(4))]);
 }
 
 #[sqlx::test]

@@ -5,11 +5,21 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::super::Why;
 use super::{NEXT, PARKED, Setting, poison, record};
+use crate::halt::Halt;
+use crate::lanes::LaneKey;
 use crate::parking::Bounds;
 use crate::positions;
 use crate::record::Record;
 use crate::share::Outcomes;
 use crate::trip::{Breaker, Breakers};
+
+impl Setting {
+    /// As the worker that holds the lane.
+    async fn note(&self, key: LaneKey, halt: Halt) {
+        let held = [(key, self.lanes.get(key).unwrap(), halt)];
+        positions::note_halts(&self.pool, &self.names, &held).await.unwrap();
+    }
+}
 
 fn halts(failed: Result<Outcomes, Why>) -> Vec<String> {
     match failed {
@@ -54,7 +64,7 @@ async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succe
     assert_eq!(setting.number(PARKED).await, 0);
     // The next process finds the breaker open, and its first batch is a probe.
     let key = (Topic::Stock, 0);
-    positions::note_breakers(&setting.pool, &setting.names, &[key], true).await.unwrap();
+    setting.note(key, Halt::Tripped { rejected: 3, cause: "undecodable" }).await;
     setting.take().await;
     setting.breakers.set(key, Breaker::new(true, 0));
     let mut probe = vec![poison(0, None), record(1, "a", 1)];
@@ -63,4 +73,23 @@ async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succe
     let outcomes = setting.apply(&mut probe).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
     assert_eq!(setting.number("SELECT count(*) FROM positions WHERE tripped").await, 0);
+}
+
+#[sqlx::test]
+async fn why_a_lane_stopped_is_noted_until_it_moves_by_the_worker_that_holds_it(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    const STOPPED: &str = "SELECT count(*) FROM positions WHERE stopped = 'unreadable'";
+    let mut setting = Setting::new(pool, options).await;
+    let key = (Topic::Stock, 0);
+    setting.note(key, Halt::Unreadable { next: 0 }).await;
+    assert_eq!(setting.number(STOPPED).await, 1);
+    setting.apply(&mut [record(0, "a", 1)]).await.unwrap();
+    assert_eq!(setting.number(STOPPED).await, 0, "it went on");
+    let former = setting.lanes.get(key).unwrap();
+    setting.take().await;
+    let late = [(key, former, Halt::Unreadable { next: 1 })];
+    positions::note_halts(&setting.pool, &setting.names, &late).await.unwrap();
+    assert_eq!(setting.number(STOPPED).await, 0, "another worker holds it");
 }
