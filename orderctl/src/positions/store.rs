@@ -25,12 +25,8 @@ pub(super) async fn all(
     projection: Projection,
 ) -> anyhow::Result<Vec<(Place, Stand)>> {
     database::enter(admin, projection).await?;
-    let all = concat!(
-        "SELECT topic, partition, ",
-        stand!(),
-        " FROM positions
-                       ORDER BY topic, partition"
-    );
+    let all =
+        concat!("SELECT topic, partition, ", stand!(), " FROM positions ORDER BY topic, partition");
     let rows: Vec<(String, i32, String, i64, Option<String>)> =
         sqlx::query_as(all).fetch_all(admin).await?;
     let row = |(topic, partition, topic_id, next, stopped)| {
@@ -62,8 +58,7 @@ impl<'a> Change<'a> {
         let stand = concat!(
             "SELECT ",
             stand!(),
-            " FROM positions
-                             WHERE topic = $1 AND partition = $2 FOR UPDATE"
+            " FROM positions WHERE topic = $1 AND partition = $2 FOR UPDATE"
         );
         let stand = sqlx::query_as(stand).bind(self.topic).bind(self.partition);
         let row: Option<(String, i64, Option<String>)> =
