@@ -278,10 +278,6 @@ async fn stock_schema(deployment: &Deployment) -> u32 {
 /// A value under a schema that is registered, and no event of ours.
 async fn foreign_schema(deployment: &Deployment) -> Vec<u8> {
     let schema = r#"{"type":"record","name":"Visit","namespace":"others","fields":[]}"#;
-    let url = format!("{}/subjects/others.Visit/versions", deployment.stack.registry);
-    let body = serde_json::json!({ "schema": schema });
-    let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
-    let answer: serde_json::Value = answer.error_for_status().unwrap().json().await.unwrap();
-    let id: u32 = answer["id"].as_u64().unwrap().try_into().unwrap();
+    let id = deployment.stack.register("others.Visit", schema).await;
     [&[0], id.to_be_bytes().as_slice()].concat()
 }

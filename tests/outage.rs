@@ -4,8 +4,11 @@
 
 use std::time::Duration;
 
+use events_schema::wire::Encoder;
+use events_schema::{Event, EventId, EventType, OrderCancelRequested, OrderId, Timestamp};
 use harness::{Deployment, HeldBrokers, Order, Relay, Service, Shop, eventually, host_and_port};
 use tokio::time::Instant;
+use uuid::Uuid;
 
 const WITHIN: Duration = Duration::from_secs(90);
 const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
@@ -51,6 +54,12 @@ async fn one_after_the_other(away: &mut Servers, deployment: &Deployment, consum
     away.smtp.mend().await;
     caught_up(deployment, consumers).await;
 
+    away.registry.cut();
+    of_a_later_build(deployment).await;
+    lasts(consumers, "schemas").await;
+    away.registry.mend().await;
+    caught_up(deployment, consumers).await;
+
     assert_eq!(parked(deployment).await, 0, "an outage parked something");
     for (consumer, before) in consumers.iter().zip(at_first) {
         let grown = consumer.resident_bytes().saturating_sub(before);
@@ -76,6 +85,24 @@ async fn a_schema_that_nobody_can_be_asked_for_waits_and_does_not_park() {
     })
     .await;
     inventory.ready().await;
+}
+
+/// A request of a producer whose schema no consumer has seen. Without headers: each has to read it.
+async fn of_a_later_build(deployment: &Deployment) {
+    let event_type = EventType::OrderCancelRequested;
+    let mut schema: serde_json::Value = serde_json::from_str(event_type.schema()).unwrap();
+    schema["doc"] = deployment.topic("a later build").into();
+    let id = deployment.stack.register("others.OrderCancelRequested", &schema.to_string()).await;
+    let order_id = OrderId::from(Uuid::now_v7());
+    let event = Event::from(OrderCancelRequested {
+        event_id: EventId::of_order(order_id, event_type),
+        order_id,
+        customer_id: "customer-of-a-later-build".parse().unwrap(),
+        requested_at: Timestamp::from_micros(0),
+        reason: None,
+    });
+    let value = Encoder::new([(event_type, id)]).encode(&event, vec![]).unwrap();
+    deployment.write("orders", event.key().as_bytes(), &value).await;
 }
 
 async fn is_closed(consumer: &Service, dependency: &str) -> bool {

@@ -34,6 +34,18 @@ impl Stack {
             redis: settings::optional("REDIS_URL"),
         }
     }
+
+    /// Registers a schema. All tests share the registry: not under the subject of one of our events.
+    ///
+    /// # Panics
+    /// When the registry does not take it.
+    pub async fn register(&self, subject: &str, schema: &str) -> u32 {
+        let url = format!("{}/subjects/{subject}/versions", self.registry);
+        let body = serde_json::json!({ "schema": schema });
+        let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+        let answer: serde_json::Value = answer.error_for_status().unwrap().json().await.unwrap();
+        answer["id"].as_u64().unwrap().try_into().unwrap()
+    }
 }
 
 fn required(name: &'static str) -> String {
