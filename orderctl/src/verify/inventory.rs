@@ -69,7 +69,19 @@ impl<'a> Fate<'a> {
     }
 
     fn saw_request(&self, customer: &CustomerId) -> bool {
-        self.cancel_requested.iter().any(|(event, _)| event.customer_id == *customer)
+        self.first_request(customer).is_some()
+    }
+
+    /// Where this customer first asked for a cancellation.
+    fn first_request(&self, customer: &CustomerId) -> Option<Place> {
+        let mut requests = self.cancel_requested.iter();
+        requests.find(|(event, _)| event.customer_id == *customer).map(|(_, place)| *place)
+    }
+
+    /// Where this customer had placed it before that.
+    fn placed_before(&self, customer: &CustomerId, at: Place) -> impl Iterator<Item = Place> {
+        let by = self.placed.iter().filter(move |(event, _)| event.customer_id == *customer);
+        by.map(|(_, place)| *place).filter(move |place| *place < at)
     }
 
     fn cancelled_by(&self, customer: &CustomerId) -> Option<&'a OrderCancelled> {
@@ -103,9 +115,7 @@ impl<'a> Fate<'a> {
     fn row(&self, order_id: OrderId) -> Option<Row> {
         let customer = self.customer()?;
         let placed = self.decided_on();
-        let requested =
-            self.cancel_requested.iter().find(|(event, _)| event.customer_id == *customer);
-        let source = placed.map(|(_, place)| place).or(requested.map(|(_, place)| *place));
+        let source = placed.map(|(_, place)| place).or(self.first_request(customer));
         let decided = self.confirmed.map(|event| event.confirmed_at);
         let decided = decided.or(self.rejected.map(|event| event.rejected_at));
         let status = match (self.cancelled(), self.confirmed) {
@@ -152,13 +162,8 @@ impl<'a> Fate<'a> {
     /// Whether an order that was cancelled from the start had been placed when that was asked for.
     fn was_passed_over(&self) -> bool {
         let (None, Some(customer)) = (self.decided_for(), self.customer()) else { return false };
-        let mut requests =
-            self.cancel_requested.iter().filter(|(by, _)| by.customer_id == *customer);
-        let Some((_, asked)) = requests.next() else { return false };
-        let is_before = |(event, placed): &(&OrderPlaced, Place)| {
-            event.customer_id == *customer && placed.partition == asked.partition && placed < asked
-        };
-        self.placed.iter().any(is_before)
+        let Some(asked) = self.first_request(customer) else { return false };
+        self.placed_before(customer, asked).any(|placed| placed.partition == asked.partition)
     }
 
     /// Whether a cancellation that this customer asked for there should have been answered.
@@ -167,11 +172,9 @@ impl<'a> Fate<'a> {
             return false;
         }
         let Some(owner) = self.decided_for() else { return self.cancellations.is_empty() };
-        let is_behind = |(event, placed): &(&OrderPlaced, Place)| {
-            event.customer_id == *customer && *placed < at
-        };
         // Before it was placed, the cancellation of whoever came first is the only one that is kept.
-        let counts = self.cancellations.is_empty() || self.placed.iter().any(is_behind);
+        let counts =
+            self.cancellations.is_empty() || self.placed_before(customer, at).next().is_some();
         owner == customer && self.confirmed.is_some() && counts
     }
 }
