@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use events_schema::wire::Encoder;
 use events_schema::{Event, EventId, EventType, OrderCancelRequested, OrderId, Timestamp};
-use harness::{Deployment, HeldBrokers, Order, Relay, Service, Shop, eventually, host_and_port};
+use harness::{Deployment, HeldBrokers, Order, Service, Shop, eventually};
+use relay::{Relay, host_and_port};
 use tokio::time::Instant;
 use uuid::Uuid;
 

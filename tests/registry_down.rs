@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use harness::{Deployment, Order, Relay, Shop, holds_within, host_and_port};
+use harness::{Deployment, Order, Shop, holds_within};
+use relay::{Relay, host_and_port};
 
 #[tokio::test]
 async fn services_start_and_work_while_the_registry_is_away() {

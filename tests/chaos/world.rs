@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use harness::{Deployment, HeldBrokers, Relay, Servers, Service, Spec, host_and_port};
+use harness::{Deployment, HeldBrokers, Servers, Service, Spec};
+use relay::{Relay, host_and_port};
 
 use crate::faults::Fault;
 use crate::proof::Proof;

@@ -2,7 +2,6 @@
 //! while they go on for everybody else. Reads and writes no event.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::ClientConfig;
@@ -11,8 +10,9 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use sqlx::AssertSqlSafe;
 use tokio::net::TcpListener;
 
-use crate::relay::Rewrites;
-use crate::{Deployment, Relay};
+use relay::{Relay, Rewrites};
+
+use crate::Deployment;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -93,15 +93,16 @@ impl HeldBrokers {
             names.push(format!("{}:{port}", broker.host()));
             listeners.push((listener, format!("{}:{}", broker.host(), broker.port())));
         }
-        let rewrites: Rewrites = Arc::new(rewrites);
-        let relay = |(listener, server)| Relay::on(listener, server, Arc::clone(&rewrites));
-        let relays = listeners.into_iter().map(relay).collect();
+        let rewriting = |(listener, server): (_, String)| {
+            Relay::on(listener, &server, Rewrites::of(rewrites.clone()))
+        };
+        let relays = listeners.into_iter().map(rewriting).collect();
         Self { relays, bootstrap_servers: names.join(",") }
     }
 
     /// From now on nothing reaches a broker.
     pub fn hold(&self) {
-        self.relays.iter().for_each(|relay| relay.flow(false));
+        self.relays.iter().for_each(Relay::hold);
     }
 
     /// Every connection is cut, and nobody listens.
@@ -126,6 +127,6 @@ impl HeldBrokers {
 
     /// What was held back goes on its way.
     pub fn release(&self) {
-        self.relays.iter().for_each(|relay| relay.flow(true));
+        self.relays.iter().for_each(Relay::release);
     }
 }

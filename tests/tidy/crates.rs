@@ -20,7 +20,8 @@ pub(crate) fn dependencies(metadata: &Metadata) -> Dependencies {
         let names = package.dependencies.iter().filter(|dependency| {
             // Its tests migrate the real tables that it reads.
             let reads = package.name == "query-api" && READ_IN_TESTS.contains(&&*dependency.name);
-            !(reads && dependency.kind == DependencyKind::Development)
+            let tests_only = reads || FOR_TESTS.contains(&&*dependency.name);
+            !(tests_only && dependency.kind == DependencyKind::Development)
         });
         (package.name.to_string(), names.map(|dependency| dependency.name.clone()).collect())
     };
@@ -30,8 +31,12 @@ pub(crate) fn dependencies(metadata: &Metadata) -> Dependencies {
 /// What the tests of query-api may depend on, and it itself may not.
 const READ_IN_TESTS: [&str; 2] = ["inventory", "runtime"];
 
+/// What the tests of every crate may depend on, and none itself.
+const FOR_TESTS: [&str; 1] = ["relay"];
+
 /// Of our crates, which one each may depend on.
-const MAY: [(&str, &[&str]); 12] = [
+const MAY: [(&str, &[&str]); 13] = [
+    ("relay", &[]),
     ("fuzz", &[]),
     ("events-schema", &["fuzz"]),
     ("chassis", &[]),
@@ -43,7 +48,7 @@ const MAY: [(&str, &[&str]); 12] = [
     ("confirmation-email", &["events-schema", "chassis", "runtime"]),
     ("analytics", &["events-schema", "chassis", "runtime"]),
     ("orderctl", &["events-schema", "chassis"]),
-    ("system-tests", &["events-schema", "chassis"]),
+    ("system-tests", &["events-schema", "chassis", "relay"]),
 ];
 
 /// Of others' crates, which one each must do without.

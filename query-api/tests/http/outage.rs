@@ -1,68 +1,23 @@
 //! The database away, and the process asked to stop.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use relay::{Ending, Relay};
 use reqwest::StatusCode;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
 
 use crate::house::{House, eventually, order_path, place};
 
-/// Stands between the API and the database, and can be cut.
-struct Cable {
-    port: u16,
-    whole: Arc<watch::Sender<bool>>,
-}
-
-impl Cable {
-    async fn to(options: &PgConnectOptions) -> Self {
-        let target = (options.get_host().to_owned(), options.get_port());
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let whole = Arc::new(watch::Sender::new(true));
-        let state = Arc::clone(&whole);
-        tokio::spawn(async move {
-            while let Ok((near, _)) = listener.accept().await {
-                tokio::spawn(carry(near, target.clone(), state.subscribe()));
-            }
-        });
-        Self { port, whole }
-    }
-
-    fn cut(&self) {
-        self.whole.send_replace(false);
-    }
-
-    fn mend(&self) {
-        self.whole.send_replace(true);
-    }
-}
-
-/// Until either side hangs up or the cable is cut.
-async fn carry(mut near: TcpStream, target: (String, u16), mut state: watch::Receiver<bool>) {
-    if !*state.borrow() {
-        return;
-    }
-    let mut far = TcpStream::connect(target).await.unwrap();
-    tokio::select! {
-        _ = copy_bidirectional(&mut near, &mut far) => {}
-        _ = state.wait_for(|whole| !whole) => {}
-    }
-}
-
-async fn house_on_a_cable(pool: PgPoolOptions, options: PgConnectOptions) -> (House, Cable) {
-    let cable = Cable::to(&options).await;
+async fn house_on_a_relay(pool: PgPoolOptions, options: PgConnectOptions) -> (House, Relay) {
+    let relay = Relay::to(&format!("{}:{}", options.get_host(), options.get_port())).await;
     let migrated = runtime::testing::database::<inventory::Inventory>(
         pool,
         options.clone(),
         &inventory::MIGRATIONS,
     );
-    let house = House::over(migrated.await, options.host("127.0.0.1").port(cable.port));
+    let house = House::over(migrated.await, options.host("127.0.0.1").port(relay.address().port()));
     house.ready(true).await;
-    (house, cable)
+    (house, relay)
 }
 
 #[sqlx::test(migrations = false)]
@@ -70,10 +25,10 @@ async fn an_outage_is_said_at_once_and_is_over_by_itself(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
-    let (house, cable) = house_on_a_cable(pool, options).await;
+    let (house, mut relay) = house_on_a_relay(pool, options).await;
     house.fold([place(1, &[("milk", 3)])]).await;
     assert_eq!(house.get(&order_path(1), &[]).await.status(), StatusCode::OK);
-    cable.cut();
+    relay.cut();
     house.ready(false).await;
     let started = Instant::now();
     let response = house.get(&order_path(1), &[]).await;
@@ -83,7 +38,7 @@ async fn an_outage_is_said_at_once_and_is_over_by_itself(
     let body: serde_json::Value = response.json().await.unwrap();
     assert_eq!(body["type"], "urn:orderflow:problem:database-unavailable");
     assert_eq!(house.get("/livez", &[]).await.status(), StatusCode::OK);
-    cable.mend();
+    relay.mend().await;
     house.ready(true).await;
     // Also the first request: no client meets a connection that died in the outage.
     assert_eq!(house.get(&order_path(1), &[]).await.status(), StatusCode::OK);
@@ -95,13 +50,12 @@ async fn connections_that_died_unseen_cost_no_request(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
-    let (house, cable) = house_on_a_cable(pool, options).await;
+    let (house, relay) = house_on_a_relay(pool, options).await;
     let path = order_path(1);
     futures::future::join_all((0..20).map(|_| house.get(&path, &[]))).await;
     // Shorter than it takes to see that anything was wrong.
-    cable.cut();
+    relay.end_open(Ending::Fin);
     tokio::task::yield_now().await;
-    cable.mend();
     let answers = futures::future::join_all((0..20).map(|_| house.get(&path, &[]))).await;
     for answer in answers {
         assert_eq!(answer.status(), StatusCode::NOT_FOUND);
@@ -111,12 +65,12 @@ async fn connections_that_died_unseen_cost_no_request(
 
 #[sqlx::test(migrations = false)]
 async fn an_outage_ends_the_waiting(pool: PgPoolOptions, options: PgConnectOptions) {
-    let (house, cable) = house_on_a_cable(pool, options).await;
+    let (house, relay) = house_on_a_relay(pool, options).await;
     let headers = [("Order-Min-Position", "orders:0@0"), ("Prefer", "wait=30")];
     let path = order_path(1);
     let cutting = async {
         house.waiting(1).await;
-        cable.cut();
+        relay.cut();
     };
     let started = Instant::now();
     let (response, ()) = tokio::join!(house.get(&path, &headers), cutting);

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use harness::{Draw, Relay};
+use harness::Draw;
+use relay::Relay;
 
 use super::{Strike, lasts};
 use crate::world::{MAILS_IN_HAND, WORKERS, Way, World};

@@ -4,9 +4,10 @@ use std::collections::HashSet;
 
 use confirmation_email::courier::{Progress, sweep};
 use events_schema::{EventId, EventType, Locale};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use relay::{Ending, Relay};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 
-use crate::relay::Relay;
 use crate::smtp_server::{Act, At, SmtpServer};
 use crate::world::{
     World, confirmed, eventually, order, order_id, placed, rejected, settings, until_empty,
@@ -321,16 +322,25 @@ async fn a_courier_that_is_told_to_stop_gives_back_what_it_has_not_begun(
     assert_eq!((world.count("queued").await, server.mails().len()), (5, 0));
 }
 
+/// In the clear, so that a commit can be seen going by.
+fn over(relay: &Relay, options: PgConnectOptions) -> PgPool {
+    let options = options.host("127.0.0.1").port(relay.address().port());
+    let options =
+        chassis::postgres::session(options.ssl_mode(PgSslMode::Disable), "confirmation-email");
+    PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
+}
+
 #[sqlx::test(migrations = false)]
 async fn mails_whose_claim_was_committed_unheard_are_given_back_and_sent(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
-    let relay = Relay::to(options.clone()).await;
+    let relay = Relay::to(&format!("{}:{}", options.get_host(), options.get_port())).await;
+    let pool_over_relay = over(&relay, options.clone());
     let (world, server) = World::with_server(pool, options).await;
     world.confirm_orders(2).await;
-    let mut courier = world.courier_over(relay.pool.clone());
-    relay.lose_the_next_commit();
+    let mut courier = world.courier_over(pool_over_relay);
+    relay.lose_the_answer_to(b"COMMIT", Ending::Fin);
     assert!(courier.try_send_next().await.is_err());
     assert_eq!((world.count("sending").await, server.mails().len()), (2, 0));
     until_empty(&mut courier).await;

@@ -6,6 +6,5 @@
 mod courier;
 mod ledger;
 mod rate;
-mod relay;
 mod smtp_server;
 mod world;
