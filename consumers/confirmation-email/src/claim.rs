@@ -19,6 +19,10 @@ pub(crate) struct Claimed {
     pub(crate) claim: Uuid,
     pub(crate) kind: String,
     pub(crate) occurred_at: chrono::DateTime<chrono::Utc>,
+    /// What it tells is no news any more.
+    pub(crate) too_old: bool,
+    /// It was refused for a reason that was found to be ours.
+    pub(crate) held: bool,
     /// Counting this one.
     pub(crate) attempts: i32,
     pub(crate) shortages: Json<Vec<Shortage>>,
@@ -33,9 +37,9 @@ pub(crate) struct Claimed {
 
 impl Claimed {
     /// That this became of it.
-    pub(crate) fn settled(&self, fate: Fate, reply: Option<String>) -> Settlement {
+    pub(crate) fn settled(&self, fate: Fate) -> Settlement {
         let (event_id, customer_id) = (self.event_id, self.customer_id.clone());
-        Settlement { claim: self.claim, event_id, customer_id, fate, reply }
+        Settlement { claim: self.claim, event_id, customer_id, fate, cause: None, reply: None }
     }
 }
 
@@ -47,8 +51,20 @@ pub(crate) struct Settlement {
     pub(crate) event_id: Uuid,
     pub(crate) customer_id: String,
     pub(crate) fate: Fate,
+    /// Why, in a word to group by.
+    pub(crate) cause: Option<String>,
     /// The server's last words, without addresses.
     pub(crate) reply: Option<String>,
+}
+
+impl Settlement {
+    pub(crate) fn because(self, cause: impl ToString) -> Self {
+        Self { cause: Some(cause.to_string()), ..self }
+    }
+
+    pub(crate) fn saying(self, reply: String) -> Self {
+        Self { reply: Some(reply), ..self }
+    }
 }
 
 /// How a claim ends.
@@ -57,13 +73,18 @@ pub(crate) enum Fate {
     Sent,
     Bounced,
     Unknown,
-    /// The address was erased after the mail was queued.
+    /// The address was erased after the mail was queued, or it is no news any more.
     Withheld,
     /// Queued again for after this wait.
     Deferred(Duration),
     /// Queued again as if it had never been claimed.
     Returned,
+    /// Queued again, uncounted, until the server takes mails of ours.
+    Held,
 }
+
+/// When a mail that is held is due where nobody finds out before that the server takes mails again.
+const HELD_FOR: Duration = Duration::from_secs(3600);
 
 impl Fate {
     /// The word in the metrics.
@@ -75,13 +96,14 @@ impl Fate {
             Self::Withheld => "withheld",
             Self::Deferred(_) => "deferred",
             Self::Returned => "returned",
+            Self::Held => "held",
         }
     }
 
     /// The word in the ledger.
     fn state(self) -> &'static str {
         match self {
-            Self::Deferred(_) | Self::Returned => "queued",
+            Self::Deferred(_) | Self::Returned | Self::Held => "queued",
             Self::Sent | Self::Bounced | Self::Unknown | Self::Withheld => self.outcome(),
         }
     }
@@ -89,6 +111,7 @@ impl Fate {
     fn wait(self) -> Option<Duration> {
         match self {
             Self::Deferred(wait) => Some(wait),
+            Self::Held => Some(HELD_FOR),
             Self::Sent | Self::Bounced | Self::Unknown | Self::Withheld | Self::Returned => None,
         }
     }
@@ -101,18 +124,29 @@ pub(crate) async fn any_due(pool: &PgPool) -> Result<bool, StoreError> {
     Ok(sqlx::query_scalar(due).fetch_one(pool).await?)
 }
 
+/// Which mails are claimed, and for how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) count: i64,
+    pub(crate) lease: Duration,
+    /// What came about before that is told to nobody any more.
+    pub(crate) max_age: Duration,
+    /// Only to see whether the server takes one: also one that is not due, rather than none.
+    pub(crate) probe: bool,
+}
+
 /// Claims the mails that have been due longest. They are ours once the caller has committed.
 pub(crate) async fn claim(
     conn: &mut PgConnection,
-    count: i64,
-    lease: Duration,
+    terms: Terms,
 ) -> Result<Vec<Claimed>, StoreError> {
     // Materialized, or the planner may run the sub-select more than once and claim too many.
     // A claim that was rolled back must not have the same token as the next: a counter would.
     let claim = "
         WITH due AS MATERIALIZED (
             SELECT event_id, customer_id FROM mails
-            WHERE state = 'queued' AND next_attempt_at <= now()
+            WHERE state = 'queued'
+              AND next_attempt_at <= CASE WHEN $4 THEN 'infinity'::timestamptz ELSE now() END
             ORDER BY next_attempt_at, event_id LIMIT $1 FOR UPDATE SKIP LOCKED
         ), claimed AS (
             UPDATE mails SET state = 'sending', claim = gen_random_uuid(), attempts = attempts + 1,
@@ -122,14 +156,16 @@ pub(crate) async fn claim(
             RETURNING mails.*
         )
         SELECT event_id, customer_id, order_id, claim, kind, occurred_at, attempts,
+               occurred_at < now() - $3 AS too_old, held_at IS NOT NULL AS held,
                details AS shortages, locale, name, email, currency, total_minor, lines,
                (SELECT COALESCE(jsonb_object_agg(products.sku, products.name), '{}')
                 FROM jsonb_array_elements(orders.lines) AS line
                 JOIN products ON products.sku = line ->> 'sku') AS product_names
         FROM claimed LEFT JOIN orders USING (order_id, customer_id)
         ORDER BY next_attempt_at, event_id";
-    let rows = sqlx::query_as(claim).bind(count).bind(interval(lease)).fetch_all(conn).await?;
-    Ok(rows)
+    let claim = sqlx::query_as(claim).bind(if terms.probe { 1 } else { terms.count });
+    let claim = claim.bind(interval(terms.lease)).bind(interval(terms.max_age)).bind(terms.probe);
+    Ok(claim.fetch_all(conn).await?)
 }
 
 /// Writes what became of claimed mails. One that a sweep has meanwhile called unknown is corrected:
@@ -145,14 +181,17 @@ pub(crate) async fn settle(
     sqlx::query(
         "UPDATE mails SET
             state = fate.state,
-            attempts = mails.attempts - CASE WHEN fate.returned THEN 1 ELSE 0 END,
+            attempts = mails.attempts
+                - CASE WHEN fate.outcome IN ('returned', 'held') THEN 1 ELSE 0 END,
             next_attempt_at = COALESCE(now() + fate.wait, mails.next_attempt_at),
             sending_until = NULL,
+            held_at = CASE fate.outcome WHEN 'held' THEN now() WHEN 'returned' THEN held_at END,
+            cause = CASE fate.outcome WHEN 'returned' THEN mails.cause ELSE fate.cause END,
             reply = COALESCE(fate.reply, mails.reply),
             finished_at = CASE fate.state WHEN 'queued' THEN NULL ELSE now() END
-         FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::bool[], $6::interval[],
-                     $7::text[])
-              AS fate (event_id, customer_id, claim, state, returned, wait, reply)
+         FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::interval[],
+                     $7::text[], $8::text[])
+              AS fate (event_id, customer_id, claim, state, outcome, wait, reply, cause)
          WHERE mails.event_id = fate.event_id AND mails.customer_id = fate.customer_id
            AND mails.claim = fate.claim AND mails.state IN ('sending', 'unknown')",
     )
@@ -160,9 +199,10 @@ pub(crate) async fn settle(
     .bind(settled.iter().map(|one| one.customer_id.as_str()).collect::<Vec<_>>())
     .bind(settled.iter().map(|one| one.claim).collect::<Vec<_>>())
     .bind(fates().map(Fate::state).collect::<Vec<_>>())
-    .bind(fates().map(|fate| fate == Fate::Returned).collect::<Vec<_>>())
+    .bind(fates().map(Fate::outcome).collect::<Vec<_>>())
     .bind(fates().map(|fate| fate.wait().map(interval)).collect::<Vec<_>>())
     .bind(settled.iter().map(|one| one.reply.as_deref()).collect::<Vec<_>>())
+    .bind(settled.iter().map(|one| one.cause.as_deref()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())
@@ -176,9 +216,28 @@ pub(crate) async fn expire(pool: &PgPool) -> Result<u64, StoreError> {
             WHERE state = 'sending' AND sending_until < now() FOR UPDATE SKIP LOCKED
         )
         UPDATE mails SET state = 'unknown', sending_until = NULL, finished_at = now(),
-               reply = 'whoever was sending it is gone'
+               cause = 'courier-gone', reply = 'whoever was sending it is gone'
         FROM gone WHERE mails.event_id = gone.event_id AND mails.customer_id = gone.customer_id";
     Ok(sqlx::query(expire).execute(pool).await?.rows_affected())
+}
+
+/// Queues again what was given up under these claims; which of them they were. The others may not
+/// be written yet.
+pub(crate) async fn reprieve(pool: &PgPool, claims: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+    let reprieve = "
+        UPDATE mails SET state = 'queued', attempts = attempts - 1, held_at = now(),
+               finished_at = NULL, next_attempt_at = now() + $2
+        WHERE claim = ANY($1) AND state = 'bounced' AND finished_at > now() - interval '1 day'
+        RETURNING claim";
+    let reprieve = sqlx::query_scalar(reprieve).bind(claims).bind(interval(HELD_FOR));
+    Ok(reprieve.fetch_all(pool).await?)
+}
+
+/// Makes due what was held: the server takes mails again.
+pub(crate) async fn release(pool: &PgPool) -> Result<u64, StoreError> {
+    let release = "UPDATE mails SET next_attempt_at = now()
+                   WHERE held_at IS NOT NULL AND state = 'queued' AND next_attempt_at > now()";
+    Ok(sqlx::query(release).execute(pool).await?.rows_affected())
 }
 
 /// How many mails wait, and how long the oldest of them has.

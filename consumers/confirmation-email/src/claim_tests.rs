@@ -18,7 +18,8 @@ async fn ledger(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
 }
 
 async fn claim_one(conn: &mut PgConnection) -> Claimed {
-    claim(conn, 8, LEASE).await.unwrap().pop().unwrap()
+    let terms = Terms { count: 8, lease: LEASE, max_age: LEASE, probe: false };
+    claim(conn, terms).await.unwrap().pop().unwrap()
 }
 
 async fn state(pool: &PgPool) -> (String, i32) {
@@ -32,13 +33,13 @@ async fn settling_twice_leaves_alone_what_another_courier_has_claimed_in_between
 ) {
     let pool = ledger(pool, options).await;
     let mut conn = pool.acquire().await.unwrap();
-    let returned = [claim_one(&mut conn).await.settled(Fate::Returned, None)];
+    let returned = [claim_one(&mut conn).await.settled(Fate::Returned)];
     settle(&mut conn, &returned).await.unwrap();
     let other = claim_one(&mut conn).await;
     // The answer to the first time was lost.
     settle(&mut conn, &returned).await.unwrap();
     assert_eq!(state(&pool).await, ("sending".to_owned(), 1));
-    settle(&mut conn, &[other.settled(Fate::Sent, None)]).await.unwrap();
+    settle(&mut conn, &[other.settled(Fate::Sent)]).await.unwrap();
     assert_eq!(state(&pool).await, ("sent".to_owned(), 1));
 }
 
@@ -53,6 +54,6 @@ async fn a_claim_that_was_rolled_back_has_no_hold_on_the_next(
     transaction.rollback().await.unwrap();
     let mut conn = pool.acquire().await.unwrap();
     claim_one(&mut conn).await;
-    settle(&mut conn, &[lost.settled(Fate::Returned, None)]).await.unwrap();
+    settle(&mut conn, &[lost.settled(Fate::Returned)]).await.unwrap();
     assert_eq!(state(&pool).await, ("sending".to_owned(), 1));
 }

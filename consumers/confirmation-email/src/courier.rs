@@ -5,17 +5,18 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use runtime::StoreError;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 pub use crate::post::Post;
 pub use crate::rounds::{run, sweep};
 
+use crate::attempt::{Attempt, Attempted};
 use crate::claim::{self, Claimed, Fate, Settlement};
 use crate::faults;
-use crate::letter::{ComposeError, Letter, compose};
-use crate::mailer::{Connection, Delivery};
+use crate::mailer::Connection;
 use crate::metrics;
-use crate::verdict::Verdict;
 
 /// What came of one try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,18 +36,25 @@ pub struct Courier {
     last_mail: Instant,
     /// What became of mails and is not written yet: not to be lost while we live.
     unsettled: Vec<Settlement>,
+    /// Mails whose server takes its time over them.
+    late: JoinSet<Attempted>,
     shutdown: CancellationToken,
 }
 
 /// A connection without work is closed: servers close it after a few minutes anyway.
 const IDLE_MAX: Duration = Duration::from_secs(60);
+/// A mail that takes longer holds up no other: the next goes over another connection.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// So many of a courier's mails may be late.
+const LATE_MAX: usize = 4;
 
 impl Courier {
     /// Without a connection until there is something to send. Once `shutdown` is cancelled it begins
     /// no further mail.
     pub fn new(post: Arc<Post>, shutdown: CancellationToken) -> Self {
         let last_mail = Instant::now();
-        Self { post, connection: None, last_mail, unsettled: Vec::new(), shutdown }
+        let (unsettled, late) = (Vec::new(), JoinSet::new());
+        Self { post, connection: None, last_mail, unsettled, late, shutdown }
     }
 
     /// Claims a few due mails, sends them one after the other and writes what became of them.
@@ -55,9 +63,14 @@ impl Courier {
     /// When the ledger cannot be read or written. What is known of mails is kept and written first
     /// next time.
     pub async fn try_send_next(&mut self) -> Result<Progress, StoreError> {
+        while let Some(done) = self.late.try_join_next() {
+            self.take_late(done.ok());
+        }
+        self.retire();
         if self.connection.is_none() {
             self.settle().await?;
         }
+        self.post.correct().await?;
         // To ask is cheaper than to claim nothing; with something to settle it comes to the same.
         // While the server is away nothing is claimed; a probe goes out with or without mails.
         if self.unsettled.is_empty()
@@ -84,20 +97,23 @@ impl Courier {
         if let Some(connection) = self.connection.take() {
             connection.close().await;
         }
+        while let Some(done) = self.late.join_next().await {
+            self.take_late(done.ok());
+        }
         self.settle().await
     }
 
     async fn send_batch(&mut self) -> Result<Progress, StoreError> {
-        let settings = &self.post.settings;
-        let (batch, lease) = (settings.batch, settings.lease());
-        let begin_before = Instant::now() + lease - settings.mail_max();
+        let terms = self.post.terms();
+        let begin_before = Instant::now() + terms.lease - self.post.settings.mail_max();
         // One commit settles the last batch and claims the next: it is what costs time here.
         let mut transaction = self.post.pool.begin().await?;
         claim::settle(&mut transaction, &self.unsettled).await?;
-        let mails = claim::claim(&mut transaction, batch, lease).await?;
+        let mails = claim::claim(&mut transaction, terms).await?;
+        let claimed = mails.len() as i64;
         let progress = if faults::mail_before_ledger() {
             let settled = self.unsettled.len();
-            let progress = self.send_all(&mails, begin_before).await;
+            let progress = self.send_all(mails, begin_before).await;
             transaction.commit().await?;
             self.unsettled.drain(..settled);
             progress
@@ -109,16 +125,20 @@ impl Courier {
                 return Err(error.into());
             }
             self.unsettled.clear();
-            if mails.len() as i64 == batch {
+            if claimed == terms.count {
                 self.post.more.notify_one();
             }
-            self.send_all(&mails, begin_before).await
+            self.send_all(mails, begin_before).await
         };
-        let more_to_come = mails.len() as i64 == batch && progress == Progress::Sent;
+        let more_to_come = claimed == terms.count && progress == Progress::Sent;
         if !more_to_come {
             self.settle().await?;
+            self.post.correct().await?;
         }
-        Ok(if mails.is_empty() { Progress::Empty } else { progress })
+        if claimed == 0 && terms.probe {
+            self.post.not_asked();
+        }
+        Ok(if claimed == 0 { Progress::Empty } else { progress })
     }
 
     /// A commit that failed may have happened, and only its answer have been lost. Where it did not
@@ -126,103 +146,55 @@ impl Courier {
     fn give_back(&mut self, mails: &[Claimed]) {
         for mail in mails {
             metrics::settled(Fate::Returned);
-            self.unsettled.push(mail.settled(Fate::Returned, None));
+            self.unsettled.push(mail.settled(Fate::Returned));
         }
     }
 
-    async fn send_all(&mut self, mails: &[Claimed], begin_before: Instant) -> Progress {
+    async fn send_all(&mut self, mails: Vec<Claimed>, begin_before: Instant) -> Progress {
         let mut progress = Progress::Sent;
         for mail in mails {
             let begin = progress == Progress::Sent
                 && !self.shutdown.is_cancelled()
                 && Instant::now() < begin_before;
-            let (fate, reply) = if begin { self.send(mail).await } else { (Fate::Returned, None) };
-            if begin && fate == Fate::Returned {
+            if !begin {
+                self.give_back(&[mail]);
+            } else if self.send(mail).await {
                 progress = Progress::Deferred;
             }
-            metrics::settled(fate);
-            self.unsettled.push(mail.settled(fate, reply));
         }
         progress
     }
 
-    async fn send(&mut self, mail: &Claimed) -> (Fate, Option<String>) {
-        let letter = match compose(mail, &self.post.templates, &self.post.settings.from) {
-            Ok(letter) => letter,
-            Err(error) => return (self.not_composed(mail, &error), Some(error.to_string())),
+    /// Sends one mail, or leaves it to itself once it takes too long. Whether the server takes none.
+    async fn send(&mut self, mail: Claimed) -> bool {
+        let connection = self.connection.take();
+        let attempt = Attempt { post: self.post.clone(), mail, connection };
+        let mut attempt = Box::pin(attempt.make());
+        let made = if self.late.len() < LATE_MAX && !faults::mail_before_ledger() {
+            timeout(PATIENCE, &mut attempt).await.ok()
+        } else {
+            Some(attempt.as_mut().await)
         };
-        let begun = Instant::now();
-        let delivery = self.deliver(&letter).await;
-        metrics::handed_over(begun.elapsed());
-        let fate = self.fate(mail, delivery.verdict);
-        if matches!(fate, Fate::Bounced | Fate::Unknown) {
-            let (outcome, reply) = (fate.outcome(), &delivery.reply);
-            tracing::warn!(event.id = %mail.event_id, outcome, reply, "mail not delivered");
+        let Some(attempted) = made else {
+            self.late.spawn(attempt);
+            return false;
+        };
+        if attempted.spoke {
+            self.last_mail = Instant::now();
         }
-        (fate, Some(delivery.reply))
+        self.connection = attempted.connection;
+        self.unsettled.push(attempted.settlement);
+        attempted.away
     }
 
-    /// Hands the mail over; where the connection turns out to be stale, over a new one.
-    async fn deliver(&mut self, letter: &Letter) -> Delivery {
-        let stale = self.connection.as_ref().is_some_and(Connection::is_used);
-        let delivery = self.hand_over(letter).await;
-        if stale && delivery.verdict == Verdict::NotBegun && self.connection.is_none() {
-            return self.hand_over(letter).await;
-        }
-        delivery
-    }
-
-    async fn hand_over(&mut self, letter: &Letter) -> Delivery {
+    fn take_late(&mut self, done: Option<Attempted>) {
+        let Some(done) = done else {
+            // Of one whose task died nothing is known, as the ledger will say.
+            return;
+        };
+        self.unsettled.push(done.settlement);
         if self.connection.is_none() {
-            self.connection = self.post.connect().await;
-        }
-        let Some(connection) = &mut self.connection else {
-            let reply = "the mail server is away".to_owned();
-            return Delivery { verdict: Verdict::NotBegun, reply };
-        };
-        let fresh = !connection.is_used();
-        let delivery = connection.send(letter).await;
-        self.last_mail = Instant::now();
-        if connection.is_broken() {
-            self.connection = None;
-        }
-        match delivery.verdict {
-            Verdict::NotBegun if fresh || self.connection.is_some() => {
-                self.connection = None;
-                self.post.away(&delivery.reply);
-            }
-            // A server may end a connection that it has had for long.
-            Verdict::NotBegun | Verdict::Unknown => {}
-            _ => self.post.dealt_with(),
-        }
-        delivery
-    }
-
-    fn fate(&self, mail: &Claimed, verdict: Verdict) -> Fate {
-        match verdict {
-            Verdict::Sent => Fate::Sent,
-            Verdict::Bounced => Fate::Bounced,
-            Verdict::NotBegun => Fate::Returned,
-            Verdict::Deferred => self.deferred(mail),
-            // `Proceed` ends no mail; where it did, nothing would be known of it.
-            Verdict::Unknown | Verdict::Proceed => Fate::Unknown,
-        }
-    }
-
-    fn deferred(&self, mail: &Claimed) -> Fate {
-        let wait = self.post.settings.backoff.wait(mail.attempts, mail.event_id);
-        wait.map_or(Fate::Bounced, Fate::Deferred)
-    }
-
-    fn not_composed(&self, mail: &Claimed, error: &ComposeError) -> Fate {
-        tracing::warn!(event.id = %mail.event_id, %error, "mail not composed");
-        match error {
-            ComposeError::Nobody => Fate::Withheld,
-            ComposeError::Address => Fate::Bounced,
-            // A defect of ours: a later release may do better.
-            ComposeError::Kind | ComposeError::Template(_) | ComposeError::Message(_) => {
-                self.deferred(mail)
-            }
+            self.connection = done.connection;
         }
     }
 
@@ -232,6 +204,16 @@ impl Courier {
             self.unsettled.clear();
         }
         Ok(())
+    }
+
+    /// Gives up a connection that has had its time, or whose server was found to refuse us: it has to
+    /// ask for the next like everybody.
+    fn retire(&mut self) {
+        let retires =
+            self.post.is_refused() || self.connection.as_ref().is_some_and(Connection::is_old);
+        if retires && let Some(connection) = self.connection.take() {
+            tokio::spawn(connection.close());
+        }
     }
 
     /// Closes the connection when it has long had nothing to do.

@@ -1,6 +1,7 @@
 //! What a batch of events means for the mails. Pure: reads no table, sends nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use events_schema::{
     Contact, Currency, CustomerId, Event, EventId, Locale, MoneyMinor, OrderId, OrderLine,
@@ -21,6 +22,8 @@ pub struct Known {
     pub orders: HashMap<OrderKey, Addressee>,
     /// Outcomes that have their mail.
     pub mails: HashSet<MailKey>,
+    /// An outcome that came about longer before it is read is told to nobody.
+    pub max_age: Option<Duration>,
 }
 
 /// Whether an order names somebody to write to.
@@ -91,8 +94,18 @@ impl MailKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FirstState {
     Queued,
-    /// There is nobody to write to.
-    Withheld,
+    Withheld(Reason),
+}
+
+/// Why a mail is not sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reason {
+    /// The contact was erased before we read it.
+    NoContact,
+    /// Its customer placed no such order.
+    NotPlaced,
+    /// It is no news any more.
+    TooOld,
 }
 
 impl FirstState {
@@ -100,7 +113,17 @@ impl FirstState {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Queued => "queued",
-            Self::Withheld => "withheld",
+            Self::Withheld(_) => "withheld",
+        }
+    }
+
+    /// The ledger's word for why.
+    pub fn cause(self) -> Option<&'static str> {
+        match self {
+            Self::Queued => None,
+            Self::Withheld(Reason::NoContact) => Some("no-contact"),
+            Self::Withheld(Reason::NotPlaced) => Some("not-placed"),
+            Self::Withheld(Reason::TooOld) => Some("too-old"),
         }
     }
 }
@@ -109,7 +132,7 @@ impl FirstState {
 pub(crate) fn decide(mut known: Known, batch: &Batch) -> Decision<Change> {
     let mut decision = Decision::default();
     for record in &batch.records {
-        match apply(&mut known, record) {
+        match apply(&mut known, record, batch.decided_at) {
             Applied::Changed(change) => decision.changes.push(change),
             Applied::Unchanged => {}
             Applied::Duplicate => decision.duplicates.push(record.source),
@@ -124,26 +147,28 @@ enum Applied {
     Duplicate,
 }
 
-fn apply(known: &mut Known, record: &Delivered) -> Applied {
+fn apply(known: &mut Known, record: &Delivered, now: Timestamp) -> Applied {
     let mail = |order_id, customer: &CustomerId, kind, shortages: &[Shortage]| MailRecord {
         event_id: record.event.event_id(),
         customer_id: customer.clone(),
         order_id,
         kind,
-        state: FirstState::Withheld,
+        state: FirstState::Queued,
         shortages: shortages.to_vec(),
         occurred_at: record.event.occurred_at(),
     };
     match &record.event {
         Event::OrderPlaced(placed) => record_order(known, placed),
         Event::OrderConfirmed(e) => {
-            queue_mail(known, mail(e.order_id, &e.customer_id, MailKind::Confirmed, &[]))
+            queue_mail(known, now, mail(e.order_id, &e.customer_id, MailKind::Confirmed, &[]))
         }
-        Event::OrderRejected(e) => {
-            queue_mail(known, mail(e.order_id, &e.customer_id, MailKind::Rejected, &e.shortages))
-        }
+        Event::OrderRejected(e) => queue_mail(
+            known,
+            now,
+            mail(e.order_id, &e.customer_id, MailKind::Rejected, &e.shortages),
+        ),
         Event::OrderCancelled(e) => {
-            queue_mail(known, mail(e.order_id, &e.customer_id, MailKind::Cancelled, &[]))
+            queue_mail(known, now, mail(e.order_id, &e.customer_id, MailKind::Cancelled, &[]))
         }
         Event::ProductUpserted(product) => Applied::Changed(Change::NameProduct {
             sku: product.sku.clone(),
@@ -173,14 +198,19 @@ fn record_order(known: &mut Known, placed: &OrderPlaced) -> Applied {
     }))
 }
 
-/// Queues the mail where there is somebody to write to.
-fn queue_mail(known: &mut Known, mail: MailRecord) -> Applied {
+/// Queues the mail where there is somebody to write to, and news to tell.
+fn queue_mail(known: &mut Known, now: Timestamp, mail: MailRecord) -> Applied {
     if !known.mails.insert((mail.event_id, mail.customer_id.clone())) {
         return Applied::Duplicate;
     }
+    let age = (now.to_utc() - mail.occurred_at.to_utc()).to_std().unwrap_or_default();
     let state = match known.orders.get(&(mail.order_id, mail.customer_id.clone())) {
+        None => FirstState::Withheld(Reason::NotPlaced),
+        Some(Addressee::Erased) => FirstState::Withheld(Reason::NoContact),
+        Some(Addressee::Known) if known.max_age.is_some_and(|max| age > max) => {
+            FirstState::Withheld(Reason::TooOld)
+        }
         Some(Addressee::Known) => FirstState::Queued,
-        Some(Addressee::Erased) | None => FirstState::Withheld,
     };
     Applied::Changed(Change::QueueMail(MailRecord { state, ..mail }))
 }

@@ -94,10 +94,8 @@ fn an_outcome_in_the_same_batch_as_its_order_queues_one_mail() {
 
 #[test]
 fn an_outcome_of_an_order_on_record_queues_one_mail() {
-    let known = Known {
-        orders: [(of_c1(order_id(1)), Addressee::Known)].into(),
-        mails: HashSet::default(),
-    };
+    let known =
+        Known { orders: [(of_c1(order_id(1)), Addressee::Known)].into(), ..Known::default() };
     let decision = decide(known, &batch(0, [rejected(1)]));
     assert_eq!(mails(&decision), [(MailKind::Rejected, FirstState::Queued)]);
 }
@@ -106,8 +104,27 @@ fn an_outcome_of_an_order_on_record_queues_one_mail() {
 fn a_mail_is_withheld_where_there_is_nobody_to_write_to() {
     let erased = decide(Known::default(), &batch(0, [placed(1, None), confirmed(1)]));
     let never_placed = decide(Known::default(), &batch(0, [confirmed(2)]));
-    assert_eq!(mails(&erased), [(MailKind::Confirmed, FirstState::Withheld)]);
-    assert_eq!(mails(&never_placed), [(MailKind::Confirmed, FirstState::Withheld)]);
+    let withheld = |reason| [(MailKind::Confirmed, FirstState::Withheld(reason))];
+    assert_eq!(mails(&erased), withheld(Reason::NoContact));
+    assert_eq!(mails(&never_placed), withheld(Reason::NotPlaced));
+}
+
+#[test]
+fn an_outcome_that_is_no_news_any_more_is_told_to_nobody() {
+    let day = Duration::from_secs(24 * 3600);
+    let mut late = batch(0, [placed(1, dana()), confirmed(1)]);
+    // The confirmation came about in the second microsecond of 1970.
+    let after = |micros| Timestamp::from_micros(2 + day.as_micros() as i64 + micros);
+    let expected = [(0, FirstState::Queued), (1, FirstState::Withheld(Reason::TooOld))];
+    for (micros, state) in expected {
+        late.decided_at = after(micros);
+        let known = Known { max_age: Some(day), ..Known::default() };
+        assert_eq!(mails(&decide(known, &late)), [(MailKind::Confirmed, state)], "{micros}");
+    }
+    late.decided_at = Timestamp::from_micros(-1);
+    let known = Known { max_age: Some(day), ..Known::default() };
+    let ahead = mails(&decide(known, &late));
+    assert_eq!(ahead, [(MailKind::Confirmed, FirstState::Queued)], "a clock that is ahead");
 }
 
 #[test]
@@ -121,7 +138,7 @@ fn what_somebody_else_cancels_is_told_to_nobody_and_keeps_no_mail_from_its_custo
             (MailKind::Confirmed, FirstState::Queued),
             (MailKind::Cancelled, FirstState::Queued),
         ];
-        expected.insert(withheld, (MailKind::Cancelled, FirstState::Withheld));
+        expected.insert(withheld, (MailKind::Cancelled, FirstState::Withheld(Reason::NotPlaced)));
         assert_eq!(mails(&decision), expected);
         assert!(decision.duplicates.is_empty());
     }
@@ -137,6 +154,7 @@ fn what_is_known_is_a_duplicate_within_a_batch_and_across_batches() {
     let known = Known {
         orders: [(of_c1(order_id(1)), Addressee::Known)].into(),
         mails: [of_c1(EventId::of_order(order_id(1), EventType::OrderConfirmed))].into(),
+        ..Known::default()
     };
     let again = decide(known, &batch(0, [placed(1, dana()), confirmed(1)]));
     assert_eq!((again.changes.len(), again.duplicates.len()), (0, 2));

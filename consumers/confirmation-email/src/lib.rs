@@ -1,9 +1,12 @@
 #![doc = include_str!("../README.md")]
 
+mod attempt;
 pub mod backoff;
 mod claim;
+mod connecting;
 pub mod courier;
 mod decide;
+mod evidence;
 mod faults;
 mod letter;
 mod mailer;
@@ -14,9 +17,9 @@ mod projection;
 mod reply;
 mod rounds;
 pub mod settings;
+mod smtp;
 mod store;
 mod template;
-mod tls;
 mod verdict;
 mod words;
 

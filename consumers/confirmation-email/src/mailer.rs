@@ -1,28 +1,18 @@
 //! One connection to the mail server, over which many mails go. Knows no ledger and never retries.
 
-use std::error::Error as _;
-use std::time::Duration;
-
-use lettre::transport::smtp::Error as SmtpError;
-use lettre::transport::smtp::authentication::{Credentials, Mechanism};
-use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Quit, Rcpt, Rset};
-use lettre::transport::smtp::extension::ClientId;
-use lettre::transport::smtp::response::Response;
-use secrecy::ExposeSecret;
-use tokio::net::TcpStream;
-use tokio::time::timeout;
+use std::time::{Duration, Instant};
 
 use crate::letter::Letter;
 use crate::reply::scrub;
-use crate::settings::{SmtpServer, Tls};
-use crate::tls::Encrypted;
+use crate::settings::SmtpServer;
+use crate::smtp::{self, Answer, ConnectError, Conversation, Silence, Status, stuffed};
 use crate::verdict::{Heard, Stage, Verdict, verdict};
 
 /// An open connection.
 pub(crate) struct Connection {
-    smtp: AsyncSmtpConnection,
+    smtp: Conversation,
     reply_within: Duration,
+    opened: Instant,
     /// A mail has gone over it before.
     used: bool,
     /// Good for no further mail.
@@ -33,36 +23,36 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 pub(crate) struct Delivery {
     pub(crate) verdict: Verdict,
+    /// The numbers of the server's last answer, if it gave one.
+    pub(crate) status: Option<Status>,
+    /// The server has had enough of this connection: another may do.
+    pub(crate) tired: bool,
     /// The server's words, without addresses.
     pub(crate) reply: String,
 }
 
-/// Why there is no connection. Shows neither password nor user.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConnectError {
-    #[error("could not connect")]
-    Tcp(#[from] std::io::Error),
-    #[error("could not encrypt the connection")]
-    Tls(#[from] native_tls::Error),
-    #[error("the mail server turned us away")]
-    Smtp(#[from] SmtpError),
-    #[error("no answer in time")]
-    TimedOut,
+impl Delivery {
+    /// Nothing was said of the mail.
+    pub(crate) fn not_begun(why: &str) -> Self {
+        let (verdict, reply) = (Verdict::NotBegun, why.to_owned());
+        Self { verdict, status: None, tired: false, reply }
+    }
 }
 
 /// How long a farewell may take: nobody waits for it.
 const QUIT_WITHIN: Duration = Duration::from_secs(1);
+/// Names move and servers retire: nothing is bound to one for longer.
+const AGE_MAX: Duration = Duration::from_secs(600);
 
 impl Connection {
-    /// Connects, encrypts and logs in, all of it within `reply_within`.
+    /// Connects, encrypts and logs in; the server may take `reply_within` for each step.
     pub(crate) async fn open(
         server: &SmtpServer,
-        hello: &ClientId,
+        hello: &str,
         reply_within: Duration,
     ) -> Result<Self, ConnectError> {
-        let open = timeout(reply_within, open(server, hello)).await;
-        let smtp = open.map_err(|_| ConnectError::TimedOut)??;
-        Ok(Self { smtp, reply_within, used: false, broken: false })
+        let smtp = smtp::open(server, hello, reply_within).await?;
+        Ok(Self { smtp, reply_within, opened: Instant::now(), used: false, broken: false })
     }
 
     /// Whether a mail has gone over it, so that the server may have grown tired of it.
@@ -75,97 +65,80 @@ impl Connection {
         self.broken
     }
 
+    /// Whether it has been there for long enough.
+    pub(crate) fn is_old(&self) -> bool {
+        self.opened.elapsed() > AGE_MAX
+    }
+
     /// Hands over one mail.
     pub(crate) async fn send(&mut self, letter: &Letter) -> Delivery {
         self.used = true;
         let recipient = letter.to.as_ref();
         let commands = [
-            (Stage::Mail, Mail::new(Some(letter.from.clone()), vec![]).to_string()),
-            (Stage::Rcpt, Rcpt::new(letter.to.clone(), vec![]).to_string()),
-            (Stage::Data, Data.to_string()),
+            (Stage::Mail, format!("MAIL FROM:<{}>", letter.from)),
+            (Stage::Rcpt, format!("RCPT TO:<{}>", letter.to)),
+            (Stage::Data, "DATA".to_owned()),
         ];
         for (stage, command) in commands {
-            let delivery = self.command(stage, command, recipient).await;
+            let answer = self.smtp.ask(&command).await;
+            let delivery = self.judge(stage, answer, recipient);
             if delivery.verdict != Verdict::Proceed {
                 self.reset().await;
                 return delivery;
             }
         }
-        let content = self.smtp.message(&letter.content);
-        let answer = timeout(self.reply_within * 2, content).await;
-        self.judge(Stage::Content, answer.ok(), recipient)
+        self.hand_over(letter, recipient).await
     }
 
     /// Takes leave.
-    pub(crate) async fn close(mut self) {
+    pub(crate) async fn close(self) {
         if !self.broken {
-            // Whether the farewell is heard changes nothing.
-            let _ = timeout(QUIT_WITHIN, self.smtp.command(Quit)).await;
+            self.smtp.quit(QUIT_WITHIN).await;
         }
     }
 
-    async fn command(&mut self, stage: Stage, command: String, recipient: &str) -> Delivery {
-        let answer = timeout(self.reply_within, self.smtp.command(command)).await;
-        self.judge(stage, answer.ok(), recipient)
+    /// The content, and the dot that makes it a mail. Until the dot has gone nothing has arrived.
+    async fn hand_over(&mut self, letter: &Letter, recipient: &str) -> Delivery {
+        if let Err(silence) = self.smtp.say(&stuffed(&letter.content)).await {
+            let answer = self.smtp.last_words().await.ok_or(silence);
+            return self.judge(Stage::Body, answer, recipient);
+        }
+        let answer = self.smtp.exchange(b".\r\n", self.reply_within * 2).await;
+        self.judge(Stage::Content, answer, recipient)
     }
 
     fn judge(
         &mut self,
         stage: Stage,
-        answer: Option<Result<Response, SmtpError>>,
+        answer: Result<Answer, Silence>,
         recipient: &str,
     ) -> Delivery {
-        let (heard, words) = hear(answer);
-        // 421 announces that the server closes the connection.
-        self.broken |= matches!(heard, Heard::Nothing | Heard::Reply(421));
-        Delivery { verdict: verdict(stage, heard), reply: scrub(&words, recipient) }
+        let heard = answer.as_ref().map_or(Heard::Nothing, |answer| Heard::Reply(answer.status));
+        let verdict = match verdict(stage, heard) {
+            // It let us go on, and was gone.
+            Verdict::Proceed if self.smtp.has_ended() => verdict(stage, Heard::Nothing),
+            verdict => verdict,
+        };
+        let status = answer.as_ref().ok().map(|answer| answer.status);
+        let tired = status.is_some_and(|status| is_tired(stage, status));
+        self.broken |= self.smtp.has_ended() || tired;
+        let words = answer.map_or_else(|silence| silence.to_string(), |answer| answer.to_string());
+        Delivery { verdict, status, tired, reply: scrub(&words, recipient) }
     }
 
     /// Makes the server forget a mail that it refused, so that the next can begin.
     async fn reset(&mut self) {
         if !self.broken {
-            let answer = timeout(self.reply_within, self.smtp.command(Rset)).await;
-            self.broken = !matches!(answer, Ok(Ok(_)));
+            let answer = self.smtp.ask("RSET").await;
+            let forgot = answer.is_ok_and(|answer| matches!(answer.status.code, 200..=299));
+            self.broken = !forgot || self.smtp.has_ended();
         }
     }
 }
 
-async fn open(server: &SmtpServer, hello: &ClientId) -> Result<AsyncSmtpConnection, ConnectError> {
-    let tcp = TcpStream::connect((server.host.as_str(), server.port)).await?;
-    // Without it every mail waits 40 ms for Nagle's algorithm and a delayed acknowledgement.
-    tcp.set_nodelay(true)?;
-    let stream: Box<dyn AsyncTokioStream> = match server.tls {
-        Tls::Implicit => Box::new(Encrypted::connect(&server.host, tcp).await?),
-        Tls::None | Tls::Required => Box::new(tcp),
-    };
-    let mut smtp = AsyncSmtpConnection::connect_with_transport(stream, hello).await?;
-    if server.tls == Tls::Required {
-        smtp.starttls(TlsParameters::new(server.host.clone())?, hello).await?;
-    }
-    if let Some(login) = &server.login {
-        let password = login.password.expose_secret().to_owned();
-        let credentials = Credentials::new(login.user.clone(), password);
-        smtp.auth(&[Mechanism::Plain, Mechanism::Login], &credentials).await?;
-    }
-    Ok(smtp)
-}
-
-/// The code and the words of an answer.
-fn hear(answer: Option<Result<Response, SmtpError>>) -> (Heard, String) {
-    match answer {
-        None => (Heard::Nothing, "no answer in time".to_owned()),
-        Some(Ok(response)) => {
-            let code = u16::from(response.code());
-            let words = response.message().collect::<Vec<_>>().join(" ");
-            (Heard::Reply(code), format!("{code} {words}"))
-        }
-        Some(Err(error)) => match error.status() {
-            Some(code) => {
-                let code = u16::from(code);
-                let words = error.source().map(ToString::to_string).unwrap_or_default();
-                (Heard::Reply(code), format!("{code} {words}"))
-            }
-            None => (Heard::Nothing, "the connection broke".to_owned()),
-        },
-    }
+/// 421 announces that the server closes the connection; too many recipients are too many of this
+/// connection's, where every mail has one.
+fn is_tired(stage: Stage, status: Status) -> bool {
+    let too_many = matches!(status.enhanced, None | Some((5, 3)));
+    status.code == 421 || (stage == Stage::Rcpt && status.code == 452 && too_many)
 }

@@ -6,7 +6,8 @@ use metrics::{counter, gauge, histogram};
 
 use crate::claim::Fate;
 
-/// Mails by what became of an attempt: sent, bounced, deferred, unknown, withheld, returned.
+/// Mails by what became of an attempt: sent, bounced, deferred, unknown, withheld, returned, held;
+/// reprieved where one had bounced by mistake.
 const MAILS: &str = "orderflow_mails_total";
 /// From the first command of a mail to the server's last word on it.
 const SEND_SECONDS: &str = "orderflow_mail_send_seconds";
@@ -25,6 +26,10 @@ pub(crate) fn settled(fate: Fate) {
 
 pub(crate) fn expired(count: u64) {
     counter!(MAILS, "outcome" => Fate::Unknown.outcome()).increment(count);
+}
+
+pub(crate) fn reprieved(count: u64) {
+    counter!(MAILS, "outcome" => "reprieved").increment(count);
 }
 
 pub(crate) fn handed_over(took: Duration) {

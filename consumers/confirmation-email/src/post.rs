@@ -1,22 +1,28 @@
 //! What the couriers of a process share: the ledger, the templates, and what is known of the mail
 //! server. Sends nothing.
 
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use chassis::health::{Dependency, Health};
-use lettre::transport::smtp::extension::ClientId;
-use runtime::Circuit;
+use runtime::{Circuit, StoreError};
 use sqlx::PgPool;
 use tokio::sync::Notify;
+use uuid::Uuid;
 
-use crate::mailer::{ConnectError, Connection};
+use crate::claim::{self, Terms};
+use crate::connecting;
+use crate::evidence::{Evidence, Finding, Refusal};
+use crate::mailer::Connection;
 use crate::metrics;
 use crate::settings::MailSettings;
+use crate::smtp::{ConnectError, Status};
 use crate::template::Templates;
 
 /// Between two probes of a mail server that is away.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(30);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
 const NAME: &str = "confirmation-email";
 
 /// Shared by the couriers of a process.
@@ -26,9 +32,14 @@ pub struct Post {
     pub(crate) templates: Templates,
     /// There is work for one more courier.
     pub more: Notify,
-    hello: ClientId,
     circuit: Circuit,
     smtp: Dependency,
+    evidence: Mutex<Evidence>,
+    /// Claims whose mails were given up by mistake.
+    mistaken: Mutex<Vec<(Uuid, Instant)>>,
+    /// The server takes mails again, or for the first time: what was held is due.
+    release: AtomicBool,
+    proven: AtomicBool,
 }
 
 impl Post {
@@ -41,10 +52,13 @@ impl Post {
             pool,
             templates: Templates::new()?,
             more: Notify::new(),
-            hello: ClientId::Domain(settings.from.email.domain().to_owned()),
             settings,
             circuit: Circuit::unproven(NAME, "smtp", FIRST_WAIT, LONGEST_WAIT),
             smtp: health.dependency("smtp"),
+            evidence: Mutex::default(),
+            mistaken: Mutex::default(),
+            release: AtomicBool::new(false),
+            proven: AtomicBool::new(false),
         })
     }
 
@@ -53,18 +67,34 @@ impl Post {
         self.circuit.is_closed()
     }
 
+    /// Whether the server was found to refuse us: it is asked about one mail at a time.
+    pub(crate) fn is_refused(&self) -> bool {
+        lock(&self.evidence).is_about_us()
+    }
+
+    /// Which mails a courier may claim now.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms {
+            count: self.settings.batch,
+            lease: self.settings.lease(),
+            max_age: self.settings.max_age,
+            probe: self.is_refused(),
+        }
+    }
+
     /// A connection, unless the server is away and it is not time for a probe.
     pub(crate) async fn connect(&self) -> Option<Connection> {
-        let probe_max = self.settings.connect_max();
-        if !self.circuit.permits(probe_max) {
+        if !self.circuit.permits(self.settings.connect_max()) {
             return None;
         }
-        match Connection::open(&self.settings.server, &self.hello, probe_max).await {
+        match connecting::connect(&self.settings).await {
             Ok(connection) => {
-                self.circuit.connected();
-                self.smtp.up();
                 metrics::connected();
-                metrics::away(false);
+                // That it takes a connection of ours does not say that it takes a mail.
+                if !self.is_refused() {
+                    self.circuit.connected();
+                    self.there();
+                }
                 Some(connection)
             }
             Err(error) => {
@@ -81,18 +111,87 @@ impl Post {
         metrics::away(true);
     }
 
-    /// The server dealt with a mail.
-    pub(crate) fn dealt_with(&self) {
+    /// There was no mail to ask the server about.
+    pub(crate) fn not_asked(&self) {
+        self.circuit.failed();
+    }
+
+    /// The server took a mail.
+    pub(crate) fn taken(&self) {
+        let refused_us = lock(&self.evidence).taken();
+        let first = !self.proven.swap(true, Ordering::Relaxed);
         self.circuit.dealt_with();
+        if refused_us || first {
+            self.there();
+            self.release.store(true, Ordering::Release);
+        }
+    }
+
+    /// The server did not take a mail, for a reason that is that mail's, as far as is known.
+    pub(crate) fn dealt_with(&self, reply: &str) {
+        match self.is_refused() {
+            true => self.away(reply),
+            false => self.circuit.dealt_with(),
+        }
+    }
+
+    /// The server refused a mail for good, `again` where it did before and that was held to be
+    /// about us. Whether it is about us.
+    pub(crate) fn refused(&self, sort: Status, refusal: Refusal, again: bool, reply: &str) -> bool {
+        let finding = lock(&self.evidence).refused(sort, refusal, again);
+        match finding {
+            Finding::AboutThem => {
+                self.circuit.dealt_with();
+                false
+            }
+            Finding::AboutUs(mistaken) => {
+                self.away(reply);
+                let now = Instant::now();
+                lock(&self.mistaken).extend(mistaken.into_iter().map(|claim| (claim, now)));
+                true
+            }
+        }
+    }
+
+    /// Corrects the ledger where refusals turned out to be about us, or no longer to be.
+    ///
+    /// # Errors
+    /// When the ledger cannot be written: it is tried again next time.
+    pub(crate) async fn correct(&self) -> Result<(), StoreError> {
+        let mistaken: Vec<Uuid> = lock(&self.mistaken).iter().map(|(claim, _)| *claim).collect();
+        if !mistaken.is_empty() {
+            let done = claim::reprieve(&self.pool, &mistaken).await?;
+            metrics::reprieved(done.len() as u64);
+            // Whoever has not written its claim's end by then is gone, and the mail is unknown.
+            let lease = self.settings.lease();
+            let open =
+                |(claim, since): &(Uuid, Instant)| !done.contains(claim) && since.elapsed() < lease;
+            lock(&self.mistaken).retain(open);
+        }
+        if self.release.swap(false, Ordering::Acquire) {
+            match claim::release(&self.pool).await {
+                Ok(0) => {}
+                Ok(_) => self.more.notify_waiters(),
+                Err(error) => {
+                    self.release.store(true, Ordering::Release);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn there(&self) {
+        self.smtp.up();
+        metrics::away(false);
     }
 }
 
-/// The error with its cause, which tells its own; a mail server's words may stand in it, but no
-/// recipient has been named yet.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A mail server's words may stand in it, but no recipient has been named yet.
 fn describe(error: &ConnectError) -> String {
-    let text = match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    };
-    crate::reply::scrub(&text, "")
+    crate::reply::scrub(&error.to_string(), "")
 }

@@ -29,6 +29,8 @@ pub struct MailSettings {
     /// `MAIL_RETRY_SECONDS` (default 30): until the second attempt, then doubled up to an hour;
     /// `MAIL_ATTEMPTS_MAX` (default 100, about four days): then the mail has bounced.
     pub backoff: Backoff,
+    /// `MAIL_MAX_AGE` (default `3d`): an outcome that came about longer ago is told to nobody.
+    pub max_age: Duration,
 }
 
 /// A mail server.
@@ -67,6 +69,8 @@ pub struct Login {
 const BATCH_MAX: i64 = 100;
 const CONNECTIONS_MAX: usize = 64;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+const DAY: u64 = 24 * 3600;
+const MAX_AGE: Duration = Duration::from_secs(3 * DAY);
 const URL_EXPECTED: SettingsError = SettingsError::Invalid(
     "SMTP_URL",
     "smtp://host:port, smtp://user:password@host:port?tls=required or smtps://user:password@host:port",
@@ -92,6 +96,7 @@ impl MailSettings {
                 longest: LONGEST_WAIT,
                 attempts_max: settings::parsed("MAIL_ATTEMPTS_MAX", 100, "a whole number")?,
             },
+            max_age: max_age()?,
         })
     }
 
@@ -100,17 +105,45 @@ impl MailSettings {
         self.reply_within
     }
 
-    /// The longest that one mail can take: a connection that turns out to be stale, a new one, four
-    /// replies, and the one to the content, which may take twice as long.
+    /// The longest that one mail can take: three replies over a connection that the server has had
+    /// enough of, a new one, four replies, the content, and the reply to it, which may take twice as
+    /// long.
     pub fn mail_max(&self) -> Duration {
-        self.reply_within * 8
+        self.reply_within * 11
     }
 
     /// How long a claim is good for. A mail is begun only while [`Self::mail_max`] is left of it,
     /// so that a row whose lease has run out belongs to a courier that is gone.
     pub fn lease(&self) -> Duration {
-        self.reply_within * 10
+        self.reply_within * 13
     }
+}
+
+/// `MAIL_MAX_AGE`, also for whoever enters mails in the ledger.
+///
+/// # Errors
+/// When it is no time, or out of bounds.
+pub(crate) fn max_age() -> Result<Duration, SettingsError> {
+    let expected = SettingsError::Invalid("MAIL_MAX_AGE", "like 90s, 45m, 12h or 3d, 1s to 3650d");
+    match settings::optional("MAIL_MAX_AGE") {
+        None => Ok(MAX_AGE),
+        Some(text) => age(&text).ok_or(expected),
+    }
+}
+
+/// A number of seconds, minutes, hours or days.
+fn age(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text.strip_prefix(digits)?.trim() {
+        "" | "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        "d" => DAY,
+        _ => return None,
+    };
+    let seconds = digits.parse::<u64>().ok()?.checked_mul(unit)?;
+    (1..=3650 * DAY).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
 fn within<T: PartialOrd>(
@@ -221,6 +254,17 @@ mod tests {
     }
 
     #[test]
+    fn an_age_is_a_number_and_its_unit_within_bounds() {
+        let table = [("90", 90), ("90s", 90), ("45m", 2_700), ("12h", 43_200), ("3d", 3 * DAY)];
+        for (text, seconds) in table {
+            assert_eq!(age(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["", "0", "d", "3w", "-1d", "1.5h", "3651d", "99999999999999999999d"] {
+            assert_eq!(age(text), None, "{text}");
+        }
+    }
+
+    #[test]
     fn a_claim_outlasts_the_mail_that_is_begun_under_it() {
         let settings = MailSettings {
             server: parse("smtp://x").unwrap(),
@@ -229,6 +273,7 @@ mod tests {
             batch: 8,
             reply_within: Duration::from_secs(3),
             backoff: Backoff { first: Duration::ZERO, longest: Duration::ZERO, attempts_max: 1 },
+            max_age: MAX_AGE,
         };
         assert!(
             settings.lease() > settings.mail_max() && settings.mail_max() > settings.connect_max()

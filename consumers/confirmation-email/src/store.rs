@@ -10,12 +10,15 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::decide::{Addressee, Change, Known, MailKey, MailRecord, OrderKey, OrderRecord};
+use crate::settings;
 
 /// Reads what is known of the batch's orders and outcomes.
 pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<Known, StoreError> {
     let (orders, mails) = keys(batch);
     let orders = known_orders(conn, &orders).await?;
-    Ok(Known { orders, mails: known_mails(conn, &mails).await? })
+    // Whoever runs the couriers has refused to start with one that cannot be read.
+    let max_age = settings::max_age().ok();
+    Ok(Known { orders, mails: known_mails(conn, &mails).await?, max_age })
 }
 
 /// The batch's orders, and the outcomes that would become a mail.
@@ -138,12 +141,12 @@ async fn save_mails(conn: &mut PgConnection, mails: &[&MailRecord]) -> Result<()
     }
     sqlx::query(
         "INSERT INTO mails (event_id, customer_id, order_id, kind, state, details, occurred_at,
-                            finished_at)
-         SELECT event_id, customer_id, order_id, kind, state, details, occurred_at,
+                            cause, finished_at)
+         SELECT event_id, customer_id, order_id, kind, state, details, occurred_at, cause,
                 CASE state WHEN 'withheld' THEN now() END
          FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::jsonb[],
-                     $7::timestamptz[])
-              AS mail (event_id, customer_id, order_id, kind, state, details, occurred_at)
+                     $7::timestamptz[], $8::text[])
+              AS mail (event_id, customer_id, order_id, kind, state, details, occurred_at, cause)
          ON CONFLICT (event_id, customer_id) DO NOTHING",
     )
     .bind(mails.iter().map(|mail| mail.event_id.uuid()).collect::<Vec<_>>())
@@ -153,6 +156,7 @@ async fn save_mails(conn: &mut PgConnection, mails: &[&MailRecord]) -> Result<()
     .bind(mails.iter().map(|mail| mail.state.as_str()).collect::<Vec<_>>())
     .bind(mails.iter().map(|mail| Json(&mail.shortages)).collect::<Vec<_>>())
     .bind(mails.iter().map(|mail| mail.occurred_at.to_utc()).collect::<Vec<_>>())
+    .bind(mails.iter().map(|mail| mail.state.cause()).collect::<Vec<_>>())
     .execute(conn)
     .await?;
     Ok(())

@@ -129,7 +129,9 @@ const MAILS: Table = Table {
     name: "mails",
     columns: &["order_id", "kind", "withheld", "details", "occurred_at"],
     sql: concat!(
-        "SELECT event_id || ' ' || customer_id, 0, ARRAY[order_id::text, kind, (state = 'withheld')::text, ",
+        "SELECT event_id || ' ' || customer_id, 0, ARRAY[order_id::text, kind, ",
+        // That it is no news any more depends on when it was read: the log does not say it.
+        "(state = 'withheld' AND cause IS DISTINCT FROM 'too-old')::text, ",
         sql_list!("details", "sku", "requested", "available"),
         ", ",
         sql_time!("occurred_at"),

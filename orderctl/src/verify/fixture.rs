@@ -19,8 +19,11 @@ pub(super) const MIGRATIONS: [(&str, [&str; 2]); 3] = [
         "confirmation-email",
         [
             RUNTIME,
-            include_str!(
-                "../../../consumers/confirmation-email/migrations/0001_confirmation_email.sql"
+            concat!(
+                include_str!(
+                    "../../../consumers/confirmation-email/migrations/0001_confirmation_email.sql"
+                ),
+                include_str!("../../../consumers/confirmation-email/migrations/0002_causes.sql")
             ),
         ],
     ),

@@ -5,6 +5,9 @@
 
 mod courier;
 mod ledger;
+mod odd_replies;
 mod rate;
+mod refused_by_all;
+mod silence;
 mod smtp_server;
 mod world;

@@ -12,10 +12,13 @@ use tokio::task::JoinHandle;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum At {
     Greeting,
+    Ehlo,
     Mail,
     Rcpt,
+    Data,
     Content,
-    /// EHLO, RSET and what has been answered already: there is no fault for it.
+    Rset,
+    /// What has been answered already: there is no fault for it.
     Elsewhere,
 }
 
@@ -23,12 +26,20 @@ pub(crate) enum At {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Act {
     Reply(&'static str),
+    /// These bytes, as they stand.
+    Bytes(&'static [u8]),
+    /// Says nothing more, and keeps the connection.
+    Hang,
+    /// These bytes, and closes the connection.
+    LastWords(&'static [u8]),
     /// Closes the connection.
     Drop,
     /// Keeps the mail and closes the connection: the 250 is lost on its way.
     KeepAndDrop,
     /// Keeps the mail and says nothing.
     KeepAndHang,
+    /// Keeps the mail and answers with these bytes, and nothing after them.
+    KeepAndBytes(&'static [u8]),
 }
 
 #[derive(Debug, Clone)]
@@ -41,8 +52,12 @@ pub(crate) struct Mail {
 struct State {
     /// Acted out once each, in order, where place and recipient fit.
     script: Vec<(At, &'static str, Act)>,
+    /// Acted out always.
+    habits: Vec<(At, &'static str, Act)>,
     mails: Vec<Mail>,
     connections: usize,
+    /// It has fallen silent somewhere.
+    hangs: bool,
 }
 
 pub(crate) struct SmtpServer {
@@ -69,8 +84,26 @@ impl SmtpServer {
         self.state.lock().unwrap().script.push((at, recipient, act));
     }
 
+    /// Always, until it is told to behave.
+    pub(crate) fn always(&self, at: At, act: Act) {
+        self.always_to(at, "", act);
+    }
+
+    /// Always, where the recipient contains `recipient`.
+    pub(crate) fn always_to(&self, at: At, recipient: &'static str, act: Act) {
+        self.state.lock().unwrap().habits.push((at, recipient, act));
+    }
+
+    pub(crate) fn behave(&self) {
+        self.state.lock().unwrap().habits.clear();
+    }
+
     pub(crate) fn mails(&self) -> Vec<Mail> {
         self.state.lock().unwrap().mails.clone()
+    }
+
+    pub(crate) fn is_hanging(&self) -> bool {
+        self.state.lock().unwrap().hangs
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -94,10 +127,15 @@ async fn listen(listener: TcpListener, state: Arc<Mutex<State>>) {
 }
 
 fn act(state: &Mutex<State>, at: At, recipient: &str) -> Option<Act> {
-    let script = &mut state.lock().unwrap().script;
+    let state = &mut state.lock().unwrap();
     let fits = |(place, who, _): &(At, &str, Act)| *place == at && recipient.contains(who);
-    let index = script.iter().position(fits)?;
-    Some(script.remove(index).2)
+    let habit = state.habits.iter().find(|habit| fits(habit)).map(|(.., act)| *act);
+    let act = habit.or_else(|| {
+        let index = state.script.iter().position(fits)?;
+        Some(state.script.remove(index).2)
+    });
+    state.hangs |= act == Some(Act::Hang);
+    act
 }
 
 async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
@@ -107,51 +145,76 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     let mut recipient = String::new();
     let mut next = (At::Greeting, "220 ready");
     loop {
-        match act(state, next.0, &recipient) {
-            Some(Act::Reply(reply)) => say(&mut writer, reply).await?,
+        let said = match act(state, next.0, &recipient) {
+            Some(Act::Reply(reply)) => line_of(reply),
+            Some(Act::Bytes(bytes)) => bytes.to_vec(),
+            Some(Act::Hang) => std::future::pending().await,
             Some(_) => return Ok(()),
-            None => say(&mut writer, next.1).await?,
+            None => line_of(next.1),
+        };
+        writer.write_all(&said).await?;
+        if next.0 == At::Data && said.starts_with(b"3") {
+            let content = content(&mut lines).await?;
+            let to = std::mem::take(&mut recipient);
+            let (answer, goes_on) = take(state, Mail { to, content }).await;
+            writer.write_all(&answer).await?;
+            if !goes_on {
+                return Ok(());
+            }
         }
         let mut line = String::new();
         if lines.read_line(&mut line).await? == 0 {
             return Ok(());
         }
         next = match line.split_whitespace().next().unwrap_or_default() {
+            "EHLO" => (At::Ehlo, "250-here\r\n250 8BITMIME"),
             "MAIL" => (At::Mail, "250 OK"),
             "RCPT" => {
                 recipient = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                 (At::Rcpt, "250 OK")
             }
-            "DATA" => {
-                say(&mut writer, "354 go on").await?;
-                let content = content(&mut lines).await?;
-                match act(state, At::Content, &recipient) {
-                    Some(Act::Reply(reply)) => say(&mut writer, reply).await?,
-                    Some(Act::Drop) => return Ok(()),
-                    fault => {
-                        let mail = Mail { to: recipient.clone(), content };
-                        state.lock().unwrap().mails.push(mail);
-                        match fault {
-                            Some(Act::KeepAndHang) => std::future::pending().await,
-                            Some(_) => return Ok(()),
-                            None => say(&mut writer, "250 2.0.0 kept").await?,
-                        }
-                    }
-                }
-                recipient.clear();
-                (At::Elsewhere, "")
-            }
-            "QUIT" => return say(&mut writer, "221 bye").await,
+            "DATA" => (At::Data, "354 go on"),
+            "RSET" => (At::Rset, "250 OK"),
+            "QUIT" => return writer.write_all(b"221 bye\r\n").await,
             _ => (At::Elsewhere, "250 OK"),
         };
     }
 }
 
-async fn say(writer: &mut (impl AsyncWriteExt + Unpin), reply: &str) -> std::io::Result<()> {
-    if reply.is_empty() {
-        return Ok(());
+/// What is said to a mail that has come, and whether the connection goes on.
+async fn take(state: &Mutex<State>, mail: Mail) -> (Vec<u8>, bool) {
+    let fault = act(state, At::Content, &mail.to);
+    let keep = || state.lock().unwrap().mails.push(mail);
+    match fault {
+        Some(Act::Reply(reply)) => (line_of(reply), true),
+        Some(Act::Bytes(bytes)) => (bytes.to_vec(), true),
+        Some(Act::LastWords(bytes)) => (bytes.to_vec(), false),
+        Some(Act::Drop) => (Vec::new(), false),
+        Some(Act::Hang) => std::future::pending().await,
+        Some(Act::KeepAndDrop) => {
+            keep();
+            (Vec::new(), false)
+        }
+        Some(Act::KeepAndHang) => {
+            keep();
+            std::future::pending().await
+        }
+        Some(Act::KeepAndBytes(bytes)) => {
+            keep();
+            (bytes.to_vec(), true)
+        }
+        None => {
+            keep();
+            (line_of("250 2.0.0 kept"), true)
+        }
     }
-    writer.write_all(format!("{reply}\r\n").as_bytes()).await
+}
+
+fn line_of(reply: &str) -> Vec<u8> {
+    match reply {
+        "" => Vec::new(),
+        reply => format!("{reply}\r\n").into_bytes(),
+    }
 }
 
 async fn content(lines: &mut BufReader<OwnedReadHalf>) -> std::io::Result<String> {

@@ -39,6 +39,8 @@ pub(crate) fn settings(address: std::net::SocketAddr) -> MailSettings {
             longest: Duration::from_secs(3600),
             attempts_max: 3,
         },
+        // What happens in tests happened long ago.
+        max_age: Duration::from_secs(100 * 365 * 24 * 3600),
     }
 }
 
@@ -76,6 +78,12 @@ impl World {
         Courier::new(Arc::new(post), self.shutdown.clone())
     }
 
+    /// One with another mail server.
+    pub(crate) fn courier_to(&self, settings: MailSettings) -> Courier {
+        let post = Post::new(self.pool.clone(), settings, &self.health).unwrap();
+        Courier::new(Arc::new(post), self.shutdown.clone())
+    }
+
     pub(crate) async fn deliver(&self, events: impl IntoIterator<Item = Event>) {
         let batch = testing::batch(0, events);
         testing::apply::<ConfirmationEmail>(&self.pool, &batch).await.unwrap();
@@ -99,6 +107,15 @@ impl World {
     pub(crate) async fn count(&self, state: &str) -> i64 {
         sqlx::query_scalar("SELECT count(*) FROM mails WHERE state = $1")
             .bind(state)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// State and cause of the mail about order `n`.
+    pub(crate) async fn cause(&self, n: u128) -> (String, Option<String>) {
+        sqlx::query_as("SELECT state, cause FROM mails WHERE order_id = $1")
+            .bind(order_id(n).uuid())
             .fetch_one(&self.pool)
             .await
             .unwrap()
