@@ -11,6 +11,8 @@ pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Taken,
+    /// As taken, but others come first for a moment.
+    Rest,
     NothingToDo,
 }
 
@@ -42,7 +44,7 @@ impl Patience {
         match step {
             Ok(step) => {
                 self.restore();
-                if step == Step::Taken { Duration::ZERO } else { idle }
+                if step == Step::NothingToDo { idle } else { Duration::ZERO }
             }
             Err(error) => {
                 let error = format!("{error:#}");

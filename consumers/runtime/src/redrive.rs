@@ -5,12 +5,15 @@
 mod rows;
 #[cfg(test)]
 mod tests;
+mod turn;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use events_schema::registry::RegistryError;
+use events_schema::wire::SchemaId;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
 
@@ -40,7 +43,14 @@ pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> any
             count_at = Instant::now() + COUNT;
             count(&shared).await;
         }
-        let pause = patience.after(step(&shared).await, IDLE, "redrive waits");
+        let begun = Instant::now();
+        let step = step(&shared).await;
+        // A dry run leaves live batches at least as much time as it takes.
+        let rest = match step {
+            Ok(Step::Rest) => begun.elapsed(),
+            _ => Duration::ZERO,
+        };
+        let pause = patience.after(step, IDLE, "redrive waits").max(rest);
         shutdown.run_until_cancelled(sleep(pause)).await;
     }
     Ok(())
@@ -54,17 +64,25 @@ async fn count<P: Projection>(shared: &Shared<P>) {
     }
 }
 
-/// Takes the next step of the oldest redrive whose turn it is and that nobody is at.
+/// Takes the next step of the oldest redrive whose turn it is and that nobody is at. Whoever must be
+/// asked is asked before anything is locked.
 pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<Step> {
+    let foreign = learn(shared).await?;
     let mut conn = shared.pool.acquire().await?;
     let mut transaction = conn.begin().await?;
-    let Some(redrive) = rows::take_turn(&mut transaction).await? else {
+    let Some(redrive) = turn::take(&mut transaction).await? else {
         return Ok(Step::NothingToDo);
     };
     let rows_max = shared.settings.batch_records_max;
-    let (places, mut records) =
-        rows::next(&mut transaction, &shared.names, &redrive, rows_max).await?;
-    decode(shared, &mut records).await?;
+    let (mut places, mut records) =
+        turn::next(&mut transaction, &shared.names, &redrive, rows_max).await?;
+    let decoded = decode(shared, &foreign, &mut records);
+    if decoded == 0 && !records.is_empty() {
+        // What came meanwhile has a schema that nobody asked for: it is asked for next time.
+        return Ok(Step::Taken);
+    }
+    places.truncate(decoded);
+    records.truncate(decoded);
     if crate::faults::redrive_out_of_order() {
         records.reverse();
     }
@@ -85,11 +103,33 @@ pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<St
         failed = noted.failed,
         "redrive step"
     );
-    if !redrive.dry_run {
-        shared.metrics.redriven(noted.applied, noted.failed);
-        shared.wake(decided.outcomes.follow_ups);
+    if redrive.dry_run {
+        return Ok(Step::Rest);
     }
+    shared.metrics.redriven(noted.applied, noted.failed);
+    shared.wake(decided.outcomes.follow_ups);
     Ok(Step::Taken)
+}
+
+/// What the registry says of the schemas that the next step needs and that are not schemas of ours.
+/// Holds no lock, no transaction and no connection while it is asked.
+async fn learn<P: Projection>(
+    shared: &Shared<P>,
+) -> anyhow::Result<HashMap<SchemaId, RegistryError>> {
+    let mut foreign = HashMap::new();
+    let rows_max = shared.settings.batch_records_max;
+    for mut record in turn::peek(&shared.pool, &shared.names, rows_max).await? {
+        shared.decode(&mut record);
+        let Some(id) = record.needs().filter(|id| !foreign.contains_key(id)) else { continue };
+        match shared.learn(id).await {
+            Ok(()) => {}
+            Err(error @ RegistryError::Unavailable { .. }) => return Err(error.into()),
+            Err(error) => {
+                foreign.insert(id, error);
+            }
+        }
+    }
+    Ok(foreign)
 }
 
 /// Applies as many of the records as go into one share, inside of the caller's transaction, which
@@ -133,21 +173,19 @@ async fn apply<P: Projection>(
     }
 }
 
-/// As this build reads them; it may know what the one that parked them did not.
-async fn decode<P: Projection>(shared: &Shared<P>, records: &mut [Record]) -> anyhow::Result<()> {
-    for record in records {
-        loop {
-            shared.decode(record);
-            let Some(id) = record.needs() else { break };
-            match shared.learn(id).await {
-                Ok(()) => {}
-                Err(error @ RegistryError::Unavailable { .. }) => return Err(error.into()),
-                Err(error) => {
-                    record.is_foreign(&error);
-                    break;
-                }
-            }
+/// As this build reads them, which may know what the one that parked them did not; says how many of
+/// them, up to the first whose schema nobody knows yet.
+fn decode<P: Projection>(
+    shared: &Shared<P>,
+    foreign: &HashMap<SchemaId, RegistryError>,
+    records: &mut [Record],
+) -> usize {
+    let is_decoded = |record: &mut Record| {
+        shared.decode(record);
+        match record.needs() {
+            None => true,
+            Some(id) => foreign.get(&id).inspect(|error| record.is_foreign(error)).is_some(),
         }
-    }
-    Ok(())
+    };
+    records.iter_mut().map(is_decoded).take_while(|is_decoded| *is_decoded).count()
 }

@@ -1,38 +1,17 @@
-//! The rows of redrives and parked records: whose turn it is, what comes next, what became of it.
+//! What became of a step: the rows of redrives and parked records. Chooses none of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use chrono::{DateTime, Utc};
-use events_schema::Timestamp;
-use serde_json::Value;
 use sqlx::{PgConnection, PgPool};
 
+use super::turn::{Place, Redrive};
+
 use crate::error::StoreError;
-use crate::parking::{Reason, stored_headers};
-use crate::projection::{Later, Offset, Partition, Source};
-use crate::record::{Raw, Record};
-use crate::topic_names::TopicNames;
+use crate::parking::Reason;
+use crate::projection::Later;
 
 /// So many redrives in vain, and a record is left alone until an operator releases it.
 const FAILURES_MAX: i32 = 3;
-
-/// What was asked for.
-#[derive(Debug, sqlx::FromRow)]
-pub(super) struct Redrive {
-    pub(super) id: i64,
-    pub(super) dry_run: bool,
-    requested_by: String,
-    /// Records per second.
-    rate: Option<i32>,
-}
-
-/// Where a record stands among the parked ones.
-#[derive(Debug, Clone)]
-pub(super) struct Place {
-    /// Of its sequence.
-    head: i64,
-    id: i64,
-}
 
 /// What became of a step's records.
 #[derive(Debug, Default)]
@@ -47,114 +26,6 @@ pub(super) async fn parked(pool: &PgPool) -> Result<Vec<(String, i64)>, StoreErr
                   FROM unnest('{parked,quarantined,discarded}'::text[]) AS states (state)
                   LEFT JOIN parked USING (state) GROUP BY state";
     Ok(sqlx::query_as(states).fetch_all(pool).await?)
-}
-
-/// The oldest redrive whose turn it is, locked; one that another process is at is passed over.
-pub(super) async fn take_turn(conn: &mut PgConnection) -> Result<Option<Redrive>, StoreError> {
-    let turn = sqlx::query_as(
-        "SELECT id, dry_run, requested_by, rate FROM redrives
-         WHERE ended_at IS NULL AND next_step_at <= clock_timestamp()
-         ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED",
-    );
-    Ok(turn.fetch_optional(conn).await?)
-}
-
-/// A parked record and the sequence that it is of.
-#[derive(sqlx::FromRow)]
-struct Row {
-    head: i64,
-    id: i64,
-    topic: String,
-    partition: i32,
-    record_offset: i64,
-    subject: Option<String>,
-    record_key: Option<Vec<u8>>,
-    payload: Option<Vec<u8>>,
-    headers: Value,
-    recorded_at: DateTime<Utc>,
-}
-
-/// What is to be applied next, in order, with the positions of its partitions locked: so no batch
-/// parks another record of the same subject meanwhile.
-pub(super) async fn next(
-    conn: &mut PgConnection,
-    names: &TopicNames,
-    redrive: &Redrive,
-    rows_max: usize,
-) -> Result<(Vec<Place>, Vec<Record>), StoreError> {
-    // A dry run disturbs nobody.
-    let rate = redrive.rate.filter(|_| !redrive.dry_run);
-    let of_a_second = rate.and_then(|rate| usize::try_from(rate).ok());
-    let limit = of_a_second.unwrap_or(usize::MAX).min(rows_max);
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let partition = |row: &Row| (row.topic.clone(), row.partition);
-    let waiting = waiting(conn, redrive.id, limit).await?;
-    let locked: BTreeSet<(String, i32)> = waiting.iter().map(partition).collect();
-    lock(conn, &locked).await?;
-    // Again, because a batch may have ended in between.
-    let rows = self::waiting(conn, redrive.id, limit).await?;
-    let rows = rows.into_iter().take_while(|row| locked.contains(&partition(row)));
-    let known =
-        rows.filter_map(|row| Some((Place { head: row.head, id: row.id }, row.record(names)?)));
-    Ok(known.unzip())
-}
-
-/// Behind a quarantined record nothing of its subject goes on.
-async fn waiting(
-    conn: &mut PgConnection,
-    redrive: i64,
-    limit: i64,
-) -> Result<Vec<Row>, StoreError> {
-    let rows = sqlx::query_as(
-        "SELECT s.head, p.id, p.topic, p.partition, p.record_offset, p.subject, p.record_key,
-                p.payload, p.headers, p.recorded_at
-         FROM (SELECT * FROM redrive_sequences WHERE redrive_id = $1 AND state = 'waiting'
-               ORDER BY head LIMIT $2) AS s
-         CROSS JOIN LATERAL (
-             SELECT * FROM parked WHERE topic = s.topic AND subject = s.subject
-                 AND state = 'parked' AND id > s.done_to
-                 AND NOT EXISTS (SELECT FROM parked AS q WHERE q.topic = s.topic
-                     AND q.subject = s.subject AND q.state = 'quarantined' AND q.blocks
-                     AND q.id < parked.id)
-             UNION ALL
-             SELECT * FROM parked WHERE s.subject IS NULL AND id = s.head AND state = 'parked'
-                 AND id > s.done_to
-             ORDER BY id LIMIT $2) AS p
-         ORDER BY s.head, p.id LIMIT $2",
-    );
-    Ok(rows.bind(redrive).bind(limit).fetch_all(conn).await?)
-}
-
-async fn lock(
-    conn: &mut PgConnection,
-    partitions: &BTreeSet<(String, i32)>,
-) -> Result<(), StoreError> {
-    let (topics, numbers): (Vec<&str>, Vec<i32>) =
-        partitions.iter().map(|(topic, number)| (topic.as_str(), *number)).unzip();
-    sqlx::query(
-        "SELECT FROM positions WHERE (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
-         ORDER BY topic, partition FOR UPDATE",
-    )
-    .bind(&topics)
-    .bind(&numbers)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-impl Row {
-    /// `None` where the topic is none of this deployment's.
-    fn record(self, names: &TopicNames) -> Option<Record> {
-        let (partition, offset) = (Partition(self.partition), Offset(self.record_offset));
-        let source = Source { topic: names.topic(&self.topic)?, partition, offset };
-        let raw = Raw {
-            key: self.record_key,
-            payload: self.payload,
-            headers: stored_headers::from_json(&self.headers),
-        };
-        let recorded_at = Timestamp::from_micros(self.recorded_at.timestamp_micros());
-        Some(Record::parked(source, recorded_at, raw, self.subject))
-    }
 }
 
 /// What a step did to one sequence.
@@ -340,8 +211,7 @@ async fn end_step(
     sqlx::query(
         "UPDATE redrives SET
              next_step_at = clock_timestamp()
-                 + make_interval(secs => CASE WHEN dry_run THEN 0
-                       ELSE coalesce($2 / rate::float8, 0) END),
+                 + make_interval(secs => coalesce($2 / rate::float8, 0)),
              ended_at = CASE WHEN NOT EXISTS (SELECT FROM redrive_sequences
                  WHERE redrive_id = $1 AND state = 'waiting') THEN clock_timestamp() END
          WHERE id = $1",

@@ -6,7 +6,7 @@ use super::step;
 use crate::patience::Step;
 use crate::shared::Shared;
 use crate::testing::shelf::{Shelf, value};
-use crate::tests::world::World;
+use crate::tests::world::{WITHIN, World};
 
 /// What parked: partition, number of the event, SKU, delta.
 type Parked = (i32, i64, &'static str, i64);
@@ -48,7 +48,7 @@ async fn ask(world: &World, dry_run: bool, rate: Option<i32>) -> i64 {
 /// Every step that there is.
 async fn run(shared: &Shared<Shelf>) {
     let mut steps = 0;
-    while step(shared).await.unwrap() == Step::Taken {
+    while step(shared).await.unwrap() != Step::NothingToDo {
         steps += 1;
         assert!(steps < 50, "it goes on for ever");
     }
@@ -248,4 +248,51 @@ async fn a_step_waits_for_the_batch_that_moves_its_partition(
     assert_eq!(stepping.await.unwrap(), Step::Taken);
     assert_eq!(world.number(DELTAS).await, 2, "the one that came meanwhile, too");
     assert_eq!(world.number(PARKED).await, 0);
+}
+
+#[sqlx::test]
+async fn a_dry_run_waits_for_no_batch_and_heeds_its_rate(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    park(&world, &[(0, 1, "a", 1), (0, 2, "a", 2), (1, 3, "b", 3)]).await;
+    let redrive = ask(&world, true, Some(2)).await;
+    // Batches of both partitions, about to commit.
+    let mut batch = world.pool.begin().await.unwrap();
+    sqlx::query("UPDATE positions SET next_offset = 101").execute(&mut *batch).await.unwrap();
+    let shared = world.shared().await;
+    let stepping = tokio::time::timeout(WITHIN, step(&shared));
+    assert_eq!(stepping.await.unwrap().unwrap(), Step::Rest);
+    batch.commit().await.unwrap();
+    assert_eq!(step(&shared).await.unwrap(), Step::NothingToDo, "two a second");
+    let waiting = (Some("b".to_owned()), "waiting".to_owned(), 0, None);
+    assert_eq!(sequences(&world, redrive).await, [done("a", 2), waiting]);
+}
+
+#[sqlx::test]
+async fn a_redrive_that_asks_the_registry_keeps_no_batch_waiting(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    park(&world, &[(0, 1, "a", 1)]).await;
+    // Under a schema that only the registry knows, which takes the question and says nothing.
+    let foreign = "UPDATE parked SET payload = set_byte(payload, 4, 77)";
+    sqlx::raw_sql(foreign).execute(&world.pool).await.unwrap();
+    ask(&world, false, None).await;
+    let registry = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", registry.local_addr().unwrap());
+    let shared = world.shared_with(|settings| settings.registry_url = url).await;
+    let stepping = tokio::spawn(async move { step(&shared).await });
+    let _asked = tokio::time::timeout(WITHIN, registry.accept()).await.unwrap().unwrap();
+    let held = "SELECT count(*) FROM pg_stat_activity
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    assert_eq!(world.number(held).await, 0);
+    // A batch of the partition moves its position.
+    let moves = "SET lock_timeout = '1s'; UPDATE positions SET next_offset = 101";
+    let mut batch = world.pool.acquire().await.unwrap();
+    sqlx::raw_sql(moves).execute(&mut *batch).await.unwrap();
+    assert!(!stepping.is_finished(), "it asks still");
+    stepping.abort();
 }

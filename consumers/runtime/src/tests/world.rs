@@ -92,7 +92,11 @@ impl World {
         self.shared_with(|_| {}).await
     }
 
-    async fn shared_with(&self, set: impl FnOnce(&mut RuntimeSettings)) -> Arc<Shared<Shelf>> {
+    /// As [`World::shared`], with other settings.
+    pub(crate) async fn shared_with(
+        &self,
+        set: impl FnOnce(&mut RuntimeSettings),
+    ) -> Arc<Shared<Shelf>> {
         let process = Process {
             name: "shelf",
             shutdown: CancellationToken::new(),
