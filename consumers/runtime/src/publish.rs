@@ -170,7 +170,11 @@ impl<P: Projection> Publisher<P> {
             self.busy.insert(place.clone());
         }
         self.say(&[]);
-        for (place, rows) in waiting? {
+        for (place, mut rows) in waiting? {
+            // Where one was refused, the next may be: it is sent alone, so that none passes it.
+            if self.stopped.get(&place).is_some_and(|stopped| stopped.refused.is_some()) {
+                rows.truncate(1);
+            }
             self.under_way.spawn(outbox::deliver(self.producer.clone(), place, rows));
         }
         self.patience.restore();

@@ -62,6 +62,13 @@ impl<P: Projection> Worker<P> {
         self.stopped.push(PutOff { claim, until: Instant::now() + pause });
     }
 
+    /// Partitions that were taken away are not claimed again, also where whoever asked for it has not
+    /// been heard yet: a stopped one's question may still lie in the channel to the poll thread.
+    pub(crate) fn forget(&mut self, keys: &[LaneKey]) {
+        self.claims.retain(|claim| is_open(claim, keys));
+        self.stopped.retain(|put_off| is_open(&put_off.claim, keys));
+    }
+
     /// When the next stopped partition is to be looked at.
     pub(crate) fn next_look(&self) -> Option<Instant> {
         self.stopped.iter().map(|put_off| put_off.until).min()
@@ -75,5 +82,24 @@ impl<P: Projection> Worker<P> {
         self.stopped = later;
         let due: Vec<PutOff> = due;
         self.claims.extend(due.into_iter().map(|put_off| put_off.claim));
+    }
+}
+
+fn is_open(claim: &Claim, released: &[LaneKey]) -> bool {
+    !claim.answer.is_closed() && !released.contains(&claim.key)
+}
+
+#[cfg(test)]
+mod tests {
+    use events_schema::Topic;
+
+    use super::*;
+
+    #[test]
+    fn a_partition_that_was_taken_away_is_not_claimed_again_though_nobody_has_hung_up() {
+        let (answer, _unheard) = oneshot::channel();
+        let claim = Claim { key: (Topic::Stock, 1), answer };
+        assert!(is_open(&claim, &[(Topic::Stock, 2)]));
+        assert!(!is_open(&claim, &[(Topic::Stock, 2), (Topic::Stock, 1)]));
     }
 }

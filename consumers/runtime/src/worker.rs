@@ -175,8 +175,7 @@ impl<P: Projection> Worker<P> {
                     self.stood_at.remove(key);
                     self.shared.resume(self.index, *key);
                 }
-                self.claims.retain(|claim| !claim.answer.is_closed());
-                self.stopped.retain(|put_off| !put_off.claim.answer.is_closed());
+                self.forget(&keys);
                 tracing::info!(worker = self.index, partitions = keys.len(), "partitions released");
                 self.lanes_changed();
                 let shared = Arc::clone(&self.shared);

@@ -289,3 +289,19 @@ async fn a_foreign_cancellation_at_the_same_moment_costs_nobody_an_order(
     late.commit().await.unwrap();
     assert_eq!(status_of(&pool, 2).await, "confirmed");
 }
+
+#[sqlx::test(migrations = false)]
+async fn a_conflict_is_kept_where_one_of_a_former_topic_stood(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = fresh(pool, options).await;
+    happen(&pool, [place(1, ANN, &[("milk", 1)]), place(2, ANN, &[("milk", 1)])]).await;
+    // Of the topic as it was, as it was delivered again, and as it was made anew.
+    for order in [1, 1, 2] {
+        happen(&pool, [place(order, BOB, &[("milk", 1)])]).await;
+    }
+    let kept = sqlx::query_scalar("SELECT order_id FROM conflicts ORDER BY order_id");
+    let kept: Vec<uuid::Uuid> = kept.fetch_all(&pool).await.unwrap();
+    assert_eq!(kept, [order_id(1).uuid(), order_id(2).uuid()]);
+}
