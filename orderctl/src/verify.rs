@@ -52,7 +52,7 @@ Examples:
   orderctl verify --ledger ledger.jsonl
 
 The services may be running: every projection is compared at the positions it had reached when
-verify began. DATABASE_URL is an administrator's. Exits 1 and names the rows when anything differs.")]
+the log had been read. DATABASE_URL is an administrator's. Exits 1 and names the rows when anything differs.")]
 pub(crate) struct Args {
     /// Only this projection; may be repeated.
     #[arg(long, value_name = "NAME")]
@@ -72,17 +72,25 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
     let mut decoding = Decoding::new(decoding::asking(schemas::registry()?));
     let reader = LogReader::from_env()?;
     let mut admin = database::connect().await?;
-    let mut snapshot = snapshot::begin(&mut admin).await?;
+    let began = Instant::now();
+    let mut reading = Reading::new(ledger.as_mut(), &projections);
+    // A snapshot keeps every dead row of the database: while the log is read there is none.
+    let parked = snapshot::parked(&mut admin, &projections, |name| reader.name(name)).await?;
+    tokio::task::block_in_place(|| reading.catch_up(&reader, &mut decoding, &parked))?;
 
+    let mut snapshot = snapshot::begin(&mut admin).await?;
     let mut stands = Vec::new();
     for projection in &projections {
         let stored = snapshot::read(&mut snapshot, *projection, &reader).await?;
         let stand = tokio::task::block_in_place(|| stored.decode(&mut decoding))?;
         stands.push((*projection, stand));
     }
-    let began = Instant::now();
-    let mut reading = Reading::new(ledger.as_mut());
-    tokio::task::block_in_place(|| reading.read(&reader, &mut decoding, &stands))?;
+    let parked = stands.iter().flat_map(|(_, stand)| stand.parked.keys()).copied().collect();
+    tokio::task::block_in_place(|| {
+        reading.read_on(&reader, &mut decoding, &parked)?;
+        reading.look_again(&reader, &mut decoding, &parked)
+    })?;
+    reading.complete(&stands)?;
     let (records, story) = (reading.records, reading.story);
     output::line(format_args!("{records} records read in {:.1?}", began.elapsed()))?;
 

@@ -24,7 +24,8 @@ pub(super) async fn run(admin: &mut PgConnection, args: List) -> anyhow::Result<
         let (all, quarantined, discarded): (i64, i64, i64) =
             sqlx::query_as(count).fetch_one(&mut *admin).await?;
         output::line(format_args!(
-            "{}: {} records parked, {quarantined} of them quarantined; {discarded} discarded",
+            "{}: {} records parked, {quarantined} of them quarantined; {discarded} given up \
+             (discarded)",
             projection.name(),
             all - discarded
         ))?;

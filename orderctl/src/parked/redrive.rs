@@ -1,5 +1,7 @@
 //! `parked redrive|redrives`: asks a projection to apply parked records again.
 
+use std::collections::HashSet;
+
 use anyhow::Context;
 use sqlx::{Connection, PgConnection};
 
@@ -19,7 +21,7 @@ pub(super) async fn run(admin: &mut PgConnection, args: Redrive) -> anyhow::Resu
     if found.is_empty() {
         return nothing(&mut transaction, &args).await;
     }
-    let under_way = under_way(&mut transaction).await?;
+    let under_way = under_way(&mut transaction).await?.into_iter().collect();
     let (asked, left_alone) = sift(found, &under_way);
     for (why, sequence) in &left_alone {
         output::line(format_args!("left alone, {why}: {}", sequence.line(args.projection)))?;
@@ -40,7 +42,10 @@ pub(super) async fn run(admin: &mut PgConnection, args: Redrive) -> anyhow::Resu
 }
 
 /// What can be asked for, and what cannot be, and why.
-fn sift(found: Vec<Sequence>, under_way: &[i64]) -> (Vec<Sequence>, Vec<(&'static str, Sequence)>) {
+fn sift(
+    found: Vec<Sequence>,
+    under_way: &HashSet<i64>,
+) -> (Vec<Sequence>, Vec<(&'static str, Sequence)>) {
     let (mut asked, mut left_alone) = (Vec::with_capacity(found.len()), Vec::new());
     for sequence in found {
         if sequence.state == State::Quarantined.word() {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::command::Show;
+use super::command::{Show, State};
 use crate::audit::Entry;
 use crate::exit::{Outcome, Usage};
 use crate::{database, output};
@@ -64,7 +64,9 @@ impl Row {
         let say = |name: &str, value: &dyn std::fmt::Display| {
             output::line(format_args!("{name}: {value}"))
         };
-        say("state", &self.state)?;
+        let given_up = " (given up: it is never applied, and clients are told so)";
+        let given_up = if self.state == State::Discarded.word() { given_up } else { "" };
+        say("state", &format!("{}{given_up}", self.state))?;
         say("place", &format!("{}:{}@{}", self.topic, self.partition, self.record_offset))?;
         say("topic id", &self.topic_id)?;
         say("recorded", &self.recorded_at.to_rfc3339())?;

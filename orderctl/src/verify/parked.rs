@@ -62,7 +62,13 @@ pub(super) struct Judged {
 
 /// Judges every parked row.
 pub(super) fn judge(projection: Projection, view: View<'_>) -> Judged {
-    let court = Court { projection, view, heads: heads(view), reserved: reserved(view) };
+    let court = Court {
+        projection,
+        view,
+        heads: heads(view),
+        stock: stock(view),
+        reserved: reserved(view),
+    };
     let mut judged = Judged::default();
     for (place, row) in &view.stand.parked {
         match court.objection(*place, row) {
@@ -89,6 +95,8 @@ struct Court<'a> {
     projection: Projection,
     view: View<'a>,
     heads: HashMap<(Topic, &'a str), i64>,
+    /// The stock records of each SKU, where a write-off is to be judged.
+    stock: HashMap<&'a Sku, Vec<&'a (Place, StockReceived)>>,
     /// Units of a SKU that were ever reserved.
     reserved: BTreeMap<Sku, i64>,
 }
@@ -113,9 +121,23 @@ fn heads<'a>(view: View<'a>) -> HashMap<(Topic, &'a str), i64> {
     heads
 }
 
+fn has_write_off(view: View<'_>) -> bool {
+    view.stand.parked.values().any(|row| row.cause == STOCK_BELOW_ZERO)
+}
+
+fn stock<'a>(view: View<'a>) -> HashMap<&'a Sku, Vec<&'a (Place, StockReceived)>> {
+    let mut by_sku = HashMap::<_, Vec<_>>::new();
+    if !has_write_off(view) {
+        return by_sku;
+    }
+    for told in &view.story.stock {
+        by_sku.entry(&told.1.sku).or_default().push(told);
+    }
+    by_sku
+}
+
 fn reserved(view: View<'_>) -> BTreeMap<Sku, i64> {
-    let asked = view.stand.parked.values().any(|row| row.cause == STOCK_BELOW_ZERO);
-    if asked { inventory::reserved(view) } else { BTreeMap::new() }
+    if has_write_off(view) { inventory::reserved(view) } else { BTreeMap::new() }
 }
 
 impl Court<'_> {
@@ -179,9 +201,10 @@ impl Court<'_> {
     /// decided between two stock records: at worst all of them before.
     fn may_be_too_much(&self, place: Place, event: &StockReceived) -> bool {
         let mut known = HashSet::new();
-        let earlier = self.view.story.stock.iter().filter(|(at, other)| {
+        let of_sku = self.stock.get(&event.sku).into_iter().flatten();
+        let earlier = of_sku.filter(|(at, _)| {
             let is_before = at.partition == place.partition && at.offset < place.offset;
-            is_before && other.sku == event.sku && self.view.has_seen(*at)
+            is_before && self.view.has_seen(*at)
         });
         let received = earlier.filter(|(_, other)| known.insert(other.event_id));
         let received: i64 = received.map(|(_, other)| i64::from(other.delta.get())).sum();

@@ -1,6 +1,7 @@
-//! Reads the log into the story, from the beginning to where it ends now. Compares nothing.
+//! Reads the log into the story, from the beginning to where it ends, and what comes meanwhile.
+//! Compares nothing.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
 use chassis::record_headers::record_headers;
@@ -14,7 +15,7 @@ use rdkafka::message::BorrowedMessage;
 
 use super::ledger::Ledger;
 use super::projection::Projection;
-use super::record::{LogRecord, event_of};
+use super::record::{LogRecord, Unreadable, event_of};
 use super::story::{Place, Stand, Story};
 use crate::decoding::Decoding;
 use crate::exit::Gap;
@@ -25,42 +26,107 @@ pub(super) struct Reading<'a> {
     pub(super) story: Story,
     pub(super) ledger: Option<&'a mut Ledger>,
     pub(super) records: u64,
+    /// Which topics, and of each what it held when it was read last.
+    topics: BTreeMap<Topic, Vec<Span>>,
     /// Where each partition goes on.
     next: HashMap<(Topic, i32), i64>,
 }
 
+/// So few new records are read in no time.
+const FEW: u64 = 10_000;
+/// A log that grows faster than it is read is not caught up with.
+const ROUNDS_MAX: usize = 10;
+
 impl<'a> Reading<'a> {
-    /// Nothing yet.
-    pub(super) fn new(ledger: Option<&'a mut Ledger>) -> Self {
-        Self { story: Story::default(), ledger, records: 0, next: HashMap::new() }
+    /// Nothing yet, of the topics of these projections, or with a ledger of all.
+    pub(super) fn new(ledger: Option<&'a mut Ledger>, projections: &[Projection]) -> Self {
+        let is_read = |topic: &Topic| projections.iter().any(|p| p.topics().contains(topic));
+        let topics = Topic::ALL.into_iter().filter(|topic| ledger.is_some() || is_read(topic));
+        let topics = topics.map(|topic| (topic, vec![])).collect();
+        Self { story: Story::default(), ledger, records: 0, topics, next: HashMap::new() }
     }
 }
 
 impl Reading<'_> {
-    /// Reads every topic that a projection reads. What stands behind the positions is read too:
-    /// a fact that was decided before the snapshot may stand there.
-    pub(super) fn read<A: Fn(SchemaId) -> Result<String, RegistryError>>(
+    /// Reads from the beginning until little is left. Nobody waits for it: no snapshot is open.
+    pub(super) fn catch_up<A: Fn(SchemaId) -> Result<String, RegistryError>>(
         &mut self,
         reader: &LogReader,
         decoding: &mut Decoding<A>,
-        stands: &[(Projection, Stand)],
+        parked: &HashSet<Place>,
     ) -> anyhow::Result<()> {
-        for topic in Topic::ALL {
-            let readers =
-                stands.iter().filter(|(projection, _)| projection.topics().contains(&topic));
-            if self.ledger.is_none() && readers.clone().next().is_none() {
-                continue;
+        for _ in 0..ROUNDS_MAX {
+            if self.read_on(reader, decoding, parked)? < FEW {
+                break;
             }
-            let spans = reader.extents(topic.name())?;
-            for (projection, stand) in readers {
-                complete(*projection, stand, topic, &spans)?;
-            }
-            reader.read(topic.name(), &spans, |message| {
+        }
+        Ok(())
+    }
+
+    /// Reads what has come since, up to where the log ends now, and says how many records that are.
+    /// What stands behind the positions is read too: a fact that was decided before the snapshot may
+    /// stand there.
+    pub(super) fn read_on<A: Fn(SchemaId) -> Result<String, RegistryError>>(
+        &mut self,
+        reader: &LogReader,
+        decoding: &mut Decoding<A>,
+        parked: &HashSet<Place>,
+    ) -> anyhow::Result<u64> {
+        let before = self.records;
+        let topics: Vec<Topic> = self.topics.keys().copied().collect();
+        for topic in topics {
+            let now = reader.extents(topic.name())?;
+            let rest = self.rest(topic, &now);
+            reader.read(topic.name(), &rest, |message| {
                 let place = place(topic, message);
-                let is_parked = stands.iter().any(|(_, stand)| stand.parked.contains_key(&place));
-                self.take(place, message, is_parked, decoding)?;
+                self.take(place, message, parked.contains(&place), decoding)?;
                 Ok(ControlFlow::Continue(()))
             })?;
+            self.topics.insert(topic, now);
+        }
+        Ok(self.records - before)
+    }
+
+    /// What of these parts was not read before.
+    fn rest(&self, topic: Topic, now: &[Span]) -> Vec<Span> {
+        let read = self.topics.get(&topic).map(Vec::as_slice).unwrap_or_default();
+        let end = |partition| read.iter().find(|span| span.partition == partition).map(|s| s.end);
+        let rest = |span: &Span| Span { start: end(span.partition).unwrap_or(span.start), ..*span };
+        now.iter().map(rest).collect()
+    }
+
+    /// Keeps what stands where something was parked after it was read.
+    pub(super) fn look_again<A: Fn(SchemaId) -> Result<String, RegistryError>>(
+        &mut self,
+        reader: &LogReader,
+        decoding: &mut Decoding<A>,
+        parked: &HashSet<Place>,
+    ) -> anyhow::Result<()> {
+        let is_missing = |place: &&Place| !self.story.parked.contains_key(*place);
+        let missing: BTreeSet<Place> = parked.iter().filter(is_missing).copied().collect();
+        for (topic, spans) in &self.topics {
+            let spans: Vec<Span> =
+                spans.iter().filter_map(|span| around(*topic, span, &missing)).collect();
+            let found = &mut self.story.parked;
+            reader.read(topic.name(), &spans, |message| {
+                let place = place(*topic, message);
+                if missing.contains(&place) {
+                    let (subject, event) = understand(place, message, decoding)?;
+                    found.insert(place, record(message, subject, event.as_ref().ok()));
+                }
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The log is whole, and every projection stands within it.
+    pub(super) fn complete(&self, stands: &[(Projection, Stand)]) -> Result<(), Gap> {
+        for (topic, spans) in &self.topics {
+            let readers = stands.iter().filter(|(p, _)| p.topics().contains(topic));
+            for (projection, stand) in readers {
+                complete(*projection, stand, *topic, spans)?;
+            }
         }
         Ok(())
     }
@@ -74,18 +140,10 @@ impl Reading<'_> {
     ) -> anyhow::Result<()> {
         self.records += 1;
         self.note_hole(place);
-        let headers = record_headers(message);
-        let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
-        let decoded = decoding.read(message.payload())?;
-        // As the consumers do: what an event is about it says itself.
-        let subject = decoded.as_ref().ok().map(Event::subject);
-        let subject = subject.or_else(|| envelope.subject.clone());
-        let event = event_of(place.topic, message.key(), &envelope, decoded);
+        let (subject, event) = understand(place, message, decoding)?;
         if is_parked {
-            let (key, payload) = (message.key(), message.payload());
-            let (key, payload) = (key.map(<[u8]>::to_vec), payload.map(<[u8]>::to_vec));
-            let event = event.as_ref().ok().cloned();
-            self.story.parked.insert(place, LogRecord { key, payload, subject, event });
+            let record = record(message, subject, event.as_ref().ok());
+            self.story.parked.insert(place, record);
         }
         match event {
             Ok(event) => {
@@ -107,6 +165,42 @@ impl Reading<'_> {
             self.story.compacted.insert(partition);
         }
     }
+}
+
+/// The part of a partition from the first of these places to the last.
+fn around(topic: Topic, span: &Span, places: &BTreeSet<Place>) -> Option<Span> {
+    let at = |offset| Place { topic, partition: span.partition, offset };
+    let mut within = places.range(at(span.start)..at(span.end));
+    let first = within.next()?.offset;
+    let last = within.next_back().map_or(first, |place| place.offset);
+    Some(Span { start: first, end: last + 1, ..*span })
+}
+
+/// What later records wait behind when it is parked, and the event that it is.
+type Understood = (Option<String>, Result<Event, Unreadable>);
+
+fn understand<A: Fn(SchemaId) -> Result<String, RegistryError>>(
+    place: Place,
+    message: &BorrowedMessage<'_>,
+    decoding: &mut Decoding<A>,
+) -> Result<Understood, RegistryError> {
+    let headers = record_headers(message);
+    let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
+    let decoded = decoding.read(message.payload())?;
+    // As the consumers do: what an event is about it says itself.
+    let subject = decoded.as_ref().ok().map(Event::subject);
+    let subject = subject.or_else(|| envelope.subject.clone());
+    Ok((subject, event_of(place.topic, message.key(), &envelope, decoded)))
+}
+
+fn record(
+    message: &BorrowedMessage<'_>,
+    subject: Option<String>,
+    event: Option<&Event>,
+) -> LogRecord {
+    let (key, payload) = (message.key(), message.payload());
+    let (key, payload) = (key.map(<[u8]>::to_vec), payload.map(<[u8]>::to_vec));
+    LogRecord { key, payload, subject, event: event.cloned() }
 }
 
 fn place(topic: Topic, message: &BorrowedMessage<'_>) -> Place {
@@ -138,13 +232,17 @@ pub(super) fn complete(
 }
 
 #[cfg(test)]
+#[path = "reading_tests.rs"]
+mod growing;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn only_a_hole_in_a_compacted_topic_tells_of_compaction() {
         let compacted = |topic, offsets: &[i64]| {
-            let mut reading = Reading::new(None);
+            let mut reading = Reading::new(None, &[]);
             let places =
                 offsets.iter().map(|offset| Place { topic, partition: 2, offset: *offset });
             places.for_each(|place| reading.note_hole(place));

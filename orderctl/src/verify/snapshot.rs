@@ -1,6 +1,6 @@
 //! What a projection says of itself: positions, parked records, outbox. Reads no log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
 use events_schema::registry::RegistryError;
@@ -28,6 +28,32 @@ pub(super) async fn begin(admin: &mut PgConnection) -> anyhow::Result<Transactio
 pub(super) struct Stored {
     stand: Stand,
     outbox: Vec<Vec<u8>>,
+}
+
+/// Where anything is parked now. Of one moment for each projection, so that the log can be read
+/// before there is a snapshot.
+pub(super) async fn parked(
+    admin: &mut PgConnection,
+    projections: &[Projection],
+    name: impl Fn(&str) -> String,
+) -> anyhow::Result<HashSet<Place>> {
+    let mut places = HashSet::new();
+    for projection in projections {
+        let names = names(*projection, &name);
+        let what = "topic, partition, record_offset FROM";
+        let parked: Vec<(String, i32, i64)> = rows(admin, *projection, what, "parked")
+            .await
+            .with_context(|| unreadable(*projection))?;
+        places.extend(parked.into_iter().filter_map(|(topic, partition, offset)| {
+            Some(Place { topic: *names.get(&topic)?, partition, offset })
+        }));
+    }
+    Ok(places)
+}
+
+fn unreadable(projection: Projection) -> String {
+    let name = projection.name();
+    format!("could not read schema {name}; has `{name} migrate` been run?")
 }
 
 /// Reads what the projection says, and holds the topics' ids against the broker's.
@@ -76,8 +102,7 @@ pub(super) async fn stored(
     projection: Projection,
     names: &HashMap<String, Topic>,
 ) -> anyhow::Result<(Stored, Ids)> {
-    let name = projection.name();
-    let context = || format!("could not read schema {name}; has `{name} migrate` been run?");
+    let context = || unreadable(projection);
     let positions: Vec<(String, i32, String, i64)> =
         rows(snapshot, projection, "topic, partition, topic_id, next_offset FROM", "positions")
             .await

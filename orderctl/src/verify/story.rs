@@ -73,6 +73,10 @@ impl Story {
     }
 }
 
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod memory_tests;
+
 /// What a projection says of itself, all in one snapshot.
 #[derive(Debug, Default)]
 pub(super) struct Stand {
