@@ -25,6 +25,7 @@ mod rebalance;
 mod redrive;
 mod registry_down;
 mod replay;
+mod roles;
 mod slow_clients;
 mod storm;
 mod verify;

@@ -8,6 +8,8 @@ mod crates;
 mod documents;
 #[path = "tidy/files.rs"]
 mod files;
+#[path = "tidy/grants.rs"]
+mod grants;
 #[path = "tidy/modules.rs"]
 mod modules;
 #[path = "tidy/sources.rs"]
@@ -97,4 +99,9 @@ fn paths_in_documents_exist() {
 #[test]
 fn the_map_of_the_architecture_is_short() {
     every("md", documents::length);
+}
+
+#[test]
+fn every_table_has_a_decision_about_who_may_touch_it() {
+    none(grants::every_table(&repository()));
 }

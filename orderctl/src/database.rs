@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod isolation_tests;
 mod roles;
+mod secrets;
 
 use std::str::FromStr;
 
@@ -19,22 +20,28 @@ use crate::output;
 use crate::projection::Projection;
 
 use roles::Plan;
+use secrets::Secrets;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Makes each service's role and schema, and takes away what is not the role's to touch.
+    /// Makes each service's roles and schema, and takes away what is not a role's to touch.
     ///
-    /// DATABASE_URL is an administrator's; the roles' password is ORDERFLOW_ROLE_PASSWORD
-    /// (default `orderflow`: for local use).
+    /// DATABASE_URL is an administrator's. Each role has a password of its own: the value of
+    /// ORDERFLOW_PASSWORD_<ROLE>, such as ORDERFLOW_PASSWORD_INVENTORY_OWNER, or one that is derived
+    /// from ORDERFLOW_ROLES_SECRET (default: for local use), which only this command and `url` need.
+    /// What a role may do with which table, `<consumer> migrate` grants.
     #[command(after_help = "Example:\n  orderctl database apply")]
     Apply,
     /// Prints the URL with which a service connects.
     #[command(
-        after_help = "Example:\n  DATABASE_URL=$(orderctl database url inventory) inventory migrate"
+        after_help = "Examples:\n  DATABASE_URL=$(orderctl database url inventory --owner) inventory migrate\n  DATABASE_URL=$(orderctl database url inventory) inventory"
     )]
     Url {
         /// Which service.
         service: Service,
+        /// With the role that owns its tables: for `migrate` only.
+        #[arg(long)]
+        owner: bool,
     },
 }
 
@@ -48,12 +55,21 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    fn role(self) -> &'static str {
+    fn name(self) -> &'static str {
         match self {
             Self::Inventory => "inventory",
             Self::ConfirmationEmail => "confirmation-email",
             Self::Analytics => "analytics",
             Self::QueryApi => "query-api",
+        }
+    }
+
+    /// The role with which it serves, or migrates.
+    fn role(self, owner: bool) -> Result<String, Usage> {
+        match self {
+            Self::QueryApi if owner => Err(Usage("query-api owns no tables".to_owned())),
+            _ if owner => Ok(format!("{}-owner", self.name())),
+            _ => Ok(self.name().to_owned()),
         }
     }
 }
@@ -62,9 +78,11 @@ impl Command {
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
         match self {
             Self::Apply => apply().await,
-            Self::Url { service } => {
+            Self::Url { service, owner } => {
                 let admin = settings::secret("DATABASE_URL")?;
-                output::line(url_of(&admin, service, &password())?)?;
+                let role = service.role(owner)?;
+                let password = Secrets::from_env()?.of(&role);
+                output::line(url_of(&admin, &role, &password)?)?;
                 Ok(Outcome::Fine)
             }
         }
@@ -72,9 +90,13 @@ impl Command {
 }
 
 async fn apply() -> anyhow::Result<Outcome> {
+    let secrets = Secrets::from_env()?;
+    let plan = Plan::of_the_system(|role| secrets.of(role));
     let mut admin = connect().await?;
-    let plan = Plan::of_the_system();
-    roles::apply(&mut admin, &plan, &password()).await?;
+    roles::apply(&mut admin, &plan).await?;
+    if secrets.are_local && !is_local(&settings::secret("DATABASE_URL")?) {
+        tracing::warn!("these passwords are for local use: set ORDERFLOW_ROLES_SECRET");
+    }
     for line in plan.describe() {
         output::line(line)?;
     }
@@ -105,19 +127,18 @@ pub(crate) async fn enter(admin: &mut PgConnection, projection: Projection) -> a
     Ok(())
 }
 
-fn password() -> SecretString {
-    settings::secret("ORDERFLOW_ROLE_PASSWORD").unwrap_or_else(|_| "orderflow".into())
+/// Whether the URL is one of this machine.
+fn is_local(url: &SecretString) -> bool {
+    let url = Url::parse(url.expose_secret()).ok();
+    let host = url.as_ref().and_then(Url::host_str);
+    host.is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"))
 }
 
-/// The administrator's URL with the service's role and password instead.
-fn url_of(
-    admin: &SecretString,
-    service: Service,
-    password: &SecretString,
-) -> anyhow::Result<String> {
+/// The administrator's URL with another role and its password instead.
+fn url_of(admin: &SecretString, role: &str, password: &SecretString) -> anyhow::Result<String> {
     let usage = || Usage("DATABASE_URL must be a URL that names a host".to_owned());
     let mut url = Url::parse(admin.expose_secret()).map_err(|_| usage())?;
-    url.set_username(service.role()).map_err(|()| usage())?;
+    url.set_username(role).map_err(|()| usage())?;
     url.set_password(Some(password.expose_secret())).map_err(|()| usage())?;
     Ok(url.into())
 }
@@ -127,7 +148,8 @@ mod tests {
     use super::*;
 
     fn url(admin: &str, password: &str) -> anyhow::Result<String> {
-        url_of(&admin.into(), Service::ConfirmationEmail, &password.into())
+        let role = Service::ConfirmationEmail.role(false).unwrap();
+        url_of(&admin.into(), &role, &password.into())
     }
 
     #[test]
@@ -140,6 +162,13 @@ mod tests {
     fn a_password_with_signs_of_its_own_meaning_is_escaped() {
         let made = url("postgres://root@db/shop", "a/b@c:d").unwrap();
         assert_eq!(made, "postgres://confirmation-email:a%2Fb%40c%3Ad@db/shop");
+    }
+
+    #[test]
+    fn a_service_has_an_owner_of_its_tables_and_query_api_has_none() {
+        assert_eq!(Service::Analytics.role(true).unwrap(), "analytics-owner");
+        assert_eq!(Service::Analytics.role(false).unwrap(), "analytics");
+        assert!(Service::QueryApi.role(true).is_err());
     }
 
     #[test]

@@ -153,7 +153,9 @@ impl Database {
 
 /// Whether the tables of the projection can be read.
 fn tables(conn: &mut PgConnection) -> Reading<'_, ()> {
-    sqlx::query("SELECT FROM orders, positions LIMIT 0").execute(conn).map_ok(drop).boxed()
+    let all =
+        "SELECT FROM orders, order_lines, products, stock, positions, parked_subjects LIMIT 0";
+    sqlx::query(all).execute(conn).map_ok(drop).boxed()
 }
 
 /// A connection of its own, made again after it died.

@@ -2,6 +2,7 @@
 
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
+use crate::orders::Parked;
 use crate::routes;
 
 /// The document of this build.
@@ -81,6 +82,9 @@ pub(crate) struct NotFoundBody {
     detail: Option<String>,
     /// Whether the `Order-Min-Position` is not reached: it may come yet.
     stale: bool,
+    /// Only of an order that was taken and could not be applied: what became of it.
+    #[schema(required = false)]
+    parked: Option<Parked>,
     /// The last record that is applied, of the partition asked about or of each.
     #[schema(example = json!(["orders:3@41"]))]
     positions: Vec<String>,
@@ -91,7 +95,7 @@ pub(crate) struct NotFoundBody {
 #[expect(dead_code, reason = "only the document names it")]
 pub(crate) enum OrderNotFoundProblem {
     /// `order-not-found`: inventory has not seen the order yet, or there is none, or it could not be
-    /// applied and the `detail` says so. With Retry-After where the `Order-Min-Position` is not
+    /// applied and `parked` says what became of it. With Retry-After where the `Order-Min-Position` is not
     /// reached.
     #[response(status = 404, content_type = "application/problem+json")]
     NotFound(#[to_schema] NotFoundBody),

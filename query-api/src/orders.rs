@@ -36,11 +36,23 @@ pub(crate) struct OrderView {
     /// When it was confirmed or rejected.
     decided_at: Option<DateTime<Utc>>,
     cancelled_at: Option<DateTime<Utc>>,
+    /// Whether an event of the order, such as its cancellation, could not be applied.
+    parked: Option<Parked>,
     /// Whether this is from before the `Order-Min-Position` of the request.
     stale: bool,
     /// The last record of the order's partition that this includes.
     #[schema(example = "orders:3@42")]
     position: Option<String>,
+}
+
+/// What became of an event that inventory could not apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Parked {
+    /// It waits until an operator has seen to it.
+    Waiting,
+    /// An operator gave it up: it will never be applied.
+    GivenUp,
 }
 
 /// A line of an order.
@@ -71,8 +83,8 @@ pub(crate) struct ShortageView {
 #[derive(Deserialize)]
 pub(crate) struct Found {
     pub(crate) order: Option<OrderRow>,
-    /// Inventory could not apply an event of it; this and all later ones wait for an operator.
-    pub(crate) parked: bool,
+    /// Inventory could not apply an event of it.
+    pub(crate) parked: Option<Parked>,
 }
 
 #[derive(Deserialize)]
@@ -92,7 +104,7 @@ pub(crate) struct OrderRow {
 
 impl OrderRow {
     /// What the client sees.
-    pub(crate) fn view(self, reached: &Reached, stale: bool) -> OrderView {
+    pub(crate) fn view(self, parked: Option<Parked>, reached: &Reached, stale: bool) -> OrderView {
         let position = reached.of(Topic::Orders, Some(self.source_partition)).pop();
         OrderView {
             order_id: self.order_id,
@@ -105,25 +117,74 @@ impl OrderRow {
             placed_at: self.placed_at,
             decided_at: self.decided_at,
             cancelled_at: self.cancelled_at,
+            parked,
             stale,
             position: position.map(|position| position.to_string()),
         }
     }
 }
 
-/// The order, if it is there.
-pub(crate) fn find(conn: &mut PgConnection, order: OrderId) -> Reading<'_, Snapshot<Found>> {
-    let query = sqlx::query_as(snapshot_of!(
-        "SELECT EXISTS (SELECT FROM parked WHERE subject = $2) AS parked,
-                (SELECT to_json(shown) FROM (
-                    SELECT order_id, customer_id, status, currency, total_minor, placed_at,
-                           decided_at, cancelled_at, shortages, source_partition,
-                           coalesce((SELECT json_agg(json_build_object('sku', sku, 'quantity',
-                                            quantity, 'unit_price_minor', unit_price_minor)
-                                            ORDER BY line)
-                                     FROM order_lines WHERE order_lines.order_id = orders.order_id),
-                                    '[]') AS lines
-                    FROM orders WHERE order_id = $1) AS shown) AS \"order\""
-    ));
-    snapshot::read(query.bind(order.uuid()).bind(order.to_string()), conn)
+/// $2 is the topic of orders. Who reads here may not read what is parked, only that it is.
+const FIND: &str = snapshot_of!(
+    "SELECT CASE WHEN EXISTS (SELECT FROM parked_subjects
+                              WHERE topic = $2 AND subject = $3 AND state <> 'discarded')
+                 THEN 'waiting'
+                 WHEN EXISTS (SELECT FROM parked_subjects WHERE topic = $2 AND subject = $3)
+                 THEN 'given_up' END AS parked,
+            (SELECT to_json(shown) FROM (
+                SELECT order_id, customer_id, status, currency, total_minor, placed_at,
+                       decided_at, cancelled_at, shortages, source_partition,
+                       coalesce((SELECT json_agg(json_build_object('sku', sku, 'quantity',
+                                        quantity, 'unit_price_minor', unit_price_minor)
+                                        ORDER BY line)
+                                 FROM order_lines WHERE order_lines.order_id = orders.order_id),
+                                '[]') AS lines
+                FROM orders WHERE order_id = $1) AS shown) AS \"order\""
+);
+
+/// The order, if it is there. `topic` is that of orders, as the deployment calls it.
+pub(crate) fn find<'c>(
+    conn: &'c mut PgConnection,
+    topic: &str,
+    order: OrderId,
+) -> Reading<'c, Snapshot<Found>> {
+    let query = sqlx::query_as(FIND);
+    let query = query.bind(order.uuid()).bind(topic.to_owned()).bind(order.to_string());
+    snapshot::read(query, conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use inventory::{Inventory, MIGRATIONS};
+    use sqlx::AssertSqlSafe;
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+    use super::FIND;
+
+    #[sqlx::test(migrations = false)]
+    async fn an_order_costs_look_ups_only_however_much_is_parked(
+        pool: PgPoolOptions,
+        options: PgConnectOptions,
+    ) {
+        let pool = runtime::testing::database::<Inventory>(pool, options, &MIGRATIONS).await;
+        let many = "INSERT INTO parked (topic, partition, record_offset, subject, cause, detail,
+                        blocks, headers, recorded_at)
+                    SELECT topic, 0, n, n::text, 'foreign-schema', '', true, '[]', now()
+                    FROM generate_series(1, 5000) AS n,
+                         unnest('{orders,stock,products}'::text[]) AS topic;
+                    ANALYZE parked";
+        sqlx::raw_sql(many).execute(&pool).await.unwrap();
+        let order = "00000000-0000-0000-0000-000000000001";
+        let explain = ["$1", "$2", "$3"].iter().zip([order, "orders", order]);
+        let explain = explain.fold(format!("EXPLAIN {FIND}"), |sql, (name, value)| {
+            sql.replace(name, &format!("'{value}'"))
+        });
+        let plan: Vec<String> =
+            sqlx::query_scalar(AssertSqlSafe(explain)).fetch_all(&pool).await.unwrap();
+        let plan = plan.join("\n");
+        assert!(!plan.contains("Seq Scan on parked"), "{plan}");
+        let condition = format!("((topic = 'orders'::text) AND (subject = '{order}'::text))");
+        assert_eq!(plan.matches(&condition).count(), 2, "{plan}");
+        pool.close().await;
+    }
 }

@@ -8,6 +8,7 @@ use http_chassis::problems;
 use serde::Serialize;
 
 use crate::database::Unavailable;
+use crate::orders::Parked;
 use crate::position::Position;
 
 /// The database cannot be asked.
@@ -33,23 +34,30 @@ pub(crate) struct NotFound {
     pub(crate) problem: Problem,
     /// Whether the position that was asked for is not reached: it may come yet.
     pub(crate) stale: bool,
+    /// It is in the log, and could not be applied.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parked: Option<Parked>,
     /// The last record applied of each partition, or of the one that was asked for.
     pub(crate) positions: Vec<String>,
 }
 
 impl NotFound {
-    pub(crate) fn order(stale: bool, reached: &[Position]) -> Self {
+    pub(crate) fn order(parked: Option<Parked>, stale: bool, reached: &[Position]) -> Self {
         let problem = Problem::new(StatusCode::NOT_FOUND, "order-not-found", "Order not found");
-        Self::new(problem, "order", stale, reached)
-    }
-
-    /// It is in the log, and will not be shown before an operator has seen to it.
-    pub(crate) fn parked_order(stale: bool, reached: &[Position]) -> Self {
-        let mut order = Self::order(stale, reached);
-        order.problem = order.problem.detail(
-            "the order was taken, but inventory could not apply it and has set it aside \
-             (parked) until an operator has seen to it",
-        );
+        let mut order = Self::new(problem, "order", stale, reached);
+        order.parked = parked;
+        let detail = match parked {
+            None => return order,
+            Some(Parked::Waiting) => {
+                "the order was taken, but inventory could not apply it and has set it aside \
+                 (parked) until an operator has seen to it"
+            }
+            Some(Parked::GivenUp) => {
+                "the order was taken, but inventory could not apply it, and an operator gave it up \
+                 (discarded): it will never be applied"
+            }
+        };
+        order.problem = order.problem.detail(detail);
         order
     }
 
@@ -65,7 +73,12 @@ impl NotFound {
         };
         let problem = problem.detail(detail);
         let problem = if stale { problem.retry_after(1) } else { problem };
-        Self { problem, stale, positions: reached.iter().map(Position::to_string).collect() }
+        Self {
+            problem,
+            stale,
+            parked: None,
+            positions: reached.iter().map(Position::to_string).collect(),
+        }
     }
 
     /// The problem with its further members.

@@ -87,6 +87,11 @@ impl Progress {
         Self { database, prefix, answers, waiting, waiting_max, waiting_gauge, wanted, shutdown }
     }
 
+    /// The topic, as this deployment calls it.
+    pub(crate) fn name(&self, topic: Topic) -> String {
+        format!("{}{}", self.prefix, topic.name())
+    }
+
     /// What these rows say of the topics of this deployment.
     pub(crate) fn of(&self, rows: &[PositionRow]) -> Reached {
         let topic = |name: &str| {

@@ -69,12 +69,25 @@ postgres_as_nobody() {
   postgres_as=(setpriv --reuid=nobody --regid="$(id --group nobody)" --clear-groups)
 }
 
+# The administrator of this machine needs no password; every other role has to know its own.
+postgres_let_in() {
+  cat >"$postgres_data/pg_hba.conf" <<'HBA'
+local all,replication postgres trust
+host  all,replication postgres 127.0.0.1/32 trust
+host  all,replication postgres ::1/128 trust
+local all all scram-sha-256
+host  all all 127.0.0.1/32 scram-sha-256
+host  all all ::1/128 scram-sha-256
+HBA
+}
+
 # The database is made in single-user mode: the binaries from Maven come without psql.
 postgres_create() {
   local log=$stack_dir/postgres/initdb.log
   rm -rf "$postgres_data"
   { "${postgres_as[@]}" "$postgres_bin/initdb" --pgdata="$postgres_data" --username=postgres --auth=trust \
     --locale=C.UTF-8 --encoding=UTF8 --no-sync --no-instructions &&
+    postgres_let_in &&
     "${postgres_as[@]}" "$postgres_bin/postgres" --single -D "$postgres_data" postgres <<<'CREATE DATABASE orderflow' &&
     cp "$postgres_data/PG_VERSION" "$stack_dir/postgres/created"; } >"$log" 2>&1 8>&- 9>&- ||
     die "Postgres could not create its data folder: $(grep --ignore-case --extended-regexp 'error|fatal' "$log" | head --lines=1)"

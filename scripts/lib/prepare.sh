@@ -44,7 +44,7 @@ set_up() {
   local consumer
   quietly database "$orderctl" database apply
   for consumer in inventory confirmation-email analytics; do
-    quietly "migrate-$consumer" env DATABASE_URL="$("$orderctl" database url "$consumer")" "$binaries/$consumer" migrate
+    quietly "migrate-$consumer" env DATABASE_URL="$("$orderctl" database url "$consumer" --owner)" "$binaries/$consumer" migrate
   done
   quietly topics "$orderctl" topics apply
   quietly schemas "$orderctl" schemas register

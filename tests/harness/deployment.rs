@@ -99,7 +99,8 @@ impl Deployment {
             self.orderctl(&command).await.expect_success();
         }
         for consumer in CONSUMERS {
-            let url = self.database_url_of(consumer).await;
+            let owner = self.orderctl(&["database", "url", consumer, "--owner"]).await;
+            let url = owner.expect_success().stdout.trim().to_owned();
             let environment = [("DATABASE_URL", url)];
             self.command(consumer, &["migrate"], &environment).await.expect_success();
         }

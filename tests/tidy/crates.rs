@@ -106,9 +106,10 @@ pub(crate) fn chassis(files: &[File]) -> Vec<String> {
     strange.map(|path| format!("chassis/src/{path}: {advice}")).collect()
 }
 
-const EVERY_CONSUMER_HAS: [&str; 7] = [
+const EVERY_CONSUMER_HAS: [&str; 8] = [
     "Cargo.toml",
     "README.md",
+    "grants.sql",
     "src/main.rs",
     "src/lib.rs",
     "src/projection.rs",

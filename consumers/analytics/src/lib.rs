@@ -6,5 +6,5 @@ mod store;
 mod totals;
 
 pub use decide::{Changes, Line, Order, OrderKey, Placed, Product, State, Tracked, decide};
-pub use projection::{Analytics, MIGRATIONS};
+pub use projection::{Analytics, MIGRATIONS, TABLES};
 pub use totals::{CustomerTotals, Funnel, Sales, Totals};

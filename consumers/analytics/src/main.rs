@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    runtime::main::<analytics::Analytics>(&analytics::MIGRATIONS)
+    runtime::main::<analytics::Analytics>(analytics::TABLES)
 }

@@ -11,6 +11,10 @@ use crate::store;
 /// The tables, beside the runtime's own.
 pub static MIGRATIONS: Migrator = sqlx::migrate!();
 
+/// What makes them, and who may do what with them.
+pub static TABLES: runtime::Tables =
+    runtime::Tables { migrations: &MIGRATIONS, grants: include_str!("../grants.sql") };
+
 /// Sales, funnel and customers.
 #[derive(Debug)]
 pub struct Analytics;

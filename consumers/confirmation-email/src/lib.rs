@@ -23,4 +23,4 @@ mod template;
 mod verdict;
 mod words;
 
-pub use projection::{ConfirmationEmail, MIGRATIONS};
+pub use projection::{ConfirmationEmail, MIGRATIONS, TABLES};

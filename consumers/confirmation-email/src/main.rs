@@ -3,8 +3,8 @@
 
 use std::process::ExitCode;
 
-use confirmation_email::{ConfirmationEmail, MIGRATIONS, courier};
+use confirmation_email::{ConfirmationEmail, TABLES, courier};
 
 fn main() -> ExitCode {
-    runtime::main_with::<ConfirmationEmail, _, _>(&MIGRATIONS, courier::run)
+    runtime::main_with::<ConfirmationEmail, _, _>(TABLES, courier::run)
 }

@@ -11,6 +11,10 @@ use crate::store;
 /// The tables of this consumer.
 pub static MIGRATIONS: Migrator = sqlx::migrate!("./migrations");
 
+/// What makes them, and who may do what with them.
+pub static TABLES: runtime::Tables =
+    runtime::Tables { migrations: &MIGRATIONS, grants: include_str!("../grants.sql") };
+
 /// One mail per outcome of an order.
 pub struct ConfirmationEmail;
 

@@ -10,3 +10,7 @@ pub use projection::Inventory;
 
 /// The projection's own tables.
 pub static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+/// What makes them, and who may do what with them.
+pub static TABLES: runtime::Tables =
+    runtime::Tables { migrations: &MIGRATIONS, grants: include_str!("../grants.sql") };

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    runtime::main::<inventory::Inventory>(&inventory::MIGRATIONS)
+    runtime::main::<inventory::Inventory>(inventory::TABLES)
 }

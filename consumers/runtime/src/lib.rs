@@ -9,6 +9,7 @@ mod dead_letters;
 mod error;
 mod faults;
 mod gap;
+mod grants;
 mod group;
 mod halt;
 mod identity;
@@ -43,8 +44,9 @@ mod worker;
 
 pub use circuit::Circuit;
 pub use error::StoreError;
+pub use grants::grant;
 pub use migrate::migrate;
 pub use projection::{
     Batch, Decision, Delivered, FollowUp, Later, Offset, Partition, Projection, Rejection, Source,
 };
-pub use serve::{Beside, main, main_with};
+pub use serve::{Beside, Tables, main, main_with};

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::settings::RuntimeSettings;
 use crate::shared::Shared;
-use crate::{Projection, dead_letters, migrate, publish, redrive, supervise};
+use crate::{Projection, dead_letters, grants, migrate, publish, redrive, supervise};
 
 /// What a part that runs beside the workers is handed.
 #[derive(Clone)]
@@ -27,17 +27,26 @@ pub struct Beside {
     pub committed: Arc<Notify>,
 }
 
+/// A consumer's own tables.
+#[derive(Clone, Copy)]
+pub struct Tables {
+    /// What makes them.
+    pub migrations: &'static Migrator,
+    /// Who may do what with them: the text of `grants.sql`.
+    pub grants: &'static str,
+}
+
 /// The whole `main` of a consumer. Without arguments it serves; with `migrate` it brings the schema
 /// up to date and ends.
-pub fn main<P: Projection>(migrations: &'static Migrator) -> ExitCode {
-    main_with::<P, _, _>(migrations, |beside| async move {
+pub fn main<P: Projection>(tables: Tables) -> ExitCode {
+    main_with::<P, _, _>(tables, |beside| async move {
         beside.process.shutdown.cancelled().await;
         Ok(())
     })
 }
 
 /// As [`main`], with something of the consumer's own running beside the workers, such as a courier.
-pub fn main_with<P, F, R>(migrations: &'static Migrator, beside: F) -> ExitCode
+pub fn main_with<P, F, R>(tables: Tables, beside: F) -> ExitCode
 where
     P: Projection,
     F: FnOnce(Beside) -> R,
@@ -47,7 +56,7 @@ where
     chassis::launch(P::NAME, |process| async move {
         let pool = chassis::postgres::PostgresSettings::from_env(P::NAME)?.pool()?;
         match command.as_deref() {
-            Some("migrate") => Ok(migrate(&pool, migrations).await?),
+            Some("migrate") => migrated::<P>(&pool, tables).await,
             Some(other) => anyhow::bail!("unknown command {other}; there is only `migrate`"),
             None => {
                 let own = Beside { process: process.clone(), pool, committed: Arc::default() };
@@ -55,6 +64,14 @@ where
             }
         }
     })
+}
+
+/// As the role that owns the schema: the one that serves may make and change no table.
+async fn migrated<P: Projection>(pool: &PgPool, tables: Tables) -> anyhow::Result<()> {
+    let name = P::NAME;
+    let whose = || format!("migrate needs the owner: `orderctl database url {name} --owner`");
+    migrate(pool, tables.migrations).await.with_context(whose)?;
+    grants::grant(pool, name, tables.grants).await.with_context(whose)
 }
 
 /// Runs every part until shutdown; one that ends in an error ends the process.

@@ -38,14 +38,16 @@ pub(crate) async fn get(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 async fn order(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Problem> {
     let order_id: OrderId = path(request, "order_id")?;
     let freshness = Freshness::of(request)?;
-    let seen = freshness.read(api, |conn| orders::find(conn, order_id)).await?;
+    let topic = api.progress.name(Topic::Orders);
+    let seen = freshness.read(api, |conn| orders::find(conn, &topic, order_id)).await?;
     let Seen { rows, reached, stale, waited } = seen;
     let response = match rows.into_iter().next() {
-        Some(Found { order: Some(row), .. }) => found(&row.view(&reached, stale)),
-        Some(Found { parked: true, .. }) => {
-            NotFound::parked_order(stale, &freshness.named(Topic::Orders, &reached)).response()
+        Some(Found { order: Some(row), parked }) => found(&row.view(parked, &reached, stale)),
+        none => {
+            let parked = none.and_then(|found| found.parked);
+            let positions = freshness.named(Topic::Orders, &reached);
+            NotFound::order(parked, stale, &positions).response()
         }
-        _ => NotFound::order(stale, &freshness.named(Topic::Orders, &reached)).response(),
     };
     Ok(applied(response, waited))
 }

@@ -7,7 +7,7 @@ use chassis::Process;
 use chassis::health::Health;
 use events_schema::*;
 use http_chassis::settings::HttpSettings;
-use inventory::{Inventory, MIGRATIONS};
+use inventory::{Inventory, MIGRATIONS, TABLES};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use query_api::{Server, Settings};
 use reqwest::{Response, StatusCode};
@@ -36,7 +36,13 @@ impl House {
     /// With inventory's tables, and ready.
     pub(crate) async fn open(pool: PgPoolOptions, options: PgConnectOptions) -> Self {
         let pool = database::<Inventory>(pool, options.clone(), &MIGRATIONS).await;
-        let house = Self::over(pool, options);
+        // As the process does: it can do what was granted, and nothing else.
+        let role = "DO $$ BEGIN CREATE ROLE \"query-api\"; EXCEPTION
+                        WHEN duplicate_object OR unique_violation THEN NULL; END $$;
+                    GRANT USAGE ON SCHEMA inventory TO \"query-api\"";
+        sqlx::raw_sql(role).execute(&pool).await.unwrap();
+        runtime::grant(&pool, "inventory", TABLES.grants).await.unwrap();
+        let house = Self::over(pool, options.options([("role", "query-api")]));
         house.ready(true).await;
         house
     }
@@ -117,6 +123,17 @@ impl House {
     /// Inventory folds these.
     pub(crate) async fn fold(&self, events: impl IntoIterator<Item = Event>) {
         apply::<Inventory>(&self.pool, &batch(0, events)).await.unwrap();
+    }
+
+    /// Inventory has set an event of the order aside.
+    pub(crate) async fn park(&self, topic: &str, order: u128, state: &str) {
+        let park = "INSERT INTO parked (topic, partition, record_offset, subject, cause, detail,
+                                        blocks, headers, recorded_at, state)
+                    SELECT $1, 0, count(*), $2, 'foreign-schema', 'of ann@example.com', true,
+                           '[]', now(), $3 FROM parked";
+        let park = sqlx::query(park).bind(format!("{PREFIX}{topic}"));
+        let park = park.bind(order_id(order).to_string()).bind(state);
+        park.execute(&self.pool).await.unwrap();
     }
 
     /// Inventory has applied everything before this offset.

@@ -34,6 +34,7 @@ async fn an_order_is_shown_with_its_lines_and_times(
         "placed_at": "2025-12-31T23:59:59.000001Z",
         "decided_at": "2026-01-01T00:00:00Z",
         "cancelled_at": null,
+        "parked": null,
         "stale": false,
         "position": "orders:0@1",
     });
@@ -193,18 +194,50 @@ async fn every_position_of_a_request_counts(pool: PgPoolOptions, options: PgConn
 async fn a_parked_order_is_not_said_to_be_none(pool: PgPoolOptions, options: PgConnectOptions) {
     let house = House::open(pool, options).await;
     house.advance("orders", 0, 1).await;
-    let park = "INSERT INTO parked (topic, partition, record_offset, subject, cause, detail,
-                                    blocks, headers, recorded_at)
-                VALUES ('test.orders', 0, 0, $1, 'foreign-schema', 'of ann@example.com', true,
-                        '[]', now())";
-    let subject = order_path(1).rsplit('/').next().unwrap().to_owned();
-    sqlx::query(park).bind(subject).execute(&house.pool).await.unwrap();
+    house.park("orders", 1, "quarantined").await;
     let (status, body) = house.ask(&order_path(1), &[(MIN, "orders:0@0")]).await;
     assert_eq!((status, &body["stale"]), (StatusCode::NOT_FOUND, &json!(false)));
     let detail = body["detail"].as_str().unwrap();
     assert!(detail.contains("parked") && !detail.contains("ann"), "{detail}");
+    assert_eq!(body["parked"], "waiting");
     let (_, body) = house.ask(&order_path(2), &[(MIN, "orders:0@0")]).await;
     assert!(body["detail"].as_str().unwrap().contains("no such order"), "{body}");
+    assert!(body.get("parked").is_none(), "{body}");
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_discarded_order_is_said_to_be_given_up(pool: PgPoolOptions, options: PgConnectOptions) {
+    let house = House::open(pool, options).await;
+    house.park("orders", 1, "discarded").await;
+    let (status, body) = house.ask(&order_path(1), &[]).await;
+    assert_eq!((status, &body["parked"]), (StatusCode::NOT_FOUND, &json!("given_up")));
+    let detail = body["detail"].as_str().unwrap();
+    assert!(detail.contains("gave it up") && !detail.contains("until"), "{detail}");
+    // A later event of it waits all the same.
+    house.park("orders", 1, "parked").await;
+    let (_, body) = house.ask(&order_path(1), &[]).await;
+    assert_eq!(body["parked"], "waiting");
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_order_says_what_became_of_its_event_that_was_parked(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let house = House::open(pool, options).await;
+    house.fold([place(1, &[("milk", 3)]), place(2, &[("milk", 3)])]).await;
+    house.park("orders", 1, "parked").await;
+    // The same text is no order where it is the subject of another topic.
+    house.park("stock", 2, "parked").await;
+    let mut said = Vec::new();
+    for number in [1, 2] {
+        let (status, body) = house.ask(&order_path(number), &[]).await;
+        assert_eq!(status, StatusCode::OK);
+        said.push(body["parked"].clone());
+    }
+    assert_eq!(said, [json!("waiting"), json!(null)]);
     house.close().await;
 }
 
