@@ -1,6 +1,6 @@
 -- What may be done with the tables of sales, and by whom: see the grants.sql of the runtime.
 
-GRANT SELECT, INSERT, UPDATE ON products TO :service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON products TO :service;
 GRANT SELECT, INSERT, UPDATE ON orders TO :service;
 GRANT SELECT, INSERT ON order_lines TO :service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON hourly_sales TO :service;

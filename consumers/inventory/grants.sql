@@ -3,7 +3,7 @@
 GRANT SELECT, INSERT ON stock TO :service;
 GRANT UPDATE (available) ON stock TO :service;
 GRANT SELECT, INSERT ON stock_receipts TO :service;
-GRANT SELECT, INSERT, UPDATE ON products TO :service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON products TO :service;
 GRANT SELECT, INSERT, UPDATE ON orders TO :service;
 GRANT SELECT, INSERT ON order_lines TO :service;
 GRANT SELECT, INSERT ON conflicts TO :service;
