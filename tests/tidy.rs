@@ -97,6 +97,13 @@ fn paths_in_documents_exist() {
 }
 
 #[test]
+fn what_documented_commands_run_is_installed() {
+    let files = repository();
+    let install = files.iter().find(|file| file.path == "scripts/install").unwrap();
+    every("md", |file| documents::programs(file, install));
+}
+
+#[test]
 fn the_map_of_the_architecture_is_short() {
     every("md", documents::length);
 }

@@ -20,7 +20,8 @@ prepare() {
   # shellcheck disable=SC2016 # the inner shell expands it
   begin "$BASH" -c 'cd "$1" && exec cargo fetch --quiet --locked --target "$(rustc -vV | sed -n "s/host: //p")"' fetch "$repository" 2>/dev/null
   fetching=$!
-  run "$scripts/install" build "${parts[@]}"
+  # What the documents show about a running demo is typed next.
+  run "$scripts/install" build tools "${parts[@]}"
   # shellcheck disable=SC2016 # the inner shell expands it
   begin "$BASH" -o pipefail -c '{ "$1/stack" up && "$1/real-data" --out "$2" "${@:4}"; } 2>&1 | tee "$3" | sed --unbuffered "s/^/         servers: /" >&2' \
     stack "$scripts" "$data" "$log" "${slices[@]}"

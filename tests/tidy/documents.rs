@@ -82,6 +82,53 @@ fn commands(text: &str) -> impl Iterator<Item = &str> {
     words.map(|word| word.trim_start_matches("./")).filter(|word| word.starts_with("scripts/"))
 }
 
+/// Part of every system that a script of ours runs on, of the shell, or of Rust, which is asked for.
+const ALWAYS_THERE: [&str; 5] = ["cargo", "eval", "export", "git", "grep"];
+
+/// Whatever a documented command runs is ours, or installed by scripts/install (or asked for).
+pub(crate) fn programs(file: &File, install: &File) -> Vec<String> {
+    let blocks = file.text.split("\n```sh\n").skip(1).filter_map(|rest| rest.split("\n```").next());
+    let is_ours =
+        |name: &str| name == "orderctl" || CONSUMERS.contains(&name) || name.contains('/');
+    let installed = |name: &str| install.text.contains(&format!("has {name} "));
+    let strange = blocks.flat_map(run_by).filter(|name| {
+        !is_ours(name) && !ALWAYS_THERE.contains(&name.as_str()) && !installed(name)
+    });
+    let advice = "nobody installs it: let scripts/install do that, or ask for it";
+    strange.map(|name| format!("{}: runs {name}: {advice}", file.path)).collect()
+}
+
+/// The first word of each command of a block of shell.
+fn run_by(block: &str) -> Vec<String> {
+    let (mut quote, mut command, mut commands) = (None, String::new(), Vec::new());
+    let lines: Vec<&str> = block.lines().map(without_comment).collect();
+    for letter in lines.join("\n").replace("\\\n", " ").replace("$(", "\n").chars() {
+        match (quote, letter) {
+            (None, '|' | ';' | '&' | '(' | ')' | '\n') => {
+                commands.push(std::mem::take(&mut command))
+            }
+            (None, '\'' | '"') => quote = Some(letter),
+            (Some(open), _) if open == letter => quote = None,
+            (Some(_), _) => {}
+            (None, _) => command.push(letter),
+        }
+    }
+    commands.push(command);
+    let first = |command: &String| {
+        let mut words = command.split_whitespace().skip_while(|word| word.contains('='));
+        words
+            .next()
+            .filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()))
+            .map(str::to_owned)
+    };
+    commands.iter().filter_map(first).collect()
+}
+
+fn without_comment(line: &str) -> &str {
+    let comment = if line.starts_with('#') { Some(0) } else { line.find(" # ") };
+    comment.and_then(|at| line.get(..at)).unwrap_or(line)
+}
+
 /// It begins with a folder of ours, and is no pattern.
 fn looks_like_ours(path: &str) -> bool {
     let first = path.split('/').next().unwrap_or_default();
@@ -109,6 +156,19 @@ mod tests {
         assert_eq!(complains("```sh\nscripts/nothing --here\n```\n"), 1);
         assert_eq!(complains("```sh\neval \"$(./scripts/nothing env)\"\n```\n"), 1);
         assert_eq!(complains("```sh\nscripts/demo --orders 5\n```\n"), 0);
+    }
+
+    #[test]
+    fn a_program_that_nobody_installs_is_found() {
+        let install = File::example("scripts/install", "check_tools() { has jq || needs jq; }");
+        let complains = |line: &str| {
+            programs(&File::example("docs/x.md", &format!("\n```sh\n{line}\n```\n")), &install)
+                .len()
+        };
+        assert_eq!(complains("orderctl replay orders | jq .event"), 0);
+        assert_eq!(complains("X=1 orderctl replay orders | yq '.a | .b'"), 1);
+        assert_eq!(complains("export A=$(xsltproc a.xml) # by hand | x"), 1);
+        assert_eq!(complains("scripts/demo # a | b\ncurl -d '{\n  \"a\": 1}' \\\n  -s url"), 1);
     }
 
     #[test]
