@@ -5,6 +5,7 @@ mod network;
 mod processes;
 mod records;
 mod servers;
+mod silence;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -28,10 +29,14 @@ pub(crate) enum Fault {
     PostgresCrash,
     PostgresAway,
     PostgresNetwork,
+    PostgresSilent,
+    PostgresFailover,
     SmtpSlow,
     SmtpRefusing,
     SmtpNetwork,
+    SmtpSilent,
     RegistryAway,
+    RegistrySilent,
     DiskFull,
     ClockStep,
     Gap,
@@ -70,10 +75,14 @@ impl Fault {
             Self::PostgresCrash => "postgres-crash",
             Self::PostgresAway => "postgres-away",
             Self::PostgresNetwork => "postgres-network",
+            Self::PostgresSilent => "postgres-silent",
+            Self::PostgresFailover => "postgres-failover",
             Self::SmtpSlow => "smtp-slow",
             Self::SmtpRefusing => "smtp-refusing",
             Self::SmtpNetwork => "smtp-network",
+            Self::SmtpSilent => "smtp-silent",
             Self::RegistryAway => "registry-away",
+            Self::RegistrySilent => "registry-silent",
             Self::DiskFull => "disk-full",
             Self::ClockStep => "clock-step",
             Self::Gap => "gap",
@@ -95,15 +104,39 @@ impl Fault {
             Self::PostgresCrash => "Postgres crashes (pg_ctl stop -m immediate) three times",
             Self::PostgresAway => "Postgres is away for 12 s",
             Self::PostgresNetwork => "20 ms more to Postgres, and eight times all connections cut",
+            Self::PostgresSilent => {
+                "connections to Postgres stay open and silent: the open ones, all, the open ones again"
+            }
+            Self::PostgresFailover => {
+                "a replica takes over; the first Postgres stays up read-only, and keeps its connections"
+            }
             Self::SmtpSlow => "the mail server takes 0.7 s for a mail, for 12 s",
             Self::SmtpRefusing => "the mail server answers 451, then turns away, then answers 550",
             Self::SmtpNetwork => "50 ms more to the mail server, and four times cut",
+            Self::SmtpSilent => {
+                "connections to the mail server stay open and silent: the open ones, all, the open ones"
+            }
             Self::RegistryAway => "the registry is away while a process of each kind is restarted",
+            Self::RegistrySilent => {
+                "the registry accepts and says nothing while a process of each kind starts from nothing"
+            }
             Self::DiskFull => "the disk of Postgres is full for 8 s",
             Self::ClockStep => "the clock of a process of each kind goes an hour forth and back",
             Self::Gap => "a position stands beyond the end of its log, until it is corrected",
             Self::Refused => "the orders of one customer in ten park for 6 s, and are redriven",
             Self::RedisLoss => "Redis is lost",
+        }
+    }
+
+    /// Until everything is done after fault and load. What a killed process had in hand is known after
+    /// a courier's lease, 20 s; new connections do the rest at once.
+    pub(crate) fn settled_within(self) -> Duration {
+        match self {
+            Self::PostgresSilent
+            | Self::PostgresFailover
+            | Self::SmtpSilent
+            | Self::RegistrySilent => Duration::from_secs(30),
+            _ => Duration::from_secs(90),
         }
     }
 
@@ -114,7 +147,7 @@ impl Fault {
             Self::BrokerKill | Self::BrokerRoll | Self::LeaderFrozen => {
                 unless(servers.has("kafka-3"), "it needs a local stack of three brokers")
             }
-            Self::PostgresCrash | Self::PostgresAway => {
+            Self::PostgresCrash | Self::PostgresAway | Self::PostgresFailover => {
                 unless(servers.has("postgres"), "Postgres is no process of this stack")
             }
             Self::DiskFull => {
@@ -145,6 +178,10 @@ impl Fault {
             Self::KafkaNetwork => network::kafka(world).await,
             Self::PostgresNetwork => network::postgres(world, draw).await,
             Self::SmtpNetwork => network::smtp(world).await,
+            Self::PostgresSilent => silence::postgres(world).await,
+            Self::PostgresFailover => silence::failover(world).await,
+            Self::SmtpSilent => silence::smtp(world).await,
+            Self::RegistrySilent => silence::registry(world, draw).await,
             Self::RegistryAway => network::registry(world, draw).await,
             Self::SmtpSlow => elsewhere::smtp_slow(world).await,
             Self::SmtpRefusing => elsewhere::smtp_refusing(world).await,

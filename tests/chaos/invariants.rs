@@ -19,11 +19,13 @@ pub(crate) enum Invariant {
     Verify,
     Parked,
     Gap,
+    Served,
+    Honest,
     Settled,
 }
 
 impl Invariant {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Answered,
         Self::Lost,
         Self::Doubled,
@@ -33,6 +35,8 @@ impl Invariant {
         Self::Verify,
         Self::Parked,
         Self::Gap,
+        Self::Served,
+        Self::Honest,
         Self::Settled,
     ];
 
@@ -48,6 +52,8 @@ impl Invariant {
             Self::Verify => "verify",
             Self::Parked => "none parked",
             Self::Gap => "no gap skipped",
+            Self::Served => "serves after",
+            Self::Honest => "readiness true",
             Self::Settled => "lag 0 after",
         }
     }
@@ -62,6 +68,10 @@ pub(crate) struct Outcome<'a> {
     pub(crate) excused: Excused,
     /// Only of the fault that makes a gap.
     pub(crate) gap: Option<Result<(), Violation>>,
+    /// From the end of the fault until everything served.
+    pub(crate) served: Result<Duration, Violation>,
+    /// What readiness said meanwhile.
+    pub(crate) honest: Result<(), Violation>,
     /// From the end of fault and load until nothing was left to do.
     pub(crate) settled: Option<Duration>,
 }
@@ -82,12 +92,22 @@ impl Outcome<'_> {
             Invariant::Verify => self.verify().await,
             Invariant::Parked => checks::nothing_parked(&self.evidence).await,
             Invariant::Gap => self.gap.take()?,
+            Invariant::Served => return Some(self.served()),
+            Invariant::Honest => self.honest.clone(),
             Invariant::Settled => {
                 let late = "not within the time limit".to_owned();
                 return Some(self.settled.map(|t| format!("{:.1} s", t.as_secs_f64())).ok_or(late));
             }
         };
         Some(held.map(|()| "ok".to_owned()).map_err(|Violation(what)| what))
+    }
+
+    /// Soon after the fault, without a restart.
+    fn served(&self) -> Result<String, String> {
+        match &self.served {
+            Ok(after) => Ok(format!("{:.1} s", after.as_secs_f64())),
+            Err(Violation(what)) => Err(what.clone()),
+        }
     }
 
     /// Every order and every cancellation was acknowledged in the end.

@@ -12,7 +12,9 @@ mod command;
 mod faults;
 mod invariants;
 mod proof;
+mod replica;
 mod run;
+mod serving;
 mod table;
 mod world;
 

@@ -1,20 +1,21 @@
 //! One fault: a deployment of its own, a load, the fault meanwhile, and then every invariant.
 
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use harness::{Deployment, Draw, Servers, eventually, holds_within};
+use harness::{Answer, Deployment, Draw, Servers, Stack, Violation, eventually, holds_within};
 use serde_json::Value;
 
 use crate::checks::Evidence;
 use crate::faults::{Fault, Strike};
 use crate::invariants::{Cell, Invariant, Outcome};
 use crate::proof::Proof;
-use crate::world::{GROUPS, World};
+use crate::replica;
+use crate::serving::{self, Watch};
+use crate::world::{GROUPS, Way, World};
 
-/// Until everything is done after the fault. What is unknown is so after a courier's lease, 20 s.
-const SETTLED_WITHIN: Duration = Duration::from_secs(90);
 const STOCKED_WITHIN: Duration = Duration::from_secs(60);
 /// So many orders are acknowledged before the fault begins.
 const AT_FIRST: usize = 50;
@@ -75,7 +76,11 @@ pub(crate) async fn run_one(fault: Fault, plan: &Plan) -> Row {
         return Row::NotHere { fault, why };
     }
     let began = Instant::now();
-    match AssertUnwindSafe(under_load(fault, plan, servers)).catch_unwind().await {
+    let ran = AssertUnwindSafe(under_load(fault, plan, servers)).catch_unwind().await;
+    if fault == Fault::PostgresFailover && ran.is_err() {
+        replica::forget(&Stack::from_env().database).await;
+    }
+    match ran {
         Ok(cells) => Row::Ran { fault, cells, seconds: began.elapsed().as_secs_f64() },
         Err(panic) => {
             let said = panic.downcast_ref::<String>().cloned();
@@ -86,29 +91,33 @@ pub(crate) async fn run_one(fault: Fault, plan: &Plan) -> Row {
 }
 
 async fn under_load(fault: Fault, plan: &Plan, servers: Servers) -> Vec<(Invariant, Cell)> {
-    let deployment = Deployment::new().await;
-    let mut world = World::start(&deployment, servers, fault, plan.defect).await;
+    let mut deployment = Deployment::new().await;
+    let way = Way::of(fault, &mut deployment, &servers).await;
+    let world = World::start(&deployment, (servers, way), fault, plan.defect).await;
     stock_up(&deployment, &world, plan).await;
+    let cells = judged(fault, plan, world).await;
+    if fault == Fault::PostgresFailover {
+        let first = Stack::from_env().database;
+        replica::forget(&first).await;
+        deployment.reach_database_at(relay::host_and_port(&first));
+    }
+    cells
+}
+
+async fn judged(fault: Fault, plan: &Plan, mut world: World<'_>) -> Vec<(Invariant, Cell)> {
+    let deployment = world.deployment;
     let ledger = deployment.folder().join("ledger.jsonl");
-    let mut draw = Draw::new(plan.seed);
-    let share = ["--cancel-share", "0.05", "--ledger", ledger.to_str().unwrap()];
-    let arguments = load(plan, &world, "orders", &share);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let lines = || std::fs::read_to_string(&ledger).unwrap_or_default().lines().count();
-    let meanwhile = async {
-        let come = async || (lines() >= AT_FIRST).then_some(());
-        eventually(STOCKED_WITHIN, "the first orders are acknowledged", come).await;
-        fault.strike(&mut world, &mut draw).await
-    };
-    let (load, Strike { excused, gap }) = tokio::join!(deployment.orderctl(&arguments), meanwhile);
-    let settled = settled(&deployment, Instant::now()).await;
+    let watch = Watch::over(&world.readers);
+    let (load, strike, served) = struck(fault, plan, &mut world, (&ledger, &watch)).await;
+    let Strike { excused, gap } = strike;
+    let settled = settled(deployment, Instant::now(), fault.settled_within()).await;
 
     let text = std::fs::read_to_string(&ledger).unwrap();
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let domain = world.domain.clone();
-    let evidence = Evidence::of(&deployment, &domain, &lines);
-    let (deployment, ledger, load) = (&deployment, ledger.as_path(), &load);
-    let mut outcome = Outcome { deployment, evidence, ledger, load, excused, gap, settled };
+    let evidence = Evidence::of(deployment, &world.domain, &lines);
+    let (ledger, load, honest) = (ledger.as_path(), &load, watch.verdict());
+    let mut outcome =
+        Outcome { deployment, evidence, ledger, load, excused, gap, served, honest, settled };
     let mut cells = Vec::new();
     for invariant in Invariant::ALL {
         let cell = outcome.cell(invariant).await;
@@ -118,6 +127,35 @@ async fn under_load(fault: Fault, plan: &Plan, servers: Servers) -> Vec<(Invaria
         cells.push((invariant, cell));
     }
     cells
+}
+
+/// The fault happens while orders come in, and somebody watches.
+async fn struck(
+    fault: Fault,
+    plan: &Plan,
+    world: &mut World<'_>,
+    (ledger, watch): (&Path, &Watch),
+) -> (Answer, Strike, Result<Duration, Violation>) {
+    let deployment = world.deployment;
+    let mut draw = Draw::new(plan.seed);
+    let share = ["--cancel-share", "0.05", "--ledger", ledger.to_str().unwrap()];
+    let arguments = load(plan, world, "orders", &share);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let lines = || std::fs::read_to_string(ledger).unwrap_or_default().lines().count();
+    let meanwhile = async {
+        let come = async || (lines() >= AT_FIRST).then_some(());
+        eventually(STOCKED_WITHIN, "the first orders are acknowledged", come).await;
+        let strike = fault.strike(world, &mut draw).await;
+        (strike, serving::again(world, ledger).await)
+    };
+    let watched = async {
+        tokio::select! {
+            done = meanwhile => done,
+            never = watch.look() => match never {},
+        }
+    };
+    let (load, (strike, served)) = tokio::join!(deployment.orderctl(&arguments), watched);
+    (load, strike, served)
 }
 
 /// What `orderctl load` is told.
@@ -148,7 +186,7 @@ async fn stock_up(deployment: &Deployment, world: &World<'_>, plan: &Plan) {
 }
 
 /// How long it took until every projection was at the log's end and every mail was settled.
-async fn settled(deployment: &Deployment, since: Instant) -> Option<Duration> {
+async fn settled(deployment: &Deployment, since: Instant, within: Duration) -> Option<Duration> {
     let open =
         "SELECT count(*) FROM \"confirmation-email\".mails WHERE state IN ('queued', 'sending')";
     let done = async || {
@@ -159,5 +197,5 @@ async fn settled(deployment: &Deployment, since: Instant) -> Option<Duration> {
         }
         deployment.number(open).await == 0
     };
-    holds_within(SETTLED_WITHIN, done).await.then(|| since.elapsed())
+    holds_within(within, done).await.then(|| since.elapsed())
 }

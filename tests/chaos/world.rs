@@ -7,6 +7,7 @@ use relay::{Relay, host_and_port};
 
 use crate::faults::Fault;
 use crate::proof::Proof;
+use crate::replica::Replica;
 
 pub(crate) const GROUPS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
 /// Of each group.
@@ -21,6 +22,8 @@ pub(crate) struct World<'a> {
     pub(crate) apis: Vec<Service>,
     /// Two of each group, group by group.
     pub(crate) workers: Vec<Service>,
+    /// Two instances of query-api.
+    pub(crate) readers: Vec<Service>,
     /// The way to the one server that this fault stands in front of.
     pub(crate) way: Way,
     /// Of the sender of its mails.
@@ -34,6 +37,8 @@ pub(crate) enum Way {
     Straight,
     Kafka(HeldBrokers),
     Postgres(Relay),
+    /// To the first server, until its replica takes over.
+    Failover(Relay, Box<Replica>),
     Smtp(Relay),
     Registry(Relay),
     /// By a clock that can be set: the file that says by how much it is wrong.
@@ -41,15 +46,26 @@ pub(crate) enum Way {
 }
 
 impl Way {
-    async fn of(fault: Fault, deployment: &Deployment) -> Self {
+    pub(crate) async fn of(fault: Fault, deployment: &mut Deployment, servers: &Servers) -> Self {
         let stack = &deployment.stack;
         match fault {
             Fault::KafkaNetwork => Self::Kafka(HeldBrokers::of(deployment).await),
-            Fault::PostgresNetwork => {
+            Fault::PostgresNetwork | Fault::PostgresSilent => {
                 Self::Postgres(Relay::to(host_and_port(&stack.database)).await)
             }
-            Fault::SmtpNetwork => Self::Smtp(Relay::to(host_and_port(&stack.smtp)).await),
-            Fault::RegistryAway => Self::Registry(Relay::to(host_and_port(&stack.registry)).await),
+            Fault::PostgresFailover => {
+                let log = deployment.folder().join("replica.log");
+                let replica = Replica::of(servers, stack, &log).await;
+                let relay = Relay::to(host_and_port(&stack.database)).await;
+                deployment.reach_database_at(&relay.address().to_string());
+                Self::Failover(relay, Box::new(replica))
+            }
+            Fault::SmtpNetwork | Fault::SmtpSilent => {
+                Self::Smtp(Relay::to(host_and_port(&stack.smtp)).await)
+            }
+            Fault::RegistryAway | Fault::RegistrySilent => {
+                Self::Registry(Relay::to(host_and_port(&stack.registry)).await)
+            }
             Fault::ClockStep => Self::Clock(deployment.folder().join("clock")),
             _ => Self::Straight,
         }
@@ -60,29 +76,35 @@ impl<'a> World<'a> {
     /// Started and ready.
     pub(crate) async fn start(
         deployment: &'a Deployment,
-        servers: Servers,
+        (servers, way): (Servers, Way),
         fault: Fault,
         defect: Option<&Proof>,
     ) -> Self {
         let domain = format!("{}chaos.example", deployment.prefix);
-        let way = Way::of(fault, deployment).await;
-        let (apis, workers) = (Vec::new(), Vec::new());
+        let (apis, workers, readers) = (Vec::new(), Vec::new(), Vec::new());
         // What a killed courier had in hand is unknown after ten times this; for the others it must not
         // matter that the machine is busy.
         let reply_seconds_max = if fault == Fault::Kill { "2" } else { "10" };
-        let mut world = Self { deployment, servers, apis, workers, way, domain, reply_seconds_max };
+        let mut world =
+            Self { deployment, servers, apis, workers, readers, way, domain, reply_seconds_max };
         for number in 1..=2 {
             world.apis.push(world.spec("producer-api", number, defect).await.spawn());
+            world.readers.push(world.spec("query-api", number, defect).await.spawn());
         }
         for group in GROUPS {
             for number in 1..=WORKERS {
                 world.workers.push(world.spec(group, number, defect).await.spawn());
             }
         }
-        for process in world.apis.iter().chain(&world.workers) {
+        for process in world.processes() {
             process.ready().await;
         }
         world
+    }
+
+    /// Every process of ours.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &Service> {
+        self.apis.iter().chain(&self.workers).chain(&self.readers)
     }
 
     async fn spec(&self, binary: &'static str, number: usize, defect: Option<&Proof>) -> Spec {
@@ -94,7 +116,7 @@ impl<'a> World<'a> {
             .env("MAIL_REPLY_SECONDS_MAX", self.reply_seconds_max)
             .env("MAIL_RETRY_SECONDS", "1");
         spec = match &self.way {
-            Way::Straight => spec,
+            Way::Straight | Way::Failover(..) => spec,
             Way::Kafka(brokers) => {
                 spec.env("KAFKA_BOOTSTRAP_SERVERS", brokers.bootstrap_servers.clone())
             }

@@ -2,7 +2,7 @@
 //! sound build and against one with a fault. Knows no promise.
 
 /// What was promised and not kept.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Violation(pub String);
 
 /// Holds a promise: `what` says what should have been so.

@@ -69,6 +69,21 @@ impl Deployment {
         self.is_kept.store(true, Ordering::Relaxed);
     }
 
+    /// From now on its database is at this `host:port`, for whoever is started then too. Each question
+    /// of the harness is asked over a new connection: the server behind may be another one.
+    ///
+    /// # Panics
+    /// When its own address is none.
+    pub fn reach_database_at(&mut self, server: &str) {
+        for url in [&mut self.stack.database, &mut self.database] {
+            *url = url.replacen(relay::host_and_port(url), server, 1);
+        }
+        let options: PgConnectOptions = self.database.parse().unwrap();
+        let pool = PgPoolOptions::new().max_connections(2);
+        let pool = pool.after_release(|_, _| Box::pin(async { Ok(false) }));
+        self.pool = pool.connect_lazy_with(options);
+    }
+
     /// As [`Deployment::new`], while no other test has one.
     pub async fn alone() -> Self {
         Self::on(Turn::Alone(TURNS.clone().write_owned().await)).await

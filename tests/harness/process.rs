@@ -157,7 +157,8 @@ impl Service {
         kill_process(Pid::from_child(self.child.as_ref().unwrap()), signal).unwrap();
     }
 
-    fn name(&self) -> String {
+    /// What its log is called.
+    pub fn name(&self) -> String {
         self.spec.log.file_stem().unwrap_or_default().to_string_lossy().into_owned()
     }
 }

@@ -1,6 +1,7 @@
 //! The servers of a local stack as processes that can be hurt: killed, frozen, brought back.
 //! `scripts/stack` starts them; where they are containers there is nothing here to take hold of.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +38,27 @@ impl Servers {
     /// Whether it is a process of this stack.
     pub fn has(&self, server: &str) -> bool {
         self.pid(server).is_some()
+    }
+
+    /// How it was started: the program and its arguments.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn arguments_of(&self, server: &str) -> Vec<String> {
+        let line = std::fs::read_to_string(self.process(server).join("cmdline")).unwrap();
+        line.trim_end_matches('\0').split('\0').map(str::to_owned).collect()
+    }
+
+    /// Whose process it is.
+    ///
+    /// # Panics
+    /// When it does not run.
+    pub fn owner_of(&self, server: &str) -> u32 {
+        std::fs::metadata(self.process(server)).unwrap().uid()
+    }
+
+    fn process(&self, server: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}", self.pid(server).unwrap().as_raw_nonzero()))
     }
 
     /// Sends a signal to it.
