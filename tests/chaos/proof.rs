@@ -13,7 +13,7 @@ pub(crate) struct Proof {
     pub(crate) noticed_by: Invariant,
 }
 
-pub(crate) const PROOFS: [&Proof; 7] = [
+pub(crate) const PROOFS: [&Proof; 8] = [
     &Proof {
         defect: "position-first",
         binary: "inventory",
@@ -55,5 +55,11 @@ pub(crate) const PROOFS: [&Proof; 7] = [
         binary: "inventory",
         fault: Fault::Refused,
         noticed_by: Invariant::Order,
+    },
+    &Proof {
+        defect: "patient-mailer",
+        binary: "confirmation-email",
+        fault: Fault::SmtpSilent,
+        noticed_by: Invariant::Settled,
     },
 ];

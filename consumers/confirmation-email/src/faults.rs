@@ -1,13 +1,23 @@
-//! Faults that the proof tests put in, to see themselves fail. Does not exist in an ordinary build.
+//! Faults that the proof tests put in, to see themselves fail. None of them exists in an ordinary build.
+
+use std::time::Duration;
 
 /// Whether a mail goes out before its ledger row is committed as `sending`.
-#[cfg(feature = "faults")]
 pub(crate) fn mail_before_ledger() -> bool {
-    chassis::settings::optional("ORDERFLOW_FAULT").as_deref() == Some("mail-before-ledger")
+    active("mail-before-ledger")
 }
 
-/// Whether a mail goes out before its ledger row is committed as `sending`: never.
+/// How long an answer of the mail server is waited for: with the fault, as good as for ever.
+pub(crate) fn patience(set: Duration) -> Duration {
+    if active("patient-mailer") { Duration::from_secs(3600) } else { set }
+}
+
+#[cfg(feature = "faults")]
+fn active(fault: &str) -> bool {
+    chassis::settings::optional("ORDERFLOW_FAULT").as_deref() == Some(fault)
+}
+
 #[cfg(not(feature = "faults"))]
-pub(crate) const fn mail_before_ledger() -> bool {
+const fn active(_fault: &str) -> bool {
     false
 }

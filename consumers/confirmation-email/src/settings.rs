@@ -9,6 +9,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::backoff::Backoff;
+use crate::faults;
 
 /// What the couriers need to know.
 #[derive(Debug, Clone)]
@@ -90,7 +91,7 @@ impl MailSettings {
             from: settings::required("MAIL_FROM")?.parse().map_err(|_| mailbox)?,
             connections: within(connections, 1, CONNECTIONS_MAX, ("MAIL_CONNECTIONS", "1 to 64"))?,
             batch: within(batch, 1, BATCH_MAX, ("MAIL_BATCH", "1 to 100"))?,
-            reply_within: seconds("MAIL_REPLY_SECONDS_MAX", 30)?,
+            reply_within: faults::patience(seconds("MAIL_REPLY_SECONDS_MAX", 30)?),
             backoff: Backoff {
                 first: seconds("MAIL_RETRY_SECONDS", 30)?,
                 longest: LONGEST_WAIT,
