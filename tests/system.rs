@@ -8,6 +8,7 @@
 )]
 
 mod clients;
+mod delisting;
 mod drain;
 mod faults;
 mod fencing;

@@ -11,40 +11,61 @@ use crate::values::{
 };
 
 macro_rules! event_types {
-    ($($name:ident => ($topic:ident, $file:literal)),+ $(,)?) => {
+    ($($name:ident => ($topic:ident, $file:literal)),+ ; $gone:ident => $of:ident) => {
         /// The type of an event: one schema each.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub enum EventType {
-            $(#[doc = concat!("See [`struct@", stringify!($name), "`].")] $name),+
+            $(#[doc = concat!("See [`struct@", stringify!($name), "`].")] $name,)+
+            #[doc = concat!("See [`struct@", stringify!($gone), "`].")]
+            $gone,
         }
 
         impl EventType {
-            /// Every type.
+            /// The type that is a tombstone: it has no bytes, so no schema is registered for it.
+            pub const TOMBSTONE: Self = Self::$gone;
+
+            /// Every type that has a schema: all but [`Self::TOMBSTONE`].
             pub const ALL: [Self; [$(stringify!($name)),+].len()] = [$(Self::$name),+];
 
             /// The record's name without its namespace.
             pub fn name(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name)),+ }
+                match self {
+                    $(Self::$name => stringify!($name),)+
+                    Self::$gone => stringify!($gone),
+                }
             }
 
             /// The full name of the Avro record, which is also `ce_type`.
             pub fn full_name(self) -> &'static str {
-                match self { $(Self::$name => concat!("orderflow.", stringify!($name))),+ }
+                match self {
+                    $(Self::$name => concat!("orderflow.", stringify!($name)),)+
+                    Self::$gone => concat!("orderflow.", stringify!($gone)),
+                }
             }
 
             /// The topic it is written to.
             pub fn topic(self) -> Topic {
-                match self { $(Self::$name => Topic::$topic),+ }
+                match self {
+                    $(Self::$name => Topic::$topic,)+
+                    Self::$gone => Topic::$of,
+                }
             }
 
             /// What the files of its schema and of its examples are called, such as `order_placed`.
+            /// A tombstone has none.
             pub fn file_name(self) -> &'static str {
-                match self { $(Self::$name => $file),+ }
+                match self {
+                    $(Self::$name => $file,)+
+                    Self::$gone => "tombstone",
+                }
             }
 
-            /// The schema it is written with: the text of its `.avsc`.
+            /// The schema it is written with: the text of its `.avsc`. A tombstone's is Avro's null.
             pub fn schema(self) -> &'static str {
-                match self { $(Self::$name => include_str!(concat!("../schemas/", $file, ".avsc"))),+ }
+                match self {
+                    $(Self::$name => include_str!(concat!("../schemas/", $file, ".avsc")),)+
+                    Self::$gone => r#""null""#,
+                }
             }
 
             /// The registry's subject by TopicRecordName.
@@ -54,25 +75,34 @@ macro_rules! event_types {
 
             /// The type of that full name, if this build knows it.
             pub fn from_full_name(name: &str) -> Option<Self> {
-                Self::ALL.into_iter().find(|event_type| event_type.full_name() == name)
+                let every = Self::ALL.into_iter().chain([Self::TOMBSTONE]);
+                every.into_iter().find(|event_type| event_type.full_name() == name)
             }
         }
 
         /// Any event of the log.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Event {
-            $(#[doc = concat!("See [`struct@", stringify!($name), "`].")] $name($name)),+
+            $(#[doc = concat!("See [`struct@", stringify!($name), "`].")] $name($name),)+
+            #[doc = concat!("See [`struct@", stringify!($gone), "`].")]
+            $gone($gone),
         }
 
         impl Event {
             /// Which type it is.
             pub fn event_type(&self) -> EventType {
-                match self { $(Self::$name(_) => EventType::$name),+ }
+                match self {
+                    $(Self::$name(_) => EventType::$name,)+
+                    Self::$gone(_) => EventType::$gone,
+                }
             }
 
             /// Its id.
             pub fn event_id(&self) -> EventId {
-                match self { $(Self::$name(event) => event.event_id),+ }
+                match self {
+                    $(Self::$name(event) => event.event_id,)+
+                    Self::$gone(event) => event.event_id,
+                }
             }
         }
 
@@ -81,6 +111,12 @@ macro_rules! event_types {
                 Self::$name(event)
             }
         })+
+
+        impl From<$gone> for Event {
+            fn from(event: $gone) -> Self {
+                Self::$gone(event)
+            }
+        }
     };
 }
 
@@ -91,7 +127,8 @@ event_types! {
     OrderRejected => (Orders, "order_rejected"),
     OrderCancelled => (Orders, "order_cancelled"),
     ProductUpserted => (Products, "product_upserted"),
-    StockReceived => (Stock, "stock_received"),
+    StockReceived => (Stock, "stock_received");
+    ProductDelisted => Products
 }
 
 /// A client placed an order; nothing is promised about stock yet.
@@ -246,6 +283,18 @@ pub struct ProductUpserted {
     pub updated_at: Timestamp,
 }
 
+/// A product is sold no more, until it is described again. On the log it is a tombstone: a record
+/// without a value under the SKU, as the compacted topic asks for, whatever its headers say.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ProductDelisted {
+    /// UUIDv7 from its header; without one, the same for every tombstone of the SKU.
+    pub event_id: EventId,
+    /// Which product.
+    pub sku: Sku,
+    /// When it was written.
+    pub delisted_at: Timestamp,
+}
+
 /// Units came to the shelf, or left it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StockReceived {
@@ -270,6 +319,7 @@ impl Event {
             Self::OrderRejected(event) => event.order_id.to_string(),
             Self::OrderCancelled(event) => event.order_id.to_string(),
             Self::ProductUpserted(event) => event.sku.to_string(),
+            Self::ProductDelisted(event) => event.sku.to_string(),
             Self::StockReceived(event) => event.sku.to_string(),
         }
     }
@@ -283,6 +333,7 @@ impl Event {
             Self::OrderRejected(event) => event.customer_id.as_str(),
             Self::OrderCancelled(event) => event.customer_id.as_str(),
             Self::ProductUpserted(event) => event.sku.as_str(),
+            Self::ProductDelisted(event) => event.sku.as_str(),
             Self::StockReceived(event) => event.sku.as_str(),
         }
     }
@@ -296,6 +347,7 @@ impl Event {
             Self::OrderRejected(event) => event.rejected_at,
             Self::OrderCancelled(event) => event.cancelled_at,
             Self::ProductUpserted(event) => event.updated_at,
+            Self::ProductDelisted(event) => event.delisted_at,
             Self::StockReceived(event) => event.received_at,
         }
     }

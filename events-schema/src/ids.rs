@@ -106,6 +106,14 @@ impl EventId {
     }
 }
 
+impl EventId {
+    /// A tombstone of this SKU whose headers do not say which.
+    pub(crate) fn of_tombstone(sku: &Sku) -> Self {
+        let name = pair(EventType::TOMBSTONE.name(), sku.as_str());
+        Self(Uuid::new_v5(&NAMESPACE, name.as_bytes()))
+    }
+}
+
 /// Joined by a byte that neither part can hold, so that no two pairs give the same text.
 fn pair(first: &str, second: &str) -> String {
     format!("{first}\n{second}")

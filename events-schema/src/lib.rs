@@ -6,6 +6,7 @@ pub mod envelope;
 pub mod event;
 pub mod ids;
 pub mod limits;
+pub mod reading;
 pub mod registry;
 pub mod text;
 pub mod topics;
@@ -14,7 +15,8 @@ pub mod wire;
 
 pub use event::{
     Contact, Event, EventType, OrderCancelRequested, OrderCancelled, OrderConfirmed, OrderLine,
-    OrderPlaced, OrderRejected, ProductUpserted, Shortage, StockLine, StockReceived,
+    OrderPlaced, OrderRejected, ProductDelisted, ProductUpserted, Shortage, StockLine,
+    StockReceived,
 };
 pub use ids::{EventId, IdempotencyKey, OrderId};
 pub use text::{EmailAddress, PersonName, Text};

@@ -58,7 +58,7 @@ impl Topic {
         }
     }
 
-    /// The event types that may be written to it.
+    /// The event types with a schema that may be written to it.
     pub fn event_types(self) -> impl Iterator<Item = EventType> {
         EventType::ALL.into_iter().filter(move |event_type| event_type.topic() == self)
     }

@@ -29,7 +29,7 @@ pub type SchemaId = u32;
 /// Why an event could not be written: a defect of ours, never of a sender's.
 #[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
-    /// The event type has no schema id.
+    /// The event type has no schema id: it was not given, or it is a tombstone, which has no bytes.
     #[error("no schema id for {0}")]
     NoSchemaId(&'static str),
 }
@@ -37,9 +37,6 @@ pub enum EncodeError {
 /// Why bytes are not an event that this build can read.
 #[derive(Debug, thiserror::Error)]
 pub enum DecodeError {
-    /// There is no value: a tombstone where none belongs.
-    #[error("the record has no value")]
-    NoValue,
     /// Shorter than the header.
     #[error("the value has {0} bytes, fewer than the 5 of the wire format")]
     TooShort(usize),
@@ -52,12 +49,18 @@ pub enum DecodeError {
     /// Nobody has told this decoder what the id means. Ask the registry, then try again.
     #[error("schema id {0} is not known yet")]
     UnknownSchema(SchemaId),
+    /// Whoever was asked what the id means does not know it either.
+    #[error("the schema registry knows no schema id {0}")]
+    NoSuchSchema(SchemaId),
     /// The schema is known, but not as one of our events.
     #[error("schema id {0} is of {1}, which is no event of ours")]
     ForeignSchema(SchemaId, String),
     /// The bytes do not fit the schema, or break an invariant of a value.
     #[error("could not decode {0}: {1}")]
     Datum(&'static str, #[source] serde_avro_fast::de::DeError),
+    /// A schema of that name, though its events are tombstones.
+    #[error("a {0} is a tombstone and has no value")]
+    HasValue(&'static str),
     /// Bytes are left over behind the datum.
     #[error("{1} bytes are left over behind the {0}")]
     TrailingBytes(&'static str, usize),
@@ -100,6 +103,7 @@ impl Encoder {
             Event::OrderCancelled(event) => event.write(&mut buffer),
             Event::ProductUpserted(event) => event.write(&mut buffer),
             Event::StockReceived(event) => event.write(&mut buffer),
+            Event::ProductDelisted(_) => {}
         }
         Ok(buffer)
     }
@@ -110,6 +114,7 @@ impl Encoder {
 enum Writer {
     Ours(OurSchema),
     Foreign(String),
+    Absent,
 }
 
 /// Some version of one of our schemas.
@@ -150,6 +155,15 @@ impl Decoder {
             },
             Err(error) => Writer::Foreign(format!("no readable Avro schema ({error})")),
         };
+        self.know(id, writer);
+    }
+
+    /// Tells the decoder that nobody knows the id.
+    pub fn learn_absent(&mut self, id: SchemaId) {
+        self.know(id, Writer::Absent);
+    }
+
+    fn know(&mut self, id: SchemaId, writer: Writer) {
         match self.writers.binary_search_by_key(&id, |(known, _)| *known) {
             Ok(place) => {
                 if let Some((_, known)) = self.writers.get_mut(place) {
@@ -170,6 +184,7 @@ impl Decoder {
         let known = place.ok().and_then(|place| self.writers.get(place));
         match known.map(|(_, writer)| writer) {
             None => Err(DecodeError::UnknownSchema(id)),
+            Some(Writer::Absent) => Err(DecodeError::NoSuchSchema(id)),
             Some(Writer::Foreign(name)) => Err(DecodeError::ForeignSchema(id, name.clone())),
             Some(Writer::Ours(schema)) => schema.read_event(datum),
         }
@@ -207,6 +222,7 @@ impl OurSchema {
             EventType::OrderCancelled => self.read::<OrderCancelled>(datum),
             EventType::ProductUpserted => self.read::<ProductUpserted>(datum),
             EventType::StockReceived => self.read::<StockReceived>(datum),
+            tombstone @ EventType::ProductDelisted => Err(DecodeError::HasValue(tombstone.name())),
         }
     }
 
@@ -300,6 +316,7 @@ mod tests {
             EventType::OrderCancelled => read_twice::<OrderCancelled>,
             EventType::ProductUpserted => read_twice::<ProductUpserted>,
             EventType::StockReceived => read_twice::<StockReceived>,
+            EventType::ProductDelisted => panic!("a tombstone has no datum"),
         };
         read(event_type, datum)
     }

@@ -48,11 +48,23 @@ impl Routes {
         allowed: &'static str,
         route: actix_web::Route,
     ) {
+        self.resource_with(config, path, allowed, [route]);
+    }
+
+    /// Adds a path that knows several methods, as [`Self::resource`] does.
+    pub fn resource_with(
+        &'static self,
+        config: &mut ServiceConfig,
+        path: &str,
+        allowed: &'static str,
+        routes: impl IntoIterator<Item = actix_web::Route>,
+    ) {
         let other = move |request: HttpRequest| async move {
             let problem = problem::method_not_allowed(request.method().as_str(), allowed);
             self.observed(UNMATCHED, async { Err(problem) }).await
         };
-        config.service(web::resource(path).route(route).default_service(web::to(other)));
+        let resource = routes.into_iter().fold(web::resource(path), actix_web::Resource::route);
+        config.service(resource.default_service(web::to(other)));
     }
 
     /// The answer of a path that does not exist.

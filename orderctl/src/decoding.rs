@@ -1,17 +1,20 @@
 //! From a record's value to an event, asking for schemas as they turn up. Reads no log.
 
-use std::collections::HashSet;
-
-use events_schema::Event;
+use events_schema::reading::{Invalid, LogRecord, Read};
 use events_schema::registry::{Registry, RegistryError};
 use events_schema::wire::{DecodeError, Decoder, SchemaId};
+use events_schema::{Event, Timestamp};
 use tokio::runtime::Handle;
 
 /// Decodes records; remembers every schema it was told, and every one that does not exist.
 pub(crate) struct Decoding<A> {
     decoder: Decoder,
     ask: A,
-    absent: HashSet<SchemaId>,
+}
+
+/// When a record was written, from what Kafka says.
+pub(crate) fn written_at(millis: Option<i64>) -> Timestamp {
+    Timestamp::from_micros(millis.unwrap_or_default().saturating_mul(1000))
 }
 
 /// Asks the registry. To be used outside of an async context only.
@@ -22,44 +25,46 @@ pub(crate) fn asking(registry: Registry) -> impl Fn(SchemaId) -> Result<String, 
 
 impl<A: Fn(SchemaId) -> Result<String, RegistryError>> Decoding<A> {
     pub(crate) fn new(ask: A) -> Self {
-        Self { decoder: Decoder::default(), ask, absent: HashSet::new() }
+        Self { decoder: Decoder::default(), ask }
     }
 
-    /// The event, or in words why the value is none. An error is not the record's: the registry
-    /// is away.
-    pub(crate) fn read(
+    /// What the record is, by the rule of its topic. An error is not the record's: the registry is
+    /// away.
+    pub(crate) fn read(&mut self, record: &LogRecord<'_>) -> Result<Read, RegistryError> {
+        let read = record.read(&self.decoder);
+        match read.event.as_ref().err().and_then(Invalid::needs) {
+            None => Ok(read),
+            Some(id) => {
+                self.learn(id)?;
+                Ok(record.read(&self.decoder))
+            }
+        }
+    }
+
+    /// The event of a value that stands in no topic of ours, or why it is none.
+    pub(crate) fn value(
         &mut self,
-        value: Option<&[u8]>,
-    ) -> Result<Result<Event, String>, RegistryError> {
-        let Some(value) = value else { return Ok(Err(DecodeError::NoValue.to_string())) };
+        value: &[u8],
+    ) -> Result<Result<Event, DecodeError>, RegistryError> {
         match self.decoder.decode(value) {
-            Ok(event) => Ok(Ok(event)),
             Err(DecodeError::UnknownSchema(id)) => {
-                if !self.learn(id)? {
-                    return Ok(Err(format!("the schema registry knows no schema id {id}")));
-                }
-                Ok(self.decoder.decode(value).map_err(|error| error.to_string()))
+                self.learn(id)?;
+                Ok(self.decoder.decode(value))
             }
-            Err(error) => Ok(Err(error.to_string())),
+            decoded => Ok(decoded),
         }
     }
 
-    fn learn(&mut self, id: SchemaId) -> Result<bool, RegistryError> {
-        if self.absent.contains(&id) {
-            return Ok(false);
-        }
+    fn learn(&mut self, id: SchemaId) -> Result<(), RegistryError> {
         match (self.ask)(id) {
-            Ok(schema) => {
-                self.decoder.learn(id, &schema);
-                Ok(true)
-            }
+            Ok(schema) => self.decoder.learn(id, &schema),
             // An id that the registry will not talk about is as good as none.
             Err(RegistryError::NotFound(_) | RegistryError::Refused { .. }) => {
-                self.absent.insert(id);
-                Ok(false)
+                self.decoder.learn_absent(id);
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
         }
+        Ok(())
     }
 }
 
@@ -77,8 +82,8 @@ mod tests {
             Err(RegistryError::NotFound(format!("schema id {id}")))
         });
         for _ in 0..2 {
-            let cause = decoding.read(Some(&[0, 0, 0, 0, 9, 1])).unwrap().unwrap_err();
-            assert_eq!(cause, "the schema registry knows no schema id 9");
+            let cause = decoding.value(&[0, 0, 0, 0, 9, 1]).unwrap().unwrap_err();
+            assert_eq!(cause.to_string(), "the schema registry knows no schema id 9");
         }
         assert_eq!(asked.get(), 1);
     }
@@ -88,12 +93,12 @@ mod tests {
         let refuse = |id| {
             Err(RegistryError::Refused { subject: format!("schema id {id}"), cause: "c".into() })
         };
-        assert!(Decoding::new(refuse).read(Some(&[0, 0, 0, 0, 9, 1])).unwrap().is_err());
+        assert!(Decoding::new(refuse).value(&[0, 0, 0, 0, 9, 1]).unwrap().is_err());
     }
 
     #[test]
     fn a_registry_that_is_away_is_not_the_records_fault() {
         let away = |_| Err(RegistryError::Unavailable { url: "u".into(), cause: "c".into() });
-        assert!(Decoding::new(away).read(Some(&[0, 0, 0, 0, 9, 1])).is_err());
+        assert!(Decoding::new(away).value(&[0, 0, 0, 0, 9, 1]).is_err());
     }
 }

@@ -8,17 +8,18 @@ use std::io::{BufWriter, Write};
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
+use events_schema::reading::{Invalid, LogRecord};
 use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
-use events_schema::{CustomerId, EventType, OrderId};
+use events_schema::{CustomerId, Event, EventType, OrderId, Topic};
 
-use crate::decoding::{self, Decoding};
+use crate::decoding::{self, Decoding, written_at};
 use crate::exit::Outcome;
 use crate::log::{LogReader, Span};
 use crate::output::written;
 use crate::schemas;
 
-use filter::Filter;
+use filter::{Filter, Record};
 use line::Style;
 use start::{FromOffset, Start};
 
@@ -70,9 +71,10 @@ pub(crate) struct Args {
 
 fn event_type(text: &str) -> Result<EventType, String> {
     let named = |event_type: &EventType| event_type.name() == text;
-    let found = EventType::ALL.into_iter().find(named).or(EventType::from_full_name(text));
-    found
-        .ok_or_else(|| format!("must be one of {}", EventType::ALL.map(EventType::name).join(", ")))
+    let every = || EventType::ALL.into_iter().chain([EventType::TOMBSTONE]);
+    let found = every().find(named).or(EventType::from_full_name(text));
+    let names = || every().map(EventType::name).collect::<Vec<_>>().join(", ");
+    found.ok_or_else(|| format!("must be one of {}", names()))
 }
 
 /// Replays to standard output.
@@ -141,7 +143,7 @@ impl<'a, A: Fn(SchemaId) -> Result<String, RegistryError>, W: Write> Replay<'a, 
             let Some(record) = self.filter.take(message) else {
                 return Ok(ControlFlow::Continue(()));
             };
-            let event = self.decoding.read(record.value)?;
+            let event = self.event(topic, &record)?;
             if !self.filter.passes(&record, event.as_ref().ok()) {
                 return Ok(ControlFlow::Continue(()));
             }
@@ -149,6 +151,23 @@ impl<'a, A: Fn(SchemaId) -> Result<String, RegistryError>, W: Write> Replay<'a, 
             self.left -= 1;
             Ok(if self.left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })
+    }
+
+    /// The event that the record is for whoever reads its topic; a topic of copies has no rule.
+    fn event(
+        &mut self,
+        topic: &str,
+        record: &Record<'_>,
+    ) -> Result<Result<Event, String>, RegistryError> {
+        let Some(topic) = Topic::ALL.into_iter().find(|known| known.name() == topic) else {
+            let decoded = record.value.map(|value| self.decoding.value(value)).transpose()?;
+            let decoded = decoded.ok_or_else(|| Invalid::NoValue.to_string());
+            return Ok(decoded.and_then(|event| event.map_err(|why| why.to_string())));
+        };
+        let (key, value, envelope) = (record.key, record.value, &record.envelope);
+        let recorded_at = written_at(record.millis);
+        let record = LogRecord { topic, key, value, envelope, recorded_at };
+        Ok(self.decoding.read(&record)?.event.map_err(|why| why.to_string()))
     }
 }
 

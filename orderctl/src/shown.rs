@@ -27,6 +27,7 @@ impl Serialize for Shown<'_> {
             Event::OrderRejected(event) => event.serialize(serializer),
             Event::OrderCancelled(event) => event.serialize(serializer),
             Event::ProductUpserted(event) => event.serialize(serializer),
+            Event::ProductDelisted(event) => event.serialize(serializer),
             Event::StockReceived(event) => event.serialize(serializer),
         }
     }

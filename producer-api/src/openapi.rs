@@ -36,6 +36,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         routes::orders::place,
         routes::orders::cancel,
         routes::products::put,
+        routes::products::delete,
         routes::products::receive_stock,
     ),
     components(schemas(ProblemBody, FaultBody)),

@@ -10,7 +10,7 @@ use anyhow::{Context, ensure};
 use chassis::health::Dependency;
 use chassis::kafka::KafkaSettings;
 use events_schema::wire::{EncodeError, Encoder};
-use events_schema::{Event, Topic, envelope};
+use events_schema::{Event, EventType, Topic, envelope};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -218,11 +218,14 @@ impl Publisher {
         }
         let mut buffer = BUFFER.take();
         buffer.clear();
-        let value = encoder.encode(event, buffer)?;
-        let record = FutureRecord::to(self.topic_name(event.event_type().topic()))
+        let value = match event.event_type() {
+            EventType::TOMBSTONE => buffer,
+            _ => encoder.encode(event, buffer)?,
+        };
+        let mut record = FutureRecord::to(self.topic_name(event.event_type().topic()))
             .key(event.key())
-            .payload(&value)
             .headers(headers(event, traceparent));
+        record.payload = Some(&value).filter(|_| event.event_type() != EventType::TOMBSTONE);
         let sent = producer.send_result(record).map_err(|(error, _record)| self.unsent(&error));
         BUFFER.set(value);
         sent

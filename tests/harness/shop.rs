@@ -88,6 +88,21 @@ impl Shop {
         }
     }
 
+    /// Takes a product out of the catalogue.
+    pub async fn delist(&self, sku: &str) {
+        let url = format!("{}/v1/products/{sku}", self.producer);
+        let answer = self.http.delete(url).send().await.unwrap();
+        assert_eq!(answer.status(), 202, "{sku}");
+    }
+
+    /// The first page of the catalogue.
+    pub async fn products(&self) -> Vec<Value> {
+        let query = self.query.as_deref().unwrap();
+        let answer = self.http.get(format!("{query}/v1/products?limit=200")).send().await.unwrap();
+        let mut page: Value = answer.json().await.unwrap();
+        serde_json::from_value(page["items"].take()).unwrap_or_default()
+    }
+
     /// Stock comes to the shelf, or is written off.
     pub async fn receive(&self, sku: &str, delta: i32) {
         let path = format!("/v1/products/{sku}/stock");

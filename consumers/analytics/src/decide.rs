@@ -179,7 +179,9 @@ pub(crate) fn order_of(event: &Event) -> Option<OrderKey> {
         Event::OrderConfirmed(event) => (event.order_id, &event.customer_id),
         Event::OrderRejected(event) => (event.order_id, &event.customer_id),
         Event::OrderCancelled(event) => (event.order_id, &event.customer_id),
-        Event::ProductUpserted(_) | Event::StockReceived(_) => return None,
+        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => {
+            return None;
+        }
     };
     Some(OrderKey { order_id, customer_id: customer_id.clone() })
 }
@@ -218,7 +220,9 @@ impl Order {
             EventType::OrderConfirmed => self.confirmed_at.is_some(),
             EventType::OrderRejected => self.rejected_at.is_some(),
             EventType::OrderCancelled => self.cancelled_at.is_some(),
-            EventType::ProductUpserted | EventType::StockReceived => false,
+            EventType::ProductUpserted | EventType::ProductDelisted | EventType::StockReceived => {
+                false
+            }
         }
     }
 
@@ -231,7 +235,7 @@ impl Order {
             Event::OrderConfirmed(event) => self.confirmed_at = Some(event.confirmed_at),
             Event::OrderRejected(event) => self.rejected_at = Some(event.rejected_at),
             Event::OrderCancelled(event) => self.cancelled_at = Some(event.cancelled_at),
-            Event::ProductUpserted(_) | Event::StockReceived(_) => {}
+            Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => {}
         }
     }
 }

@@ -29,6 +29,7 @@ impl Projection for Analytics {
         EventType::OrderRejected,
         EventType::OrderCancelled,
         EventType::ProductUpserted,
+        EventType::ProductDelisted,
     ];
     type State = State;
     type Change = Changes;

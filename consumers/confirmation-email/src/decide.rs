@@ -174,7 +174,10 @@ fn apply(known: &mut Known, record: &Delivered, now: Timestamp) -> Applied {
             sku: product.sku.clone(),
             name: product.name.as_str().to_owned(),
         }),
-        Event::OrderCancelRequested(_) | Event::StockReceived(_) => Applied::Unchanged,
+        // A mail about an earlier order still names what is sold no more.
+        Event::ProductDelisted(_) | Event::OrderCancelRequested(_) | Event::StockReceived(_) => {
+            Applied::Unchanged
+        }
     }
 }
 

@@ -27,6 +27,7 @@ impl Projection for ConfirmationEmail {
         EventType::OrderRejected,
         EventType::OrderCancelled,
         EventType::ProductUpserted,
+        EventType::ProductDelisted,
     ];
     type State = Known;
     type Change = Change;

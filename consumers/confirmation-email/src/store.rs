@@ -33,6 +33,7 @@ fn keys(batch: &Batch) -> (HashSet<OrderKey>, HashSet<MailKey>) {
             Event::OrderCancelled(e) => (e.order_id, &e.customer_id, Some(e.event_id)),
             Event::OrderCancelRequested(_)
             | Event::ProductUpserted(_)
+            | Event::ProductDelisted(_)
             | Event::StockReceived(_) => continue,
         };
         orders.insert((order_id, customer_id.clone()));

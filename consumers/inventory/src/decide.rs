@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use events_schema::{
-    Event, EventId, OrderCancelRequested, OrderId, OrderLine, OrderPlaced, ProductUpserted,
-    Shortage, Sku, StockLine, StockReceived, Timestamp,
+    Event, EventId, OrderCancelRequested, OrderId, OrderLine, OrderPlaced, ProductDelisted,
+    ProductUpserted, Shortage, Sku, StockLine, StockReceived, Timestamp,
 };
 use runtime::{Batch, Decision, Delivered, FollowUp, Later, Rejection, Source};
 
@@ -43,6 +43,8 @@ pub enum Change {
     },
     Receipt(StockReceived),
     Product(ProductUpserted),
+    /// The product is described no more; its stock stays.
+    Delisted(Sku),
     /// A request without effect that contradicts the order it names.
     Conflict {
         place: Place,
@@ -86,7 +88,8 @@ struct Desk {
     changed: BTreeSet<OrderId>,
     lines: HashMap<OrderId, Vec<OrderLine>>,
     moved: BTreeMap<Sku, i64>,
-    products: BTreeMap<Sku, ProductUpserted>,
+    /// Without a description where it was taken back last.
+    products: BTreeMap<Sku, Option<ProductUpserted>>,
     receipts: Vec<StockReceived>,
     decision: Decision<Change>,
 }
@@ -101,6 +104,7 @@ impl Desk {
             Event::OrderRejected(event) => self.was_rejected(source, event),
             Event::OrderCancelled(event) => self.was_cancelled(source, event),
             Event::ProductUpserted(event) => self.upserted(event),
+            Event::ProductDelisted(event) => self.delisted(event),
             Event::StockReceived(event) => self.received(event),
         };
         match verdict {
@@ -161,7 +165,12 @@ impl Desk {
     }
 
     fn upserted(&mut self, event: &ProductUpserted) -> Verdict {
-        self.products.insert(event.sku.clone(), event.clone());
+        self.products.insert(event.sku.clone(), Some(event.clone()));
+        Verdict::Applied
+    }
+
+    fn delisted(&mut self, event: &ProductDelisted) -> Verdict {
+        self.products.insert(event.sku.clone(), None);
         Verdict::Applied
     }
 
@@ -193,7 +202,10 @@ impl Desk {
         let moved = self.moved.into_iter().filter(|(_, delta)| *delta != 0);
         changes.extend(moved.map(|(sku, delta)| Change::Stock { sku, delta }));
         changes.extend(self.receipts.into_iter().map(Change::Receipt));
-        changes.extend(self.products.into_values().map(Change::Product));
+        let product = |(sku, product): (Sku, Option<ProductUpserted>)| {
+            product.map_or(Change::Delisted(sku), Change::Product)
+        };
+        changes.extend(self.products.into_iter().map(product));
         self.decision.changes.append(&mut changes);
         self.decision
     }

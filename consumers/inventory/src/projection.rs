@@ -13,7 +13,16 @@ pub struct Inventory;
 impl Projection for Inventory {
     const NAME: &'static str = "inventory";
     const TOPICS: &'static [Topic] = &[Topic::Orders, Topic::Products, Topic::Stock];
-    const EVENTS: &'static [EventType] = &EventType::ALL;
+    const EVENTS: &'static [EventType] = &[
+        EventType::OrderPlaced,
+        EventType::OrderCancelRequested,
+        EventType::OrderConfirmed,
+        EventType::OrderRejected,
+        EventType::OrderCancelled,
+        EventType::ProductUpserted,
+        EventType::ProductDelisted,
+        EventType::StockReceived,
+    ];
     const PUBLISHES: &'static [EventType] =
         &[EventType::OrderConfirmed, EventType::OrderRejected, EventType::OrderCancelled];
     type State = State;

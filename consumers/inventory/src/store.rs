@@ -55,7 +55,7 @@ fn order_of(event: &Event) -> Option<Uuid> {
         Event::OrderConfirmed(event) => Some(event.order_id.uuid()),
         Event::OrderRejected(event) => Some(event.order_id.uuid()),
         Event::OrderCancelled(event) => Some(event.order_id.uuid()),
-        Event::ProductUpserted(_) | Event::StockReceived(_) => None,
+        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => None,
     }
 }
 

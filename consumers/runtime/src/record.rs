@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chassis::record_headers::record_headers;
 use events_schema::envelope::Envelope;
+use events_schema::reading::{self, FOREIGN_SCHEMA, LogRecord};
 use events_schema::registry::RegistryError;
-use events_schema::wire::{DecodeError, Decoder, SchemaId};
+use events_schema::wire::{Decoder, SchemaId};
 use events_schema::{Event, EventType, Timestamp, Topic};
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
@@ -69,8 +70,6 @@ pub(crate) enum Content {
     Poison { cause: &'static str, detail: String },
 }
 
-const FOREIGN_SCHEMA: &str = "foreign-schema";
-
 /// Which events a projection wants to see.
 pub(crate) type Wanted = &'static [EventType];
 
@@ -119,43 +118,29 @@ impl Record {
         Self { source, epoch: 0, recorded_at, envelope, raw, content, weight }
     }
 
-    /// Decodes the value; again, once an unresolved schema was learned.
+    /// Reads it by the rule of its topic; again, once an unresolved schema was learned.
     pub(crate) fn decode(&mut self, decoder: &Decoder, wanted: Wanted) {
-        self.content = match claimed_type(&self.envelope) {
-            Claimed::Known(event_type) if !wanted.contains(&event_type) => Content::Irrelevant,
-            Claimed::Unknown(name) => Content::Poison {
-                cause: "unknown-event-type",
-                detail: format!("no build of ours knows {name}"),
-            },
-            _ => self.decode_value(decoder, wanted),
+        let record = LogRecord {
+            topic: self.source.topic,
+            key: self.raw.key.as_deref(),
+            value: self.raw.payload.as_deref(),
+            envelope: &self.envelope,
+            recorded_at: self.recorded_at,
         };
-    }
-
-    fn decode_value(&mut self, decoder: &Decoder, wanted: Wanted) -> Content {
-        let value = self.raw.payload.as_deref().ok_or(DecodeError::NoValue);
-        match value.and_then(|value| decoder.decode(value)) {
-            Ok(event) => self.check(event, wanted),
-            Err(DecodeError::UnknownSchema(id)) => Content::Unresolved(id),
-            Err(error) => Content::Poison { cause: cause_of(&error), detail: error.to_string() },
+        if record.is_passed_by(wanted) {
+            self.content = Content::Irrelevant;
+            return;
         }
-    }
-
-    /// An event in the wrong topic or under the wrong key would break the order of its own kind.
-    /// What it is about it says itself: a header that says otherwise must not break that order.
-    fn check(&mut self, event: Event, wanted: Wanted) -> Content {
-        self.envelope.subject = Some(event.subject());
-        if event.event_type().topic() != self.source.topic {
-            let detail = format!("{} does not belong here", event.event_type().name());
-            return Content::Poison { cause: "wrong-topic", detail };
-        }
-        if self.raw.key.as_deref() != Some(event.key().as_bytes()) {
-            let detail = "the record's key is not the event's".to_owned();
-            return Content::Poison { cause: "wrong-key", detail };
-        }
-        match wanted.contains(&event.event_type()) {
-            true => Content::Event(event),
-            false => Content::Irrelevant,
-        }
+        let reading::Read { event, subject } = record.read(decoder);
+        self.content = match event {
+            Ok(event) if wanted.contains(&event.event_type()) => Content::Event(event),
+            Ok(_) => Content::Irrelevant,
+            Err(why) => match why.needs() {
+                Some(id) => Content::Unresolved(id),
+                None => Content::Poison { cause: why.cause(), detail: why.to_string() },
+            },
+        };
+        self.envelope.subject = subject;
     }
 
     /// The schema that it cannot be decoded without.
@@ -192,29 +177,6 @@ impl Raw {
     fn envelope(&self) -> Envelope {
         let headers = self.headers.iter();
         Envelope::read(headers.map(|(name, value)| (name.as_str(), value.as_deref())))
-    }
-}
-
-enum Claimed<'a> {
-    Nothing,
-    Known(EventType),
-    Unknown(&'a str),
-}
-
-fn claimed_type(envelope: &Envelope) -> Claimed<'_> {
-    match envelope.event_type.as_deref() {
-        None => Claimed::Nothing,
-        Some(name) => {
-            EventType::from_full_name(name).map_or(Claimed::Unknown(name), Claimed::Known)
-        }
-    }
-}
-
-fn cause_of(error: &DecodeError) -> &'static str {
-    match error {
-        DecodeError::NoValue => "no-value",
-        DecodeError::ForeignSchema(..) => FOREIGN_SCHEMA,
-        _ => "undecodable",
     }
 }
 
@@ -255,6 +217,29 @@ mod tests {
         record.envelope.event_type = Some("orderflow.StockCounted".to_owned());
         record.decode(&decoder(), &[EventType::StockReceived]);
         assert!(matches!(record.content, Content::Poison { cause: "unknown-event-type", .. }));
+    }
+
+    #[test]
+    fn behind_a_record_of_products_that_parks_waits_none() {
+        let mut record = fetched();
+        record.source.topic = Topic::Products;
+        record.envelope.subject = Some("milk".to_owned());
+        record.decode(&decoder(), &[EventType::ProductUpserted, EventType::ProductDelisted]);
+        assert!(matches!(record.content, Content::Poison { cause: "wrong-topic", .. }));
+        assert_eq!(record.subject(), None);
+    }
+
+    #[test]
+    fn a_tombstone_of_products_is_an_event_and_one_of_stock_parks() {
+        let wanted = &[EventType::StockReceived, EventType::ProductDelisted];
+        let mut record = fetched();
+        record.raw.payload = None;
+        record.decode(&decoder(), wanted);
+        assert!(matches!(record.content, Content::Poison { cause: "no-value", .. }));
+        record.source.topic = Topic::Products;
+        record.decode(&decoder(), wanted);
+        assert!(matches!(record.content, Content::Event(Event::ProductDelisted(_))));
+        assert_eq!(record.subject(), Some("milk"));
     }
 
     #[test]

@@ -48,6 +48,7 @@ pub(crate) fn json(event: &Event) -> Value {
         Event::OrderCancelled(event) => serde_json::to_value(event),
         Event::ProductUpserted(event) => serde_json::to_value(event),
         Event::StockReceived(event) => serde_json::to_value(event),
+        Event::ProductDelisted(event) => serde_json::to_value(event),
     };
     view.unwrap()
 }

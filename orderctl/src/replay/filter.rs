@@ -80,7 +80,7 @@ fn order_of(event: &Event) -> Option<OrderId> {
         Event::OrderConfirmed(event) => Some(event.order_id),
         Event::OrderRejected(event) => Some(event.order_id),
         Event::OrderCancelled(event) => Some(event.order_id),
-        Event::ProductUpserted(_) | Event::StockReceived(_) => None,
+        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => None,
     }
 }
 
@@ -91,6 +91,6 @@ fn customer_of(event: &Event) -> Option<&CustomerId> {
         Event::OrderConfirmed(event) => Some(&event.customer_id),
         Event::OrderRejected(event) => Some(&event.customer_id),
         Event::OrderCancelled(event) => Some(&event.customer_id),
-        Event::ProductUpserted(_) | Event::StockReceived(_) => None,
+        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => None,
     }
 }

@@ -36,7 +36,7 @@ impl<'a> Facts<'a> {
             Event::OrderCancelled(event) => {
                 self.cancelled.get_or_insert(event.cancelled_at);
             }
-            Event::ProductUpserted(_) | Event::StockReceived(_) => {}
+            Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => {}
         }
     }
 
@@ -66,7 +66,7 @@ impl<'a> Facts<'a> {
 /// Every table with what it should hold.
 pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
     let products =
-        view.products(|event| vec![cell(event.name.as_str()), cell(event.department.as_str())]);
+        view.descriptions(|event| vec![cell(event.name.as_str()), cell(event.department.as_str())]);
     let orders = view.story.orders.iter().flat_map(move |(id, told)| {
         let facts = by_customer(view, told).into_iter();
         facts.map(|(customer, facts)| facts.row(*id, customer))
@@ -102,7 +102,7 @@ fn customer_of(event: &Event) -> Option<&CustomerId> {
         Event::OrderConfirmed(event) => Some(&event.customer_id),
         Event::OrderRejected(event) => Some(&event.customer_id),
         Event::OrderCancelled(event) => Some(&event.customer_id),
-        Event::ProductUpserted(_) | Event::StockReceived(_) => None,
+        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => None,
     }
 }
 

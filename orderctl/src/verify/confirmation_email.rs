@@ -12,7 +12,7 @@ use super::story::{Told, View};
 pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
     let orders = view.story.orders.values();
     let orders = orders.flat_map(move |told| placed(view, told).into_values().map(order));
-    let products = view.products(|event| vec![cell(event.name.as_str())]);
+    let products = view.descriptions(|event| vec![cell(event.name.as_str())]);
     vec![
         (ORDERS, Box::new(orders)),
         (PRODUCTS, Box::new(products)),
@@ -102,6 +102,7 @@ fn outcome(event: &Event) -> Option<Outcome<'_>> {
         Event::OrderPlaced(_)
         | Event::OrderCancelRequested(_)
         | Event::ProductUpserted(_)
+        | Event::ProductDelisted(_)
         | Event::StockReceived(_) => None,
     }
 }

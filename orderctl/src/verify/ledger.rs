@@ -80,6 +80,7 @@ impl Ledger {
             | Event::OrderRejected(_)
             | Event::OrderCancelled(_)
             | Event::ProductUpserted(_)
+            | Event::ProductDelisted(_)
             | Event::StockReceived(_) => return,
         };
         self.open.remove(&Promise { place, order_id, kind: event.event_type() });

@@ -177,7 +177,7 @@ impl Court<'_> {
 
     fn is_unreadable(&self, place: Place) -> bool {
         let unreadable = self.view.story.unreadable.get(&place);
-        unreadable.is_some_and(|record| record.concerns(self.projection))
+        unreadable.is_some_and(|record| record.concerns(self.projection, place.topic))
     }
 
     fn breaks_rule(&self, cause: &str, place: Place, record: &LogRecord) -> bool {

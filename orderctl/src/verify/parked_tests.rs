@@ -87,7 +87,7 @@ fn a_row_without_a_reason_in_the_log_is_named() {
 fn a_record_that_nobody_can_read_justifies_its_row_where_it_has_to_be_read() {
     let (at, claimed) = (place(Topic::Orders, 0), "orderflow.OrderCancelRequested");
     let mut bench = Bench::of([]);
-    let (claimed, why) = (Some(claimed.to_owned()), "it cannot be decoded");
+    let (claimed, why) = (Some(claimed.to_owned()), "it cannot be decoded".to_owned());
     bench.story.tell_unreadable(at, None, Unreadable { claimed, why });
     let payload = Some(b"nonsense".to_vec());
     bench.keep(at, "undecodable", LogRecord { key: None, payload, subject: None, event: None });

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use chassis::record_headers::record_headers;
 use events_schema::envelope::Envelope;
+use events_schema::reading::{Invalid, Read};
 use events_schema::registry::RegistryError;
 use events_schema::topics::Retention;
 use events_schema::wire::SchemaId;
@@ -15,9 +16,9 @@ use rdkafka::message::BorrowedMessage;
 
 use super::ledger::Ledger;
 use super::projection::Projection;
-use super::record::{LogRecord, Unreadable, event_of};
+use super::record::{LogRecord, Unreadable};
 use super::story::{Place, Stand, Story};
-use crate::decoding::Decoding;
+use crate::decoding::{Decoding, written_at};
 use crate::exit::Gap;
 use crate::log::{LogReader, Span};
 
@@ -152,7 +153,7 @@ impl Reading<'_> {
                 }
                 self.story.tell(place, event);
             }
-            Err(why) => self.story.tell_unreadable(place, message.key(), why),
+            Err(what) => self.story.tell_unreadable(place, message.key(), what),
         }
         Ok(())
     }
@@ -186,11 +187,17 @@ fn understand<A: Fn(SchemaId) -> Result<String, RegistryError>>(
 ) -> Result<Understood, RegistryError> {
     let headers = record_headers(message);
     let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
-    let decoded = decoding.read(message.payload())?;
-    // As the consumers do: what an event is about it says itself.
-    let subject = decoded.as_ref().ok().map(Event::subject);
-    let subject = subject.or_else(|| envelope.subject.clone());
-    Ok((subject, event_of(place.topic, message.key(), &envelope, decoded)))
+    let record = events_schema::reading::LogRecord {
+        topic: place.topic,
+        key: message.key(),
+        value: message.payload(),
+        envelope: &envelope,
+        recorded_at: written_at(message.timestamp().to_millis()),
+    };
+    let Read { event, subject } = decoding.read(&record)?;
+    let unreadable =
+        |why: Invalid| Unreadable { why: why.to_string(), claimed: envelope.event_type };
+    Ok((subject, event.map_err(unreadable)))
 }
 
 fn record(

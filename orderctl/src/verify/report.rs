@@ -125,7 +125,7 @@ fn counted(count: u64, what: &str) -> String {
 fn unreadable(projection: Projection, view: View<'_>) -> impl Iterator<Item = Difference> {
     let passed = view.story.unreadable.iter().filter(move |(place, record)| {
         let reads = projection.topics().contains(&place.topic);
-        reads && record.concerns(projection) && view.has_seen(**place)
+        reads && record.concerns(projection, place.topic) && view.has_seen(**place)
     });
     passed.map(|(place, record)| {
         let what = format!("{} and it is not parked", record.why);

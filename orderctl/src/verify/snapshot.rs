@@ -212,7 +212,7 @@ impl Stored {
     ) -> Result<Stand, RegistryError> {
         let mut stand = self.stand;
         for payload in self.outbox {
-            let Ok(event) = decoding.read(Some(&payload))? else { continue };
+            let Ok(event) = decoding.value(&payload)? else { continue };
             if let Some(order_id) = order_of(&event) {
                 stand.outbox.entry(order_id).or_default().push(event);
             }
@@ -229,6 +229,7 @@ fn order_of(event: &Event) -> Option<OrderId> {
         Event::OrderPlaced(_)
         | Event::OrderCancelRequested(_)
         | Event::ProductUpserted(_)
+        | Event::ProductDelisted(_)
         | Event::StockReceived(_) => None,
     }
 }

@@ -31,12 +31,20 @@ pub(super) struct Told {
     pub(super) event: Box<Event>,
 }
 
+/// What a record says of a product.
+#[derive(Debug)]
+enum Product {
+    Described(ProductUpserted),
+    Delisted,
+    /// Nobody can read it.
+    Unreadable,
+}
+
 /// Everything the log says.
 #[derive(Debug, Default)]
 pub(super) struct Story {
     pub(super) orders: BTreeMap<OrderId, Vec<Told>>,
-    /// Without the event where nobody can read it.
-    products: BTreeMap<Sku, Vec<(Place, Option<ProductUpserted>)>>,
+    products: BTreeMap<Sku, Vec<(Place, Product)>>,
     pub(super) stock: Vec<(Place, StockReceived)>,
     pub(super) unreadable: BTreeMap<Place, Unreadable>,
     /// What stands where some projection has parked a record.
@@ -51,7 +59,11 @@ impl Story {
         let order_id = match event {
             Event::ProductUpserted(event) => {
                 let records = self.products.entry(event.sku.clone()).or_default();
-                return records.push((place, Some(event)));
+                return records.push((place, Product::Described(event)));
+            }
+            Event::ProductDelisted(event) => {
+                let records = self.products.entry(event.sku).or_default();
+                return records.push((place, Product::Delisted));
             }
             Event::StockReceived(event) => return self.stock.push((place, event)),
             Event::OrderPlaced(ref event) => event.order_id,
@@ -67,7 +79,7 @@ impl Story {
     pub(super) fn tell_unreadable(&mut self, place: Place, key: Option<&[u8]>, what: Unreadable) {
         let sku = key.and_then(|key| std::str::from_utf8(key).ok()?.parse().ok());
         if let Some(sku) = sku.filter(|_| place.topic == Topic::Products) {
-            self.products.entry(sku).or_default().push((place, None));
+            self.products.entry(sku).or_default().push((place, Product::Unreadable));
         }
         self.unreadable.insert(place, what);
     }
@@ -127,22 +139,39 @@ impl<'a> View<'a> {
         told.iter().filter(move |told| view.has_seen(told.place))
     }
 
-    /// The row of each SKU, in SKU order: what the last record says that it has seen. Where only
-    /// others are left of a SKU, compaction may have taken that one away: whatever Postgres holds
-    /// of it cannot be compared.
+    /// The row of each SKU that is listed, in SKU order: what the last record says that it has seen.
+    /// Where only others are left of a SKU, compaction may have taken that one away: whatever
+    /// Postgres holds of it cannot be compared.
     pub(super) fn products(
         &self,
+        cells: impl Fn(&ProductUpserted) -> Vec<Option<String>> + Send + 'a,
+    ) -> impl Iterator<Item = Row> + Send + 'a {
+        self.last_of_products(|product| !matches!(product, Product::Unreadable), cells)
+    }
+
+    /// The same of what was ever listed: the last description stays when it is listed no more.
+    pub(super) fn descriptions(
+        &self,
+        cells: impl Fn(&ProductUpserted) -> Vec<Option<String>> + Send + 'a,
+    ) -> impl Iterator<Item = Row> + Send + 'a {
+        self.last_of_products(|product| matches!(product, Product::Described(_)), cells)
+    }
+
+    fn last_of_products(
+        &self,
+        counts: fn(&Product) -> bool,
         cells: impl Fn(&ProductUpserted) -> Vec<Option<String>> + Send + 'a,
     ) -> impl Iterator<Item = Row> + Send + 'a {
         let view = *self;
         self.story.products.iter().filter_map(move |(sku, records)| {
             let seen = records.iter().rev().filter(|(place, _)| view.has_seen(*place));
-            let last = seen.filter_map(|(_, product)| product.as_ref()).next();
+            let mut last = seen.map(|(_, product)| product).filter(|product| counts(product));
             let is_compacted = |(place, _): &(Place, _)| {
                 view.story.compacted.contains(&(place.topic, place.partition))
             };
-            match last {
-                Some(product) => Some(Row::new(sku, cells(product))),
+            match last.next() {
+                Some(Product::Described(product)) => Some(Row::new(sku, cells(product))),
+                Some(_) => None,
                 None => records.iter().any(is_compacted).then(|| Row::lost(sku)),
             }
         })

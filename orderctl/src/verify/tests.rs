@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use events_schema::{Event, Topic};
+use events_schema::{Event, EventId, ProductDelisted, Timestamp, Topic};
 use sqlx::PgPool;
 
 use super::*;
@@ -288,9 +288,9 @@ async fn a_parked_record_of_a_former_topic_is_counted_and_not_compared(pool: PgP
 async fn a_record_that_nobody_can_read_must_be_parked(pool: PgPool) {
     prepared(&pool).await;
     let place = Place { topic: Topic::Orders, partition: 0, offset: 5 };
-    let with = |claimed: &str, why| {
+    let with = |claimed: &str, why: &str| {
         let mut story = story();
-        let claimed = Some(claimed.to_owned());
+        let (claimed, why) = (Some(claimed.to_owned()), why.to_owned());
         story.tell_unreadable(place, None, Unreadable { claimed, why });
         story
     };
@@ -331,6 +331,26 @@ async fn a_product_of_which_compaction_left_only_later_records_is_not_compared(p
     assert_eq!(differences(&pool, Projection::Analytics, &story).await, [named]);
     story.compacted.insert((Topic::Products, 0));
     assert!(differences(&pool, Projection::Analytics, &story).await.is_empty());
+}
+
+#[sqlx::test]
+async fn a_delisted_product_is_in_no_catalogue_and_keeps_its_name(pool: PgPool) {
+    prepared(&pool).await;
+    let mut story = story();
+    let tombstone = ProductDelisted {
+        event_id: EventId::time_ordered(),
+        sku: "a".parse().unwrap(),
+        delisted_at: Timestamp::from_micros(0),
+    };
+    let place = Place { topic: Topic::Products, partition: 0, offset: 2 };
+    story.tell(place, tombstone.into());
+    let named = "  ! inventory.products a  Postgres has this row, the log does not";
+    assert_eq!(differences(&pool, Projection::Inventory, &story).await, [named]);
+    run(&pool, "DELETE FROM inventory.products WHERE sku = 'a'").await;
+    for projection in [Projection::Inventory, Projection::ConfirmationEmail, Projection::Analytics]
+    {
+        assert_eq!(differences(&pool, projection, &story).await, Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -9,15 +9,16 @@ use ::metrics::{Counter, Gauge, counter, gauge};
 use chassis::Process;
 use chassis::health::{Dependency, Heartbeat};
 use chassis::kafka::KafkaSettings;
+use events_schema::Topic;
+use events_schema::reading::Invalid;
 use events_schema::registry::{Registry, RegistryError};
-use events_schema::wire::{DecodeError, Decoder, SchemaId};
-use events_schema::{Event, Topic};
+use events_schema::wire::{Decoder, SchemaId};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::OwnedMessage;
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
+use super::fetched::Fetched;
 use super::{Catalogue, Change, Prices};
 use crate::metrics::{CATALOGUE_LAG, CATALOGUE_PRODUCTS, CATALOGUE_SKIPPED};
 
@@ -100,7 +101,7 @@ struct Reading {
     /// Partitions that have yet to reach the end that they had at the start, and that end.
     behind: HashMap<i32, i64>,
     /// A record whose schema the registry has yet to tell.
-    waiting: Option<OwnedMessage>,
+    waiting: Option<Fetched>,
     measured: Instant,
 }
 
@@ -189,13 +190,13 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, record: &OwnedMessage) -> Taken {
+    fn take(&mut self, record: &Fetched) -> Taken {
         match self.decode(record) {
             Err(Unreadable::Yet(reason)) => return Taken::NotYet(reason),
             Ok(change) => self.change(change),
             Err(Unreadable::Ever(reason)) => {
                 self.metrics.skipped.increment(1);
-                let (partition, offset) = (record.partition(), record.offset());
+                let (partition, offset) = (record.partition, record.offset);
                 tracing::warn!(partition, offset, reason, "passed over a record of products");
             }
         }
@@ -212,27 +213,16 @@ impl Follower {
         }
     }
 
-    fn decode(&mut self, record: &OwnedMessage) -> Result<Change, Unreadable> {
-        let Some(value) = record.payload() else {
-            let key = record.key().and_then(|key| std::str::from_utf8(key).ok());
-            let sku = key.and_then(|key| key.parse().ok());
-            let no_sku = || Unreadable::Ever("a tombstone without a SKU".to_owned());
-            return sku.map(Change::Gone).ok_or_else(no_sku);
-        };
-        let decoded = match self.decoder.decode(value) {
-            Err(DecodeError::UnknownSchema(id)) => {
-                self.learn(id)?;
-                self.decoder.decode(value)
-            }
-            decoded => decoded,
-        };
-        match decoded.map_err(|error| Unreadable::Ever(error.to_string()))? {
-            Event::ProductUpserted(event) => Ok(event.into()),
-            other => {
-                let name = other.event_type().name();
-                Err(Unreadable::Ever(format!("{name} does not belong here")))
-            }
+    /// What the record says, by the rule that the projections read the topic by.
+    fn decode(&mut self, record: &Fetched) -> Result<Change, Unreadable> {
+        let as_logged = record.as_logged();
+        let mut event = as_logged.read(&self.decoder).event;
+        if let Some(id) = event.as_ref().err().and_then(Invalid::needs) {
+            self.learn(id)?;
+            event = as_logged.read(&self.decoder).event;
         }
+        let event = event.map_err(|why| Unreadable::Ever(why.to_string()))?;
+        Change::try_from(event).map_err(Unreadable::Ever)
     }
 
     /// Asks the registry what an id means.
@@ -269,13 +259,13 @@ impl Follower {
 
 impl Reading {
     /// The record that waits, or the next one, if one comes.
-    fn record(&mut self) -> KafkaResult<Option<OwnedMessage>> {
+    fn record(&mut self) -> KafkaResult<Option<Fetched>> {
         if let Some(record) = self.waiting.take() {
             return Ok(Some(record));
         }
         match self.consumer.poll(POLL) {
             None => Ok(None),
-            Some(Ok(record)) => Ok(Some(record.detach())),
+            Some(Ok(message)) => Ok(Some(Fetched::copy(&message))),
             Some(Err(KafkaError::PartitionEOF(partition))) => {
                 self.behind.remove(&partition);
                 Ok(None)
@@ -288,8 +278,8 @@ impl Reading {
         }
     }
 
-    fn advance(&mut self, record: &OwnedMessage) {
-        let (partition, end) = (record.partition(), record.offset() + 1);
+    fn advance(&mut self, record: &Fetched) {
+        let (partition, end) = (record.partition, record.offset + 1);
         self.next.insert(partition, end);
         self.behind.retain(|of, high| *of != partition || end < *high);
     }

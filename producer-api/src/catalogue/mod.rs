@@ -1,12 +1,13 @@
 //! What is sold, at what price: the compacted products topic in memory. Reads no topic itself: see
 //! `follow`.
 
+mod fetched;
 pub(crate) mod follow;
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use events_schema::{Currency, MoneyMinor, ProductUpserted, Sku};
+use events_schema::{Currency, Event, MoneyMinor, Sku};
 
 /// The price of one unit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,9 +61,17 @@ impl Change {
     }
 }
 
-impl From<ProductUpserted> for Change {
-    fn from(event: ProductUpserted) -> Self {
-        let price = Price { unit_minor: event.price_minor, currency: event.currency };
-        Self::Sold(event.sku, price)
+impl TryFrom<Event> for Change {
+    type Error = String;
+
+    fn try_from(event: Event) -> Result<Self, String> {
+        match event {
+            Event::ProductUpserted(event) => {
+                let price = Price { unit_minor: event.price_minor, currency: event.currency };
+                Ok(Self::Sold(event.sku, price))
+            }
+            Event::ProductDelisted(event) => Ok(Self::Gone(event.sku)),
+            other => Err(format!("{} says nothing of a product", other.event_type().name())),
+        }
     }
 }

@@ -31,11 +31,12 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const PLACE_ORDER: Route = Route("place_order");
 const CANCEL_ORDER: Route = Route("cancel_order");
 const PUT_PRODUCT: Route = Route("put_product");
+const DELETE_PRODUCT: Route = Route("delete_product");
 const RECEIVE_STOCK: Route = Route("receive_stock");
 
 /// What a request can be for, and every status that a handler answers with.
 pub(crate) static ROUTES: Routes = Routes::new(
-    &[PLACE_ORDER, CANCEL_ORDER, PUT_PRODUCT, RECEIVE_STOCK],
+    &[PLACE_ORDER, CANCEL_ORDER, PUT_PRODUCT, DELETE_PRODUCT, RECEIVE_STOCK],
     &[202, 400, 404, 405, 408, 413, 415, 422, 500, 503],
 );
 
@@ -61,11 +62,12 @@ impl Api {
     }
 }
 
-/// Every path with the one method it knows.
+/// Every path with the methods it knows.
 pub(crate) fn configure(config: &mut ServiceConfig) {
     ROUTES.resource(config, "/v1/orders", "POST", web::post().to(orders::place));
     ROUTES.resource(config, "/v1/orders/{order_id}/cancel", "POST", web::post().to(orders::cancel));
-    ROUTES.resource(config, "/v1/products/{sku}", "PUT", web::put().to(products::put));
+    let of_product = [web::put().to(products::put), web::delete().to(products::delete)];
+    ROUTES.resource_with(config, "/v1/products/{sku}", "DELETE, PUT", of_product);
     ROUTES.resource(
         config,
         "/v1/products/{sku}/stock",

@@ -4,11 +4,12 @@
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
-use events_schema::{Event, EventId, ProductUpserted, Sku, StockReceived};
+use events_schema::{Event, EventId, ProductDelisted, ProductUpserted, Sku, StockReceived};
 use http_chassis::path;
 
 use super::{
-    Accepted, Api, PUT_PRODUCT, RECEIVE_STOCK, ROUTES, accepted, accepted_product, idempotency_key,
+    Accepted, Api, DELETE_PRODUCT, PUT_PRODUCT, RECEIVE_STOCK, ROUTES, accepted, accepted_product,
+    idempotency_key,
 };
 use crate::openapi::RequestProblems;
 use crate::product_request::{self, ProductBody, ProductRequest, StockBody};
@@ -54,6 +55,36 @@ async fn described(
         updated_at: chassis::clock::now().into(),
     };
     publish(request, api, event.into(), "repeat it: the description is the same").await
+}
+
+/// Delist a product.
+///
+/// Writes a tombstone: the product can be ordered no more and is listed no more, until it is
+/// described again. What is in stock stays, and so do the orders. Nothing is looked up, so that a
+/// description that is on its way cannot be overtaken: delisting what is not listed is accepted and
+/// changes nothing, and it may be repeated at will. A body is ignored.
+#[utoipa::path(
+    delete,
+    path = "/v1/products/{sku}",
+    tag = "products",
+    operation_id = "deleteProduct",
+    params(("sku" = String, Path, description = "The SKU.", min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9._-]+$"), crate::openapi::TraceHeader),
+    responses(
+        (status = 202, description = "The tombstone is in the log.", body = Accepted, headers(
+            ("Order-Position" = String, description = "The position, for `Order-Min-Position`."),
+        )),
+        RequestProblems,
+    ),
+)]
+pub(crate) async fn delete(request: HttpRequest, api: Data<Api>) -> HttpResponse {
+    ROUTES.observed(DELETE_PRODUCT, delisted(&request, &api)).await
+}
+
+async fn delisted(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Problem> {
+    let sku: Sku = path(request, "sku")?;
+    let delisted_at = chassis::clock::now().into();
+    let event = ProductDelisted { event_id: EventId::time_ordered(), sku, delisted_at };
+    publish(request, api, event.into(), "repeat it: it is delisted once").await
 }
 
 /// Book stock that came, or left.

@@ -33,6 +33,7 @@ fn it_is_openapi_3_1_and_names_every_operation() {
         [
             ("post", "/v1/orders"),
             ("post", "/v1/orders/{order_id}/cancel"),
+            ("delete", "/v1/products/{sku}"),
             ("put", "/v1/products/{sku}"),
             ("post", "/v1/products/{sku}/stock"),
         ]
@@ -72,10 +73,12 @@ async fn the_examples_of_every_operation_work_as_they_stand() {
             let id = "018f3b5e-0000-7000-8000-000000000000";
             let path = path.replace("{order_id}", id).replace("{sku}", "1082185");
             let method = method.to_uppercase().parse().unwrap();
-            let body = example(operation, &document);
-            let request = service.http.request(method, format!("{}{path}", service.url));
-            let answer = Answer::of(request.json(&body)).await;
-            assert_eq!(answer.status, 202, "{path} {body} {answer:?}");
+            let mut request = service.http.request(method, format!("{}{path}", service.url));
+            if !operation["requestBody"].is_null() {
+                request = request.json(&example(operation, &document));
+            }
+            let answer = Answer::of(request).await;
+            assert_eq!(answer.status, 202, "{path} {answer:?}");
         }
     }
 }

@@ -160,6 +160,12 @@ impl World {
         delivered.await.unwrap().unwrap();
     }
 
+    /// Describes a product under another SKU's key.
+    pub(crate) async fn sell_under(&self, key: &str, sku: &str, price_minor: i64) {
+        let value = product(6, sku, price_minor, "USD");
+        self.write(Topic::Products, key, Some(&value)).await;
+    }
+
     /// Every record of a topic.
     pub(crate) fn read(&self, topic: Topic) -> Vec<OwnedMessage> {
         let mut config: ClientConfig = self.settings.kafka.reader("test");

@@ -146,9 +146,11 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too() {
     let (_world, service) = shop().await;
     let answer = service.get("/v1/nothing").await;
     assert_eq!((answer.status, answer.kind()), (404, "no-such-resource"));
-    for (path, allowed) in
-        [("/v1/orders", "POST"), ("/v1/products/x", "PUT"), ("/v1/products/x/stock", "POST")]
-    {
+    for (path, allowed) in [
+        ("/v1/orders", "POST"),
+        ("/v1/products/x", "DELETE, PUT"),
+        ("/v1/products/x/stock", "POST"),
+    ] {
         let answer = service.get(path).await;
         assert_eq!((answer.status, answer.kind()), (405, "method-not-allowed"), "{path}");
         assert_eq!(answer.header("allow"), allowed, "{path}");

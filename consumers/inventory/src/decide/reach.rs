@@ -27,6 +27,7 @@ pub fn releasable(orders: &HashMap<OrderId, Order>, batch: &Batch) -> Vec<OrderI
         Event::OrderPlaced(_)
         | Event::OrderConfirmed(_)
         | Event::ProductUpserted(_)
+        | Event::ProductDelisted(_)
         | Event::StockReceived(_) => None,
     });
     let confirmed = |id: &OrderId| orders.get(id).is_some_and(|o| o.status == Status::Confirmed);
@@ -61,7 +62,8 @@ pub fn touched(
             Event::OrderCancelRequested(_)
             | Event::OrderRejected(_)
             | Event::OrderCancelled(_)
-            | Event::ProductUpserted(_) => {}
+            | Event::ProductUpserted(_)
+            | Event::ProductDelisted(_) => {}
         }
     }
     skus

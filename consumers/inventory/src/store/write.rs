@@ -23,6 +23,7 @@ pub(crate) async fn save(conn: &mut PgConnection, changes: &[Change]) -> Written
     stock(conn, &sorted.stock).await?;
     receipts(conn, &sorted.receipts).await?;
     products(conn, &sorted.products).await?;
+    delisted(conn, &sorted.delisted).await?;
     conflicts(conn, &sorted.conflicts).await
 }
 
@@ -33,6 +34,7 @@ struct Sorted<'a> {
     stock: Vec<(&'a str, i64)>,
     receipts: Vec<&'a StockReceived>,
     products: Vec<&'a ProductUpserted>,
+    delisted: Vec<&'a str>,
     conflicts: Vec<&'a Change>,
 }
 
@@ -43,6 +45,7 @@ impl<'a> Sorted<'a> {
             Change::Stock { sku, delta } => self.stock.push((sku.as_str(), *delta)),
             Change::Receipt(receipt) => self.receipts.push(receipt),
             Change::Product(product) => self.products.push(product),
+            Change::Delisted(sku) => self.delisted.push(sku.as_str()),
             Change::Conflict { .. } => self.conflicts.push(change),
         }
     }
@@ -173,6 +176,15 @@ async fn products(conn: &mut PgConnection, rows: &[&ProductUpserted]) -> Written
     .bind(column(rows, |product| product.updated_at.to_utc()))
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// What is in stock stays, and so does what was ordered.
+async fn delisted(conn: &mut PgConnection, skus: &[&str]) -> Written {
+    if !skus.is_empty() {
+        let delete = sqlx::query("DELETE FROM products WHERE sku = ANY ($1)");
+        delete.bind(skus).execute(conn).await?;
+    }
     Ok(())
 }
 

@@ -122,6 +122,11 @@ pub(crate) fn receive(number: u128, name: &str, delta: i64) -> Event {
     .into()
 }
 
+pub(crate) fn delisted(name: &str) -> Event {
+    let event_id = EventId::from(Uuid::from_u128(10));
+    ProductDelisted { event_id, sku: sku(name), delisted_at: at(1) }.into()
+}
+
 pub(crate) fn product(name: &str, price: i64) -> Event {
     ProductUpserted {
         event_id: EventId::from(Uuid::from_u128(9)),

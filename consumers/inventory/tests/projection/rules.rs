@@ -55,7 +55,7 @@ impl World {
             Change::Receipt(event) => {
                 self.state.receipts.insert(event.event_id);
             }
-            Change::Product(_) => {}
+            Change::Product(_) | Change::Delisted(_) => {}
             Change::Conflict { cause, .. } => self.conflicts.push(cause),
         }
     }
@@ -239,6 +239,17 @@ fn of_several_records_of_a_product_the_last_is_written() {
     let decision = given([]).when([product("tea", 1), product("tea", 3), product("tea", 2)]);
     let Event::ProductUpserted(last) = product("tea", 2) else { unreachable!() };
     assert_eq!(decision.changes, [Change::Product(last)]);
+}
+
+#[test]
+fn a_product_is_listed_or_not_as_its_last_record_says() {
+    let last = |events: &[Event]| given([]).when(events.to_vec()).changes;
+    let gone = [Change::Delisted(sku("tea"))];
+    assert_eq!(last(&[product("tea", 1), delisted("tea")]), gone);
+    assert_eq!(last(&[delisted("tea"), delisted("tea")]), gone, "though it never was");
+    let Event::ProductUpserted(again) = product("tea", 2) else { unreachable!() };
+    let listed = [Change::Product(again)];
+    assert_eq!(last(&[product("tea", 1), delisted("tea"), product("tea", 2)]), listed);
 }
 
 #[test]

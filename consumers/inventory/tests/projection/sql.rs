@@ -101,6 +101,26 @@ async fn the_last_record_of_a_product_wins(pool: PgPoolOptions, options: PgConne
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_product_that_is_delisted_keeps_its_stock_and_its_orders(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = fresh(pool, options).await;
+    let before = [product("milk", 100), receive(1, "milk", 5), place(1, ANN, &[("milk", 2)])];
+    happen(&pool, before).await;
+    happen(&pool, [delisted("milk"), delisted("tea")]).await;
+    let count = |table: &str| format!("SELECT count(*) FROM {table}");
+    let counted = async |table| {
+        let count = sqlx::query_scalar::<_, i64>(sqlx::AssertSqlSafe(count(table)));
+        count.fetch_one(&pool).await.unwrap()
+    };
+    assert_eq!(counted("products").await, 0);
+    assert_eq!((stock_of(&pool, "milk").await, counted("order_lines").await), (Some(3), 1));
+    happen(&pool, [product("milk", 120), place(2, ANN, &[("milk", 1)])]).await;
+    assert_eq!((counted("products").await, stock_of(&pool, "milk").await), (1, Some(2)));
+}
+
+#[sqlx::test(migrations = false)]
 async fn stock_received_after_a_rejected_write_off_is_on_the_shelf(
     pool: PgPoolOptions,
     options: PgConnectOptions,
