@@ -15,6 +15,8 @@ pub struct Problem {
     pub title: &'static str,
     /// The HTTP status.
     pub status: u16,
+    /// Whether to send the request again.
+    pub retry: Retry,
     /// What is wrong with this request, and what would be right.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<Box<str>>,
@@ -27,6 +29,33 @@ pub struct Problem {
     /// More headers of the answer.
     #[serde(skip)]
     pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+/// Whether a client may send the same request again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Retry {
+    /// It would be refused again.
+    Never,
+    /// It may, as it is: nothing was accepted, or a repetition changes nothing.
+    Later,
+    /// It may have been accepted: only a request with an Idempotency-Key may be sent again, under
+    /// the same one.
+    SameKey,
+}
+
+impl Retry {
+    /// Where only the status is known.
+    fn of(status: StatusCode) -> Self {
+        match status {
+            StatusCode::REQUEST_TIMEOUT
+            | StatusCode::TOO_MANY_REQUESTS
+            | StatusCode::BAD_GATEWAY
+            | StatusCode::SERVICE_UNAVAILABLE
+            | StatusCode::GATEWAY_TIMEOUT => Self::Later,
+            _ => Self::Never,
+        }
+    }
 }
 
 /// One fault of a request's body.
@@ -45,6 +74,7 @@ impl Problem {
             kind: format!("urn:orderflow:problem:{kind}"),
             title,
             status: status.as_u16(),
+            retry: Retry::of(status),
             detail: None,
             errors: Vec::new(),
             retry_after_s: None,
@@ -70,6 +100,13 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, seconds: u32) -> Self {
         self.retry_after_s = Some(seconds);
+        self
+    }
+
+    /// With another word about a retry than the status has.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = retry;
         self
     }
 

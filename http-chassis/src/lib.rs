@@ -1,15 +1,21 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod accept;
+mod connection;
 mod metrics;
 mod open_files;
+mod patience;
 mod peers;
+mod phase;
 pub mod problems;
+mod refusal;
 mod routes;
 mod server;
 pub mod settings;
 mod unread;
 
 pub use metrics::Route;
+pub use patience::within;
 pub use routes::{Routes, path};
 pub use server::{Serving, listen};

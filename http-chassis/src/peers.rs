@@ -1,7 +1,6 @@
 //! Clients that are gone without a word, and those that do not read what they asked for: the kernel
 //! ends their connections. Knows no HTTP.
 
-use std::any::Any;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -21,8 +20,7 @@ const PAUSE: Duration = Duration::from_secs(10);
 const NOT_TAKEN: Duration = Duration::from_secs(30);
 
 /// Bounds a connection that was accepted.
-pub(crate) fn bound(io: &dyn Any) {
-    let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
+pub(crate) fn bound(stream: &TcpStream) {
     if let Err(error) = set(stream, NOT_TAKEN) {
         tracing::debug!(%error, "a connection is not bounded");
     }

@@ -4,9 +4,11 @@
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::OnceLock;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use actix_web::http::header::{CACHE_CONTROL, HeaderValue};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use chassis::problem::{self, Problem};
@@ -16,6 +18,10 @@ use crate::problems;
 
 /// A path or method that does not exist.
 const UNMATCHED: Route = Route("unmatched");
+/// What never became a request.
+const UNPARSED: Route = Route("unparsed");
+/// What is answered to it.
+const UNPARSED_STATUSES: &[u16] = &[400, 408, 431];
 
 /// Everything that requests to one API can be for. Their handles are looked up once, all at the
 /// first answer.
@@ -84,21 +90,75 @@ impl Routes {
             response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static(value));
         }
         let (status, took) = (response.status().as_u16(), started.elapsed());
-        match self.handles().iter().find(|of_route| of_route.route == route) {
-            Some(of_route) => of_route.answered(status, took),
-            // Not listed: slower, but counted.
-            None => OfRoute::new(route, self.statuses).answered(status, took),
+        self.count(route, status, took);
+        if status >= 400 {
+            response.extensions_mut().insert(Counted);
         }
         tracing::debug!(route = route.0, status, micros = took.as_micros() as u64, "answered");
         response
     }
 
+    /// Counts what was answered in place of a request.
+    pub(crate) fn refused(&self, status: StatusCode) {
+        self.count(UNPARSED, status.as_u16(), Duration::ZERO);
+        tracing::debug!(status = status.as_u16(), "what came is no request");
+    }
+
+    /// An error that no handler of ours has answered is counted, too, and is a problem.
+    pub(crate) fn settle(&self, answer: ServiceResponse) -> ServiceResponse {
+        let status = answer.status();
+        let is_error = status.is_client_error() || status.is_server_error();
+        if !is_error || answer.response().extensions().contains::<Counted>() || is_report(&answer) {
+            return answer;
+        }
+        self.count(UNMATCHED, status.as_u16(), Duration::ZERO);
+        let is_problem = media_type(&answer).starts_with("application/problem+json");
+        match is_problem {
+            true => answer,
+            false => {
+                let (request, of_others) = answer.into_parts();
+                let mut problem = problems::of_status(status).error_response();
+                if let Some(allow) = of_others.headers().get(ALLOW) {
+                    problem.headers_mut().insert(ALLOW, allow.clone());
+                }
+                ServiceResponse::new(request, problem)
+            }
+        }
+    }
+
+    pub(crate) fn cache_control(&self) -> Option<&'static str> {
+        self.cache_control
+    }
+
+    fn count(&self, route: Route, status: u16, took: Duration) {
+        match self.handles().iter().find(|of_route| of_route.route == route) {
+            Some(of_route) => of_route.answered(status, took),
+            // Not listed: slower, but counted.
+            None => OfRoute::new(route, self.statuses).answered(status, took),
+        }
+    }
+
     fn handles(&self) -> &[OfRoute] {
         self.handles.get_or_init(|| {
             let all = self.routes.iter().chain([&UNMATCHED]);
-            all.map(|route| OfRoute::new(*route, self.statuses)).collect()
+            let all = all.map(|route| OfRoute::new(*route, self.statuses));
+            all.chain([OfRoute::new(UNPARSED, UNPARSED_STATUSES)]).collect()
         })
     }
+}
+
+/// Says of an answer that it is counted.
+struct Counted;
+
+/// A probe that fails: whoever asks for health reads the report.
+fn is_report(answer: &ServiceResponse) -> bool {
+    answer.status() == StatusCode::SERVICE_UNAVAILABLE
+        && media_type(answer).starts_with("application/json")
+}
+
+fn media_type(answer: &ServiceResponse) -> &str {
+    let value = answer.headers().get(CONTENT_TYPE);
+    value.and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 /// A part of the path.
@@ -113,7 +173,6 @@ pub fn path<T: FromStr<Err: Display>>(request: &HttpRequest, name: &str) -> Resu
 #[cfg(test)]
 mod tests {
     use actix_web::App;
-    use actix_web::http::StatusCode;
     use actix_web::test::{TestRequest, call_service, init_service};
     use metrics_exporter_prometheus::PrometheusBuilder;
 
@@ -159,6 +218,38 @@ mod tests {
         };
         assert_eq!(of(&CACHED).await, None);
         assert_eq!(of(&NOT_STORED).await.unwrap(), "no-store");
+    }
+
+    #[test]
+    fn an_error_that_a_library_answers_is_counted_once_and_is_a_problem() {
+        let routes: &'static Routes = Box::leak(Box::new(Routes::new(&[GET_ORDER], &[404, 405])));
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let settle = |answer: HttpResponse| {
+            let request = TestRequest::default().to_http_request();
+            routes.settle(ServiceResponse::new(request, answer))
+        };
+        ::metrics::with_local_recorder(&recorder, || {
+            let bare =
+                settle(HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET")).finish());
+            assert_eq!(media_type(&bare), "application/problem+json");
+            assert_eq!(bare.headers().get(ALLOW).unwrap(), "GET");
+            let problem = problems::invalid_header(String::new());
+            let ours = routes.observed(GET_ORDER, async { Err(problem) });
+            assert_eq!(settle(runtime.block_on(ours)).status(), 400);
+            let report = HttpResponse::ServiceUnavailable().json("a report");
+            assert_eq!(media_type(&settle(report)), "application/json");
+        });
+        let text = recorder.handle().render();
+        for (route, status, count) in
+            [("unmatched", "405", 1), ("get_order", "other", 1), ("unmatched", "404", 0)]
+        {
+            let line = format!(
+                "orderflow_http_requests_total{{route=\"{route}\",status=\"{status}\"}} {count}\n"
+            );
+            assert!(text.contains(&line), "{line}{text}");
+        }
+        assert!(!text.contains("503"), "{text}");
     }
 
     #[test]

@@ -6,15 +6,16 @@ use std::time::Duration;
 use actix_web::dev::{ServerHandle, Service};
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer};
-use anyhow::Context;
+use actix_web::{App, HttpRequest, HttpResponse};
 use chassis::{Process, health};
 use tokio::task::JoinHandle as Task;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
 
+use crate::accept::{self, Wrapping};
+use crate::connection::Limits;
 use crate::open_files;
-use crate::peers;
+use crate::phase;
 use crate::routes::Routes;
 use crate::settings::HttpSettings;
 use crate::unread;
@@ -25,8 +26,11 @@ const HEAD: Duration = Duration::from_secs(5);
 /// it sends meanwhile is thrown away. Hanging up at once would reset the connection, and the answer
 /// with it (RFC 9112, section 9.6); actix's own second is short on a busy machine.
 const LINGER: Duration = Duration::from_secs(5);
-/// How long a connection is kept for the next request.
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a connection is kept for a request, its first or its next: longer than the pools that
+/// open connections ahead of need or keep them (NGINX and ALB 60 s, hyper and Go 90 s, Firefox
+/// 115 s), for whoever closes first leaves the other with a request on a dead connection.
+const IDLE: Duration = Duration::from_secs(120);
+const LIMITS: Limits = Limits { idle: IDLE, head: HEAD, linger: LINGER };
 
 /// An API that is served.
 pub struct Serving {
@@ -52,10 +56,15 @@ pub fn listen(
     let data = Data::new(process.clone());
     let app = move || {
         App::new()
-            .wrap_fn(|mut request, service| {
+            .wrap_fn(move |mut request, service| {
+                let serving = phase::Serving::begin(&request);
                 let unread = unread::share(&mut request);
                 let answer = service.call(request);
-                async { Ok(unread::hold(answer.await?, unread)) }
+                async move {
+                    let answer = answer.await?;
+                    drop(serving);
+                    Ok(unread::hold(routes.settle(answer), unread))
+                }
             })
             .app_data(data.clone())
             .configure(health::configure)
@@ -63,30 +72,20 @@ pub fn listen(
             .configure(|config| configure_docs(config, document()))
             .default_service(web::to(|request: HttpRequest| routes.not_found(request)))
     };
-    let address = settings.address;
     let connections_max = settings.workers.saturating_mul(settings.connections_max);
     open_files::allow(connections_max as u64);
-    let server = HttpServer::new(app)
-        .workers(settings.workers)
-        .max_connections(settings.connections_max)
-        .client_request_timeout(HEAD)
-        .client_disconnect_timeout(LINGER)
-        .keep_alive(KEEP_ALIVE)
-        .on_connect(|io, _| peers::bound(io))
-        .shutdown_timeout(settings.shutdown.as_secs())
-        .disable_signals()
-        .bind(address)
-        .with_context(|| format!("could not listen on {address}"))?;
-    let addresses = server.addrs();
-    for address in &addresses {
-        tracing::info!(%address, "listening");
-    }
+    let (address, server) = accept::serve(settings, Wrapping { routes, limits: LIMITS }, app)?;
+    tracing::info!(%address, "listening");
     if let Some(address) = settings.health_address {
         tokio::spawn(health::serve_at(address, process.clone())?);
     }
-    let server = server.run();
     let handle = server.handle();
-    Ok(Serving { addresses, http: tokio::spawn(server), handle, process: process.clone() })
+    Ok(Serving {
+        addresses: vec![address],
+        http: tokio::spawn(server),
+        handle,
+        process: process.clone(),
+    })
 }
 
 fn configure_docs(config: &mut ServiceConfig, document: OpenApi) {

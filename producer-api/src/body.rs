@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::HttpRequest;
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, Payload};
 use chassis::problem::{Fault, Problem};
 use futures::StreamExt;
+use http_chassis::problems::body_too_slow;
 use serde::Deserialize;
 use serde_json::error::Category;
 use serde_path_to_error::{Path, Segment};
@@ -20,7 +21,7 @@ use crate::problems;
 /// Most bytes of a body: the largest order with room to spare.
 pub(crate) const BYTES_MAX: usize = 256 * 1024;
 /// How long a body may take.
-pub(crate) const SECONDS_MAX: u64 = 10;
+pub(crate) const WITHIN: Duration = Duration::from_secs(10);
 /// Most faults that one answer tells.
 const FAULTS_MAX: usize = 50;
 /// Most characters of an answer that a client's own text may take.
@@ -57,11 +58,8 @@ pub(crate) async fn read(
     room: &Room,
 ) -> Result<Body, Problem> {
     check_head(request)?;
-    let within = Duration::from_secs(SECONDS_MAX);
-    match tokio::time::timeout(within, collect(payload, room)).await {
-        Ok(body) => body,
-        Err(_) => Err(problems::too_slow(SECONDS_MAX)),
-    }
+    let body = http_chassis::within(WITHIN, collect(payload, room)).await;
+    body.unwrap_or_else(|| Err(body_too_slow(WITHIN)))
 }
 
 fn check_head(request: &HttpRequest) -> Result<(), Problem> {
@@ -70,7 +68,11 @@ fn check_head(request: &HttpRequest) -> Result<(), Problem> {
     if !essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json")) {
         return Err(problems::unsupported_media_type("the Content-Type must be application/json"));
     }
-    if text(CONTENT_ENCODING).is_some_and(|coding| !coding.eq_ignore_ascii_case("identity")) {
+    if !text(CONTENT_TYPE).is_none_or(is_utf8) {
+        return Err(problems::unsupported_media_type("the body must be UTF-8, as all JSON is"));
+    }
+    let coding = request.headers().get(CONTENT_ENCODING).map(HeaderValue::as_bytes);
+    if coding.is_some_and(|coding| !coding.eq_ignore_ascii_case(b"identity")) {
         return Err(problems::unsupported_media_type("the body must not be compressed"));
     }
     let length = text(CONTENT_LENGTH).and_then(|length| length.parse::<usize>().ok());
@@ -78,6 +80,18 @@ fn check_head(request: &HttpRequest) -> Result<(), Problem> {
         Some(length) if length > BYTES_MAX => Err(problems::too_large(BYTES_MAX)),
         _ => Ok(()),
     }
+}
+
+/// Whether a Content-Type names no other charset.
+fn is_utf8(content_type: &str) -> bool {
+    content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('=')).all(
+        |(name, value)| {
+            let value = value.trim().trim_matches('"');
+            let is_known =
+                ["utf-8", "utf8", "us-ascii"].iter().any(|c| value.eq_ignore_ascii_case(c));
+            !name.trim().eq_ignore_ascii_case("charset") || is_known
+        },
+    )
 }
 
 /// Nearly every body is one chunk, which is not copied.
@@ -128,6 +142,9 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Problem
 }
 
 fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: &serde_json::Error) -> Problem {
+    if let Some(why) = encoding_fault(body) {
+        return problems::malformed_json(String::new(), why.to_owned());
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(body);
     let place = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Ok(_) => String::new(),
@@ -138,6 +155,24 @@ fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: &serde_json::Error) ->
     match error.classify() {
         Category::Data => problems::invalid_body().fault(place, why),
         Category::Io | Category::Syntax | Category::Eof => problems::malformed_json(place, why),
+    }
+}
+
+/// What stands before JSON, or instead of UTF-8 (RFC 8259, 8.1): no editor shows it.
+fn encoding_fault(body: &[u8]) -> Option<&'static str> {
+    match body {
+        [0xef, 0xbb, 0xbf, ..] => Some(
+            "the body begins with a byte order mark (EF BB BF), which JSON does not have: leave it \
+             out",
+        ),
+        [0xfe, 0xff, ..] | [0xff, 0xfe, ..] => Some(
+            "the body begins with a byte order mark of UTF-16 or UTF-32: send UTF-8 without one",
+        ),
+        [0, 0, 0xfe, 0xff, ..] => {
+            Some("the body begins with a byte order mark of UTF-32: send UTF-8 without one")
+        }
+        [0, _, ..] | [_, 0, ..] => Some("the body is UTF-16 or UTF-32: send UTF-8"),
+        _ => None,
     }
 }
 

@@ -2,8 +2,7 @@
 //! title and one status. Decides nothing.
 
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONNECTION, HeaderValue};
-use chassis::problem::Problem;
+use chassis::problem::{Problem, Retry};
 use http_chassis::problems;
 
 use crate::publisher::PublishError;
@@ -15,8 +14,11 @@ pub(crate) fn not_ready(what: &str) -> Problem {
         .retry_after(1)
 }
 
-/// The record has no position. `retry` is what to do where the outcome is unknown.
-pub(crate) fn unpublished(error: &PublishError, retry: &str) -> Problem {
+/// What to do where the outcome is unknown: for a program, and in words.
+pub(crate) type Advice = (Retry, &'static str);
+
+/// The record has no position.
+pub(crate) fn unpublished(error: &PublishError, (retry, words): Advice) -> Problem {
     let unavailable = StatusCode::SERVICE_UNAVAILABLE;
     match error {
         PublishError::QueueFull => queue_full(),
@@ -26,7 +28,8 @@ pub(crate) fn unpublished(error: &PublishError, retry: &str) -> Problem {
                 .retry_after(2)
         }
         PublishError::Unknown => Problem::new(unavailable, "outcome-unknown", "Outcome unknown")
-            .detail(format!("Kafka did not confirm the request in time; {retry}"))
+            .detail(format!("Kafka did not confirm the request in time; {words}"))
+            .retry(retry)
             .retry_after(2),
         PublishError::Defect(error) => {
             tracing::error!(%error, "an event could not be encoded");
@@ -72,13 +75,6 @@ pub(crate) fn mixed_currencies() -> Problem {
 /// The connection broke, or the transfer encoding is wrong.
 pub(crate) fn unreadable_body() -> Problem {
     Problem::new(StatusCode::BAD_REQUEST, "unreadable-body", "The body could not be read")
-}
-
-/// The body did not come in time.
-pub(crate) fn too_slow(seconds: u64) -> Problem {
-    Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long")
-        .detail(format!("the body must arrive within {seconds} s"))
-        .header(CONNECTION, HeaderValue::from_static("close"))
 }
 
 /// The body has too many bytes.

@@ -81,7 +81,7 @@ impl Settings {
 
 /// A stop that is shorter than a request may take would break off what it promises to answer.
 fn outlasts(shutdown: Duration, ack_timeout: Duration) -> Result<(), SettingsError> {
-    if shutdown > Duration::from_secs(body::SECONDS_MAX) + ack_timeout {
+    if shutdown > body::WITHIN + ack_timeout {
         return Ok(());
     }
     let expected = "more than the 10 s that a body may take and ACK_TIMEOUT_MS together";
@@ -118,7 +118,7 @@ mod tests {
         assert_eq!(outlasts(seconds(25), seconds(10)), Ok(()));
         let error = outlasts(seconds(20), seconds(10)).unwrap_err().to_string();
         assert!(error.contains("SHUTDOWN_SECONDS") && error.contains("10 s"), "{error}");
-        assert_eq!(body::SECONDS_MAX, 10, "the message names it");
+        assert_eq!(body::WITHIN.as_secs(), 10, "the message names it");
     }
 
     #[test]

@@ -19,7 +19,12 @@ pub fn document() -> utoipa::openapi::OpenApi {
             Every error is a problem (RFC 9457) whose `type` never changes. Besides what is listed \
             at the operations, a path that does not exist answers `404` \
             (`urn:orderflow:problem:no-such-resource`) and a method that a path does not know `405` \
-            (`urn:orderflow:problem:method-not-allowed`, with `Allow`).",
+            (`urn:orderflow:problem:method-not-allowed`, with `Allow`). A head that is no request of \
+            HTTP/1.1 answers `400` (`unreadable-head`), one that is too large `431` \
+            (`head-too-large`), one that does not come within 5 s `408` (`request-timeout`). \
+            `retry` says whether to send the same request again.\n\n\
+            Amounts and numbers of units are at most 9007199254740991 (2^53 - 1): also a reader of \
+            JSON that knows only doubles keeps them.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact(name = "Orderflow"),
     ),
@@ -60,8 +65,21 @@ pub(crate) struct ProblemBody {
     /// The HTTP status.
     #[schema(example = 400)]
     status: u16,
+    /// Whether the same request may be sent again.
+    retry: RetryBody,
     /// What is wrong with this request, and what would be right.
     detail: Option<String>,
+}
+
+/// `never`: it would be answered so again, but by then there may be more in the log. `later`: as it
+/// is, after `Retry-After`.
+#[derive(ToSchema)]
+#[schema(as = Retry, rename_all = "kebab-case")]
+#[expect(dead_code, reason = "chassis::problem::Retry, as the document shows it")]
+pub(crate) enum RetryBody {
+    Never,
+    Later,
+    SameKey,
 }
 
 /// What is asked for is not there, as far as the log has been read.
@@ -78,6 +96,8 @@ pub(crate) struct NotFoundBody {
     /// The HTTP status.
     #[schema(example = 404)]
     status: u16,
+    /// Whether the same request may be sent again.
+    retry: RetryBody,
     /// What is wrong with this request, and what would be right.
     detail: Option<String>,
     /// Whether the `Order-Min-Position` is not reached: it may come yet.

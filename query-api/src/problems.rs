@@ -3,7 +3,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use chassis::problem::Problem;
+use chassis::problem::{Problem, Retry};
 use http_chassis::problems;
 use serde::Serialize;
 
@@ -72,7 +72,7 @@ impl NotFound {
             false => format!("no such {what} up to the positions named here"),
         };
         let problem = problem.detail(detail);
-        let problem = if stale { problem.retry_after(1) } else { problem };
+        let problem = if stale { problem.retry_after(1).retry(Retry::Later) } else { problem };
         Self {
             problem,
             stale,

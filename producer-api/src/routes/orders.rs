@@ -3,7 +3,7 @@
 use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use chassis::problem::Problem;
+use chassis::problem::{Problem, Retry};
 use events_schema::{Event, EventId, EventType, OrderCancelRequested, OrderId, OrderPlaced};
 use http_chassis::path;
 
@@ -69,11 +69,11 @@ fn priced(api: &Api, asked: OrderRequest, order_id: OrderId) -> Result<OrderPlac
 
 /// An order that may or may not have been placed can be looked for.
 fn unplaced(error: &PublishError, has_key: bool, location: &str) -> Problem {
-    let retry = match has_key {
+    let words = match has_key {
         true => "retry with the same Idempotency-Key: it is the same order",
         false => "the request had no Idempotency-Key: look at the Location before you repeat it",
     };
-    let problem = problems::unpublished(error, retry);
+    let problem = problems::unpublished(error, (Retry::SameKey, words));
     match (error, HeaderValue::from_str(location)) {
         (PublishError::Unknown, Ok(location)) => problem.header(LOCATION, location),
         _ => problem,
@@ -124,8 +124,8 @@ async fn cancelled(
         reason: asked.reason,
     });
     let published = api.publisher.publish(encoder, event, &trace::of(request)).await;
-    let position = published
-        .map_err(|error| problems::unpublished(&error, "repeat it: it is the same cancellation"))?;
+    let advice = (Retry::Later, "repeat it: it is the same cancellation");
+    let position = published.map_err(|error| problems::unpublished(&error, advice))?;
     let answer = accepted_order(order_id.to_string(), position);
     Ok(accepted(answer, Some(api.location(order_id))))
 }

@@ -3,7 +3,7 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use chassis::problem::Problem;
+use chassis::problem::{Problem, Retry};
 use events_schema::{Event, EventId, ProductDelisted, ProductUpserted, Sku, StockReceived};
 use http_chassis::path;
 
@@ -12,6 +12,7 @@ use super::{
     idempotency_key,
 };
 use crate::openapi::RequestProblems;
+use crate::problems::Advice;
 use crate::product_request::{self, ProductBody, ProductRequest, StockBody};
 use crate::{body, problems, trace};
 
@@ -54,7 +55,8 @@ async fn described(
         currency: asked.currency,
         updated_at: chassis::clock::now().into(),
     };
-    publish(request, api, event.into(), "repeat it: the description is the same").await
+    let advice = (Retry::Later, "repeat it: the description is the same");
+    publish(request, api, event.into(), advice).await
 }
 
 /// Delist a product.
@@ -84,7 +86,8 @@ async fn delisted(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Prob
     let sku: Sku = path(request, "sku")?;
     let delisted_at = chassis::clock::now().into();
     let event = ProductDelisted { event_id: EventId::time_ordered(), sku, delisted_at };
-    publish(request, api, event.into(), "repeat it: it is delisted once").await
+    let advice = (Retry::Later, "repeat it: it is delisted once");
+    publish(request, api, event.into(), advice).await
 }
 
 /// Book stock that came, or left.
@@ -127,21 +130,21 @@ async fn received(
         None => EventId::time_ordered(),
     };
     let event = StockReceived { event_id, sku, delta, received_at: chassis::clock::now().into() };
-    let retry = match key {
+    let words = match key {
         Some(_) => "retry with the same Idempotency-Key: it counts once",
         None => "the request had no Idempotency-Key: repeated, it may count twice",
     };
-    publish(request, api, event.into(), retry).await
+    publish(request, api, event.into(), (Retry::SameKey, words)).await
 }
 
 async fn publish(
     request: &HttpRequest,
     api: &Api,
     event: Event,
-    retry: &str,
+    advice: Advice,
 ) -> Result<HttpResponse, Problem> {
     let sku = event.key().to_owned();
     let published = api.publisher.publish(api.encoder()?, event, &trace::of(request)).await;
-    let position = published.map_err(|error| problems::unpublished(&error, retry))?;
+    let position = published.map_err(|error| problems::unpublished(&error, advice))?;
     Ok(accepted(accepted_product(sku, position), None))
 }
