@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod border;
+pub mod currencies;
 mod datum;
 pub mod envelope;
 pub mod event;
 pub mod ids;
 pub mod limits;
+mod readable;
 pub mod reading;
 pub mod registry;
 pub mod text;

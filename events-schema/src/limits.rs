@@ -25,3 +25,6 @@ pub const STOCK_DELTA_MAX: i32 = 100_000_000;
 /// Highest price of one unit, in minor units. With [`ORDER_LINES_MAX`] and [`QUANTITY_MAX`] a
 /// total stays far below the range of an `i64`.
 pub const UNIT_PRICE_MINOR_MAX: i64 = 1_000_000_000;
+/// Highest whole number that every reader of JSON keeps as it is: others read numbers as doubles
+/// (RFC 8259, section 6). No amount of an order is above it.
+pub const JSON_INTEGER_MAX: i64 = (1 << 53) - 1;

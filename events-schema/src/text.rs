@@ -34,7 +34,9 @@ impl<const MAX: usize> TryFrom<CompactString> for Text<MAX> {
         let is_short = text.len() <= MAX || text.chars().nth(MAX).is_none();
         let fits = is_short && !text.trim().is_empty();
         if !fits || text.chars().any(char::is_control) {
-            return refuse(format!("text must be 1 to {MAX} characters and not blank"));
+            return refuse(format!(
+                "text must be 1 to {MAX} characters, not blank, without control characters"
+            ));
         }
         Ok(Self(text))
     }

@@ -3,7 +3,7 @@
 use chassis::problem::Problem;
 use events_schema::{
     Currency, EventId, EventType, IdempotencyKey, MoneyMinor, OrderId, OrderLine, OrderPlaced,
-    Quantity, Sku, Timestamp,
+    Quantity, Sku, Timestamp, limits,
 };
 
 use crate::body::Faults;
@@ -82,10 +82,14 @@ fn one_currency(found: &[Price]) -> Result<Currency, Problem> {
     }
 }
 
-/// Within the limits of quantities, prices and lines it always fits.
+/// A total that every reader of JSON can read.
 fn total(lines: &[OrderLine]) -> Result<MoneyMinor, Problem> {
     let total = lines.iter().try_fold(MoneyMinor::ZERO, |total, line| {
         total.plus(line.unit_price_minor.times(line.quantity)?)
     });
-    total.ok_or_else(|| problems::invalid_body().fault("/lines", "the order's total is too large"))
+    let max = limits::JSON_INTEGER_MAX;
+    total.filter(|total| total.get() <= max).ok_or_else(|| {
+        let why = format!("the order's total must be at most {max} minor units");
+        problems::invalid_body().fault("/lines", why)
+    })
 }

@@ -1,16 +1,17 @@
 //! The OpenAPI document: what the annotations of the routes do not say. Serves nothing.
 
-use events_schema::limits;
+use events_schema::{currencies, limits};
 use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Schema};
 use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
 
 use crate::routes;
 
-/// No control character, and one at least that is no blank.
-const TEXT: &str = r"^[^\x00-\x1F\x7F-\x9F]*[^\s\x00-\x1F\x7F-\x9F][^\x00-\x1F\x7F-\x9F]*$";
-/// Dot-atoms on both sides.
-const EMAIL: &str = r"^[!#-'*+\-/-9=?A-Z^-~]+(\.[!#-'*+\-/-9=?A-Z^-~]+)*@[!#-'*+\-/-9=?A-Z^-~]+(\.[!#-'*+\-/-9=?A-Z^-~]+)*$";
+/// No character that is refused wherever it stands, and one at least that is no blank. What a
+/// pattern cannot say (that what is seen is more than marks, that embeddings end), the words do.
+const TEXT: &str = r"^[^\x00-\x1F\x7F-\x9F\u2028\u2029\u202D\u202E\u206A-\u206F\uE000-\uF8FF\uFDD0-\uFDEF\uFFF9-\uFFFB\uFFFE\uFFFF]*[^\s\x00-\x1F\x7F-\x9F\u00AD\u034F\u061C\u115F\u1160\u17B4\u17B5\u180B-\u180F\u200B-\u200F\u2028-\u202E\u2060-\u206F\u2800\u3164\uE000-\uF8FF\uFDD0-\uFDEF\uFE00-\uFE0F\uFEFF\uFFA0\uFFF9-\uFFFB\uFFFE\uFFFF][^\x00-\x1F\x7F-\x9F\u2028\u2029\u202D\u202E\u206A-\u206F\uE000-\uF8FF\uFDD0-\uFDEF\uFFF9-\uFFFB\uFFFE\uFFFF]*$";
+/// A dot-atom, and the name of a domain with a dot.
+const EMAIL: &str = r"^[!#-'*+\-/-9=?A-Z^-~]+(\.[!#-'*+\-/-9=?A-Z^-~]+)*@([A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)+[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?$";
 
 /// The document of this build.
 pub fn document() -> utoipa::openapi::OpenApi {
@@ -28,7 +29,12 @@ pub fn document() -> utoipa::openapi::OpenApi {
             Every error is a problem (RFC 9457) whose `type` never changes. Besides what is listed \
             at the operations, a path that does not exist answers `404` \
             (`urn:orderflow:problem:no-such-resource`) and a method that a path does not know `405` \
-            (`urn:orderflow:problem:method-not-allowed`, with `Allow`).",
+            (`urn:orderflow:problem:method-not-allowed`, with `Allow`). A head that is no request of \
+            HTTP/1.1 answers `400` (`unreadable-head`), one that is too large `431` \
+            (`head-too-large`), one that does not come within 5 s `408` (`request-timeout`). \
+            `retry` says whether to send the same request again.\n\n\
+            No whole number here is above 9007199254740991 (2^53 - 1): also a reader of JSON that \
+            knows only doubles keeps it.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact(name = "Orderflow"),
     ),
@@ -39,7 +45,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         routes::products::delete,
         routes::products::receive_stock,
     ),
-    components(schemas(ProblemBody, FaultBody)),
+    components(schemas(ProblemBody, FaultBody, RetryBody)),
     tags(
         (name = "orders", description = "Placing and cancelling orders."),
         (name = "products", description = "The catalogue and the stock."),
@@ -47,13 +53,26 @@ pub fn document() -> utoipa::openapi::OpenApi {
 )]
 struct Api;
 
-/// What [`events_schema::Text`] takes.
+/// What [`events_schema::border::text`] takes.
 pub(crate) fn text<const CHARS_MAX: usize>() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .min_length(Some(1))
         .max_length(Some(CHARS_MAX))
         .pattern(Some(TEXT))
+        .description(Some(
+            "One character at least can be seen. Embeddings and isolates of the direction end, and \
+             not more than 8 combining marks stand in a row.",
+        ))
+        .build()
+}
+
+/// What [`events_schema::border::currency`] takes.
+pub(crate) fn currency() -> Object {
+    ObjectBuilder::new()
+        .schema_type(Type::String)
+        .enum_values(Some(currencies::codes()))
+        .description(Some("ISO 4217."))
         .build()
 }
 
@@ -64,14 +83,15 @@ pub(crate) fn optional_text<const CHARS_MAX: usize>() -> Object {
     text
 }
 
-/// What [`events_schema::EmailAddress`] takes: ASCII, and not quoted. The format `email` would be
-/// narrower: it takes no `*` in a domain.
+/// What [`events_schema::border::email`] takes: ASCII, and not quoted.
 pub(crate) fn email() -> Object {
     ObjectBuilder::new()
         .schema_type(Type::String)
         .max_length(Some(limits::EMAIL_CHARS_MAX))
         .pattern(Some(EMAIL))
-        .description(Some("Where the mails go: an e-mail address."))
+        .description(Some(
+            "Where the mails go: an e-mail address, with at most 64 characters before the `@`.",
+        ))
         .build()
 }
 
@@ -127,10 +147,23 @@ pub(crate) struct ProblemBody {
     /// The HTTP status.
     #[schema(example = 422)]
     status: u16,
+    /// Whether the same request may be sent again.
+    retry: RetryBody,
     /// What is wrong with this request, and what would be right.
     detail: Option<String>,
     /// What is wrong in the body.
     errors: Option<Vec<FaultBody>>,
+}
+
+/// `never`: it would be refused again. `later`: as it is, nothing was accepted. `same-key`: it may
+/// have been accepted; send it again only under the same Idempotency-Key.
+#[derive(ToSchema)]
+#[schema(as = Retry, rename_all = "kebab-case")]
+#[expect(dead_code, reason = "chassis::problem::Retry, as the document shows it")]
+pub(crate) enum RetryBody {
+    Never,
+    Later,
+    SameKey,
 }
 
 /// One fault of a request's body.
@@ -150,7 +183,7 @@ pub(crate) struct FaultBody {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only the document names them")]
 pub(crate) enum RequestProblems {
-    /// `malformed-json`: the body is no JSON. `unreadable-body`: the body broke off.
+    /// `malformed-json`: the body is no JSON, or has a byte order mark. `unreadable-body`: the body broke off.
     /// `invalid-header`: the Idempotency-Key cannot be read, or stands twice. `invalid-path`: the
     /// id in the path cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
@@ -161,8 +194,8 @@ pub(crate) enum RequestProblems {
     /// `body-too-large`: the body has more than 262144 bytes.
     #[response(status = 413, content_type = "application/problem+json")]
     TooLarge(#[to_schema] ProblemBody),
-    /// `unsupported-media-type`: the Content-Type is not application/json, or the body is
-    /// compressed.
+    /// `unsupported-media-type`: the Content-Type is not application/json in UTF-8, or the body
+    /// is compressed.
     #[response(status = 415, content_type = "application/problem+json")]
     NotJson(#[to_schema] ProblemBody),
     /// `invalid-body`: the errors point at each value that is missing, unknown or beyond a limit.

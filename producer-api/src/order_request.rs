@@ -5,9 +5,7 @@ use std::borrow::Cow;
 
 use chassis::problem::Problem;
 use events_schema::values::InvalidValue;
-use events_schema::{
-    Contact, CustomerId, EmailAddress, Locale, PersonName, Quantity, Sku, Text, limits,
-};
+use events_schema::{Contact, CustomerId, Locale, Quantity, Sku, Text, border, limits};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -147,7 +145,7 @@ impl CancelRequest {
         let raw: CancelBody<'_> = body::parse(json)?;
         let mut faults = Faults::default();
         let customer_id = customer(&mut faults, raw.customer_id);
-        let reason = raw.reason.map(|reason| Text::try_from(reason.0.into_owned()));
+        let reason = raw.reason.map(|reason| border::text(reason.0.into_owned()));
         let reason = faults.check(format_args!("/reason"), reason.transpose());
         let whole = customer_id.zip(reason);
         faults.or(whole.map(|(customer_id, reason)| Self { customer_id, reason }))
@@ -176,10 +174,10 @@ fn lines(faults: &mut Faults, given: Option<Vec<LineBody<'_>>>) -> Option<Vec<(S
 
 fn contact(faults: &mut Faults, raw: ContactBody<'_>) -> Option<Contact> {
     let name = faults.required(format_args!("/contact/name"), raw.name, |name| {
-        PersonName::try_from(name.0.into_owned())
+        border::person_name(name.0.into_owned())
     });
     let email = faults.required(format_args!("/contact/email"), raw.email, |email| {
-        EmailAddress::try_from(email.0.into_owned())
+        border::email(email.0.into_owned())
     });
     name.zip(email).map(|(name, email)| Contact { name, email })
 }

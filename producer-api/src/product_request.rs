@@ -2,8 +2,7 @@
 //! catalogue.
 
 use chassis::problem::Problem;
-use compact_str::CompactString;
-use events_schema::{Currency, MoneyMinor, StockDelta, Text, limits};
+use events_schema::{Currency, MoneyMinor, StockDelta, Text, border, limits};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -37,7 +36,7 @@ pub(crate) struct ProductBody<'a> {
     price_minor: Option<i64>,
     /// ISO 4217.
     #[serde(borrow)]
-    #[schema(value_type = String, required, pattern = "^[A-Z]{3}$")]
+    #[schema(schema_with = crate::openapi::currency, required)]
     currency: Option<Borrowed<'a>>,
 }
 
@@ -57,13 +56,12 @@ impl ProductRequest {
         let raw: ProductBody<'_> = body::parse(json)?;
         let mut faults = Faults::default();
         let text = |text: Borrowed<'_>| text.0.into_owned();
-        let name = faults.required(format_args!("/name"), raw.name, |n| Text::try_from(text(n)));
-        let department = faults
-            .required(format_args!("/department"), raw.department, |d| Text::try_from(text(d)));
+        let name = faults.required(format_args!("/name"), raw.name, |n| border::text(text(n)));
+        let department =
+            faults.required(format_args!("/department"), raw.department, |d| border::text(text(d)));
         let price_minor = faults.required(format_args!("/price_minor"), raw.price_minor, price);
-        let currency = faults.required(format_args!("/currency"), raw.currency, |code| {
-            Currency::try_from(CompactString::new(&code.0))
-        });
+        let currency = faults
+            .required(format_args!("/currency"), raw.currency, |code| border::currency(&code.0));
         let whole = match (name, department, price_minor, currency) {
             (Some(name), Some(department), Some(price_minor), Some(currency)) => {
                 Some(Self { name, department, price_minor, currency })

@@ -1,5 +1,7 @@
 #![doc = include_str!("../README.md")]
 
+#[cfg(test)]
+mod addresses_tests;
 mod attempt;
 pub mod backoff;
 mod claim;

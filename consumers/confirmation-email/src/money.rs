@@ -1,6 +1,6 @@
 //! Writes amounts of money as a locale does. Converts nothing.
 
-use events_schema::Locale;
+use events_schema::{Locale, currencies};
 
 /// Keeps the sign and the digits in their order within a right-to-left line.
 const RIGHT_TO_LEFT_MARK: char = '\u{200f}';
@@ -43,14 +43,9 @@ fn decimal(amount_minor: i64, minor_digits: u32) -> String {
     }
 }
 
-/// ISO 4217's exponent.
+/// A code that is not known any more was taken when orders were asked for less.
 fn minor_digits(currency: &str) -> u32 {
-    match currency {
-        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX"
-        | "VND" | "VUV" | "XAF" | "XOF" | "XPF" => 0,
-        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
-        _ => 2,
-    }
+    currencies::decimals(currency).unwrap_or(2)
 }
 
 fn symbol(currency: &str) -> Option<&'static str> {
@@ -76,6 +71,7 @@ mod tests {
             (0, "EUR", Locale::En, "€0.00"),
             (1_234_567, "JPY", Locale::En, "¥1,234,567"),
             (1_500, "KWD", Locale::En, "KWD\u{a0}1.500"),
+            (12_345, "CLF", Locale::En, "CLF\u{a0}1.2345"),
             (123_450, "ILS", Locale::He, "\u{200f}1,234.50\u{a0}₪"),
             (99_900, "CHF", Locale::He, "\u{200f}999.00\u{a0}CHF"),
             (i64::MAX, "USD", Locale::En, "$92,233,720,368,547,758.07"),

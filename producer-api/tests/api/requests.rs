@@ -105,6 +105,7 @@ async fn what_is_no_json_is_told_apart_from_what_is_the_wrong_json() {
     };
     let key = |key: &str, request: reqwest::RequestBuilder| request.header("Idempotency-Key", key);
     let json = "application/json; charset=utf-8";
+    let quantity = |number: &str| format!("{{\"lines\": [{{\"quantity\": {number}}}]}}");
     let twice = r#"{"customer_id":"a","customer_id":"b"}"#;
     let table = [
         (post(json, ""), 400, "malformed-json"),
@@ -112,6 +113,21 @@ async fn what_is_no_json_is_told_apart_from_what_is_the_wrong_json() {
         (post(json, "{} {}"), 400, "malformed-json"),
         (post(json, twice), 422, "invalid-body"),
         (post("text/plain", "{}"), 415, "unsupported-media-type"),
+        (post("application/json; charset=utf-16", "{}"), 415, "unsupported-media-type"),
+        (post("application/json; charset=\"UTF-8\"", "{}"), 422, "invalid-body"),
+        (post(json, &quantity("1e400")), 400, "malformed-json"),
+        (post(json, &quantity("NaN")), 400, "malformed-json"),
+        (post(json, &quantity("01")), 400, "malformed-json"),
+        (post(json, "{\"customer_id\": \"c1\",}"), 400, "malformed-json"),
+        (post(json, "{\"customer_id\": \"\\ud800\"}"), 400, "malformed-json"),
+        (post(json, &"[".repeat(100_000)), 422, "invalid-body"),
+        (
+            post(json, "{}").header("content-encoding", b"\xff".as_slice()),
+            415,
+            "unsupported-media-type",
+        ),
+        (post(json, "{}").header("Idempotency-Key", b"\xff".as_slice()), 400, "invalid-header"),
+        (post(json, "{}").header("Idempotency-Key", ""), 400, "invalid-header"),
         (post(json, "{}").header("content-encoding", "gzip"), 415, "unsupported-media-type"),
         (post(json, &" ".repeat(256 * 1024 + 1)), 413, "body-too-large"),
         (post(json, "{}").header("Idempotency-Key", "a b"), 400, "invalid-header"),
@@ -122,6 +138,113 @@ async fn what_is_no_json_is_told_apart_from_what_is_the_wrong_json() {
         assert_eq!((answer.status, answer.kind()), (status, kind), "{answer:?}");
         document::assert_documented("post", "/v1/orders", status, kind);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_that_is_not_utf_8_or_has_a_byte_order_mark_is_told_so() {
+    let (_world, service) = shop().await;
+    let utf_16 = |mark: &[u8]| {
+        let units = order("c1", "apple").to_string();
+        [mark, &units.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<_>>()].concat()
+    };
+    let marked = [b"\xef\xbb\xbf".as_slice(), order("c1", "apple").to_string().as_bytes()].concat();
+    for (body, why) in [
+        (marked, "EF BB BF"),
+        (utf_16(b"\xff\xfe"), "byte order mark of UTF-16"),
+        (utf_16(b""), "is UTF-16"),
+        (b"{\"customer_id\": \"\xff\"}".to_vec(), "unicode"),
+    ] {
+        let request = service.http.post(format!("{}/v1/orders", service.url));
+        let request = request.header("content-type", "application/json").body(body);
+        let answer = Answer::of(request).await;
+        assert_eq!((answer.status, answer.kind()), (400, "malformed-json"), "{answer:?}");
+        let detail = answer.body["errors"][0]["detail"].as_str().unwrap();
+        assert!(detail.contains(why), "{detail}");
+        assert_eq!(answer.body["retry"], "never");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_come_out_again_does_not_get_in() {
+    let (world, service) = shop().await;
+    let long_label = format!("ada@{}.com", "x".repeat(64));
+    for (member, value) in [
+        ("email", long_label.as_str()),
+        ("email", "ada@-x.com"),
+        ("email", "ada@localhost"),
+        ("name", "\u{200b}"),
+        ("name", "Ada \u{202e}evil"),
+        ("name", "Ada \u{2066}"),
+        ("name", "\u{3164}"),
+    ] {
+        let answer = service.place(&with(|body| body["contact"][member] = json!(value))).await;
+        let pointer = format!("/contact/{member}");
+        assert_eq!((answer.status, answer.pointers()), (422, vec![pointer.as_str()]), "{value:?}");
+    }
+    let put = |body: Value| service.http.put(format!("{}/v1/products/x", service.url)).json(&body);
+    let product = |name: &str, currency: &str| json!({"name": name, "department": "d", "price_minor": 1, "currency": currency});
+    for (body, pointer) in [
+        (product("x", "XXX"), "/currency"),
+        (product("x", "XTS"), "/currency"),
+        (product("x", "ABC"), "/currency"),
+        (product("\u{2800}", "USD"), "/name"),
+        (product("x\u{202d}", "USD"), "/name"),
+    ] {
+        let answer = Answer::of(put(body)).await;
+        assert_eq!((answer.status, answer.pointers()), (422, vec![pointer]));
+    }
+    let answer = Answer::of(put(product("x", "CLF"))).await;
+    assert_eq!(answer.status, 202, "{answer:?}");
+    assert!(world.events(Topic::Orders).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn paths_and_requests_of_any_bytes_are_problems() {
+    let (_world, service) = shop().await;
+    let address = service.url.trim_start_matches("http://");
+    for line in [
+        "PUT /v1/products/%00",
+        "PUT /v1/products/a%2Fb",
+        "PUT /v1/products/%FF",
+        "PUT /v1/products/%zz",
+        "PUT /v1/products/",
+        "PUT //v1/products/a",
+        "BREW /v1/orders",
+        "CONNECT example.com:443",
+        "OPTIONS *",
+        "TRACE /v1/orders",
+        "GET /docs/nothing",
+        "POST /docs/",
+        "DELETE /openapi.json",
+        "POST /metrics",
+    ] {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let head = format!("{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        connection.read_to_end(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer);
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+        assert!(head.starts_with("HTTP/1.1 4"), "{line}: {answer}");
+        assert!(head.contains("content-type: application/problem+json"), "{line}: {answer}");
+        let problem: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(problem["retry"], "never", "{line}: {answer}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_whose_total_not_every_reader_keeps_is_refused() {
+    let world = World::new();
+    world.sell("dear", 1_000_000_000, "USD").await;
+    let service = world.ready().await;
+    let of = |lines: usize| {
+        let mut body = order("c1", "dear");
+        body["lines"] = json!(vec![json!({"sku": "dear", "quantity": 1_000_000}); lines]);
+        body
+    };
+    assert_eq!(service.place(&of(9)).await.status, 202);
+    let answer = service.place(&of(10)).await;
+    assert_eq!((answer.status, answer.pointers()), (422, vec!["/lines"]), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
