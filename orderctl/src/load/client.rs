@@ -54,6 +54,8 @@ pub(crate) struct Answer {
     pub(crate) problem: Option<String>,
     /// What the problem says about this request.
     pub(crate) detail: Option<String>,
+    /// What the problem says of a retry.
+    pub(crate) retry: Option<String>,
 }
 
 impl Answer {
@@ -162,12 +164,28 @@ impl Client {
         };
         let answer = Answer { status: status.as_u16(), position, ..parse(status, &body) };
         let settling = self.started.elapsed() < CATALOGUE_SETTLES_WITHIN;
-        let again = status.is_server_error()
-            || status == StatusCode::TOO_MANY_REQUESTS
+        let again = is_worth_another_try(status, answer.retry.as_deref())
             || (status == StatusCode::NOT_FOUND && settling);
         match again {
             true => Attempt::Again { cause: name(&answer), pause },
             false => Attempt::Over(answer),
+        }
+    }
+}
+
+/// What the problem says counts; the status does where there is none, as from a proxy between.
+fn is_worth_another_try(status: StatusCode, retry: Option<&str>) -> bool {
+    match retry {
+        Some("never") => false,
+        Some("later" | "same-key") => true,
+        _ => {
+            status.is_server_error()
+                || matches!(
+                    status,
+                    StatusCode::REQUEST_TIMEOUT
+                        | StatusCode::TOO_EARLY
+                        | StatusCode::TOO_MANY_REQUESTS
+                )
         }
     }
 }
@@ -208,6 +226,7 @@ struct ProblemBody {
     #[serde(rename = "type")]
     kind: Option<String>,
     detail: Option<String>,
+    retry: Option<String>,
     #[serde(default)]
     errors: Vec<FaultBody>,
 }
@@ -232,6 +251,7 @@ fn parse(status: StatusCode, body: &[u8]) -> Answer {
     let word = |kind: String| kind.rsplit(':').next().unwrap_or_default().to_owned();
     Answer {
         problem: problem.kind.map(word),
+        retry: problem.retry,
         detail: (!said.is_empty()).then(|| said.join("; ")),
         ..Answer::default()
     }

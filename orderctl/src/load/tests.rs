@@ -1,6 +1,7 @@
 //! The load against a real small HTTP server that answers by a script. Ring 1: no other server.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,8 @@ struct Reply {
     status: u16,
     after: Duration,
     retry_after: Option<u32>,
+    /// What the problem says of a retry.
+    retry: Option<&'static str>,
 }
 
 type Script = fn(nth: usize, body: &str) -> Reply;
@@ -35,7 +38,12 @@ struct Server {
     script: Script,
 }
 
-const ACCEPTED: Reply = Reply { status: 202, after: Duration::ZERO, retry_after: None };
+/// What a scripted server answers first.
+static STATUS: AtomicU16 = AtomicU16::new(0);
+static RETRY: Mutex<Option<&'static str>> = Mutex::new(None);
+
+const ACCEPTED: Reply =
+    Reply { status: 202, after: Duration::ZERO, retry_after: None, retry: None };
 
 impl Server {
     /// Serves on a port of its own until the test ends.
@@ -74,8 +82,11 @@ async fn answer(request: HttpRequest, body: String, server: web::Data<Server>) -
         response.insert_header(("Retry-After", seconds));
     }
     if !status.is_success() {
-        let problem = r#"{"type":"urn:orderflow:problem:scripted","title":"t","status":0,"detail":"as told"}"#;
-        return response.content_type("application/problem+json").body(problem);
+        let problem = serde_json::json!({
+            "type": "urn:orderflow:problem:scripted", "title": "t", "status": 0,
+            "detail": "as told", "retry": reply.retry,
+        });
+        return response.content_type("application/problem+json").body(problem.to_string());
     }
     response.insert_header(("Order-Position", format!("orders:3@{nth}")));
     response.json(serde_json::json!({ "order_id": format!("order-{}", key.unwrap_or_default()) }))
@@ -148,6 +159,36 @@ async fn a_retry_repeats_the_key_and_waits_as_long_as_it_is_told() {
     assert_eq!((report.accepted, report.retried), (1, 1));
     assert_eq!(report.retries["503 scripted"], 1);
     assert!(report.clean());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_may_be_retried_is_and_what_is_final_is_not() {
+    for (status, retry, sent) in [
+        (408, None, 2),
+        (408, Some("later"), 2),
+        (425, None, 2),
+        (429, None, 2),
+        (502, None, 2),
+        (503, Some("same-key"), 2),
+        (504, None, 2),
+        (500, Some("never"), 1),
+        (422, None, 1),
+        (431, None, 1),
+    ] {
+        STATUS.store(status, Ordering::SeqCst);
+        *RETRY.lock().unwrap() = retry;
+        let server = Server::start(|nth, _| match nth {
+            0 => Reply {
+                status: STATUS.load(Ordering::SeqCst),
+                retry: *RETRY.lock().unwrap(),
+                ..Reply::default()
+            },
+            _ => ACCEPTED,
+        });
+        let report = load(&[&server.url], folder(1).path(), "").await;
+        assert_eq!(server.seen().len(), sent, "{status} {retry:?}");
+        assert_eq!(report.clean(), sent == 2, "{status} {retry:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
