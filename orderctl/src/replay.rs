@@ -32,7 +32,8 @@ Examples:
   orderctl replay orders --partition 3 --from-offset 3:120000 --limit 10
   orderctl replay products stock > shelf.jsonl
 
-Times inside an event are microseconds since 1970, as in the log.
+Times inside an event are microseconds since 1970, as in the log. A whole number beyond 2^53 - 1,
+and each fingerprint, is a string of its digits: jq and browsers read numbers as doubles.
 Exits 3, naming the first offset there is, where the log no longer holds the start.")]
 pub(crate) struct Args {
     /// Which topics, one after the other: orders, products, stock.

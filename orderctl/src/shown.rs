@@ -1,8 +1,8 @@
 //! An event as JSON for people. Leaves personal data out unless told otherwise.
 
 use events_schema::{
-    Currency, CustomerId, Event, EventId, Locale, MoneyMinor, OrderId, OrderLine, OrderPlaced,
-    Timestamp,
+    Contact, Currency, CustomerId, Event, EventId, Locale, MoneyMinor, OrderId, OrderLine,
+    OrderPlaced, Timestamp,
 };
 use serde::{Serialize, Serializer};
 
@@ -18,10 +18,9 @@ pub(crate) struct Shown<'a> {
 impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self.event {
-            Event::OrderPlaced(event) if !self.personal_data => {
-                RedactedPlaced::of(event).serialize(serializer)
+            Event::OrderPlaced(event) => {
+                Placed::of(event, self.personal_data).serialize(serializer)
             }
-            Event::OrderPlaced(event) => event.serialize(serializer),
             Event::OrderCancelRequested(event) => event.serialize(serializer),
             Event::OrderConfirmed(event) => event.serialize(serializer),
             Event::OrderRejected(event) => event.serialize(serializer),
@@ -33,9 +32,9 @@ impl Serialize for Shown<'_> {
     }
 }
 
-/// [`OrderPlaced`] with a word in place of the contact.
+/// [`OrderPlaced`] with its hash as text, which no reader of JSON rounds.
 #[derive(Serialize)]
-struct RedactedPlaced<'a> {
+struct Placed<'a> {
     event_id: EventId,
     order_id: OrderId,
     customer_id: &'a CustomerId,
@@ -44,13 +43,20 @@ struct RedactedPlaced<'a> {
     total_minor: MoneyMinor,
     lines: &'a [OrderLine],
     locale: Locale,
-    contact: Option<&'static str>,
-    fingerprint: i64,
+    contact: Option<Person<'a>>,
+    fingerprint: String,
 }
 
-impl<'a> RedactedPlaced<'a> {
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Person<'a> {
+    LeftOut(&'static str),
+    Shown(&'a Contact),
+}
+
+impl<'a> Placed<'a> {
     /// Names every field, so that a new one is not forgotten here.
-    fn of(event: &'a OrderPlaced) -> Self {
+    fn of(event: &'a OrderPlaced, personal_data: bool) -> Self {
         let OrderPlaced {
             event_id,
             order_id,
@@ -72,8 +78,11 @@ impl<'a> RedactedPlaced<'a> {
             total_minor: *total_minor,
             lines,
             locale: *locale,
-            contact: contact.as_ref().map(|_| REDACTED),
-            fingerprint: *fingerprint,
+            contact: contact.as_ref().map(|contact| match personal_data {
+                true => Person::Shown(contact),
+                false => Person::LeftOut(REDACTED),
+            }),
+            fingerprint: fingerprint.to_string(),
         }
     }
 }

@@ -12,6 +12,7 @@ use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use super::filter::Record;
+use crate::output::Json;
 use crate::shown::{REDACTED, Shown};
 
 /// What of a record is printed.
@@ -53,7 +54,7 @@ impl Style {
         event: Result<&Event, &String>,
     ) -> io::Result<()> {
         let line = self.line(topic, record, event);
-        serde_json::to_writer(&mut *out, &line)?;
+        Json(&line).write(&mut *out)?;
         out.write_all(b"\n")
     }
 
