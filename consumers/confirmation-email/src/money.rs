@@ -1,6 +1,6 @@
 //! Writes amounts of money as a locale does. Converts nothing.
 
-use events_schema::{Locale, currencies};
+use events_schema::Locale;
 
 /// Keeps the sign and the digits in their order within a right-to-left line.
 const RIGHT_TO_LEFT_MARK: char = '\u{200f}';
@@ -45,7 +45,7 @@ fn decimal(amount_minor: i64, minor_digits: u32) -> String {
 
 /// A code that is not known any more was taken when orders were asked for less.
 fn minor_digits(currency: &str) -> u32 {
-    currencies::decimals(currency).unwrap_or(2)
+    events_schema::currencies::decimals(currency).unwrap_or(2)
 }
 
 fn symbol(currency: &str) -> Option<&'static str> {
@@ -66,12 +66,12 @@ mod tests {
     #[test]
     fn amounts_are_written_as_the_locale_does() {
         let table = [
+            (12_345, "CLF", Locale::En, "CLF\u{a0}1.2345"),
             (123_450, "USD", Locale::En, "$1,234.50"),
             (5, "USD", Locale::En, "$0.05"),
             (0, "EUR", Locale::En, "€0.00"),
             (1_234_567, "JPY", Locale::En, "¥1,234,567"),
             (1_500, "KWD", Locale::En, "KWD\u{a0}1.500"),
-            (12_345, "CLF", Locale::En, "CLF\u{a0}1.2345"),
             (123_450, "ILS", Locale::He, "\u{200f}1,234.50\u{a0}₪"),
             (99_900, "CHF", Locale::He, "\u{200f}999.00\u{a0}CHF"),
             (i64::MAX, "USD", Locale::En, "$92,233,720,368,547,758.07"),
