@@ -54,10 +54,37 @@ fn every_section_of_the_page_is_tried() {
         "A batch cannot be read",
         "A position is to be elsewhere",
         "Lag grows",
+        "Mails did not arrive",
     ];
     let headings: Vec<&str> =
         PAGE.split("\n## ").skip(1).filter_map(|section| section.lines().next()).collect();
     assert_eq!(headings, tried);
+}
+
+/// One mail was bounced by mistake; of another nobody knows whether it arrived.
+const MAILS: &str = "
+    INSERT INTO \"confirmation-email\".mails
+        (event_id, customer_id, order_id, kind, state, cause, occurred_at, finished_at)
+    SELECT event_id, 'household-1', gen_random_uuid(), 'confirmed', state, cause, now(), now()
+    FROM (VALUES (gen_random_uuid(), 'bounced', '5.7.1'),
+                 ('00000000-0000-0000-0000-000000000017'::uuid, 'unknown', 'no-answer'))
+        AS mails (event_id, state, cause)";
+
+#[tokio::test]
+async fn an_operator_with_the_page_says_what_becomes_of_mails() {
+    let deployment = Deployment::new().await;
+    assert_eq!(deployment.execute(MAILS).await, 2);
+    let operator = Operator { deployment: &deployment, environment: vec![] };
+    let operator = operator.knows("MAIL", "00000000-0000-0000-0000-000000000017");
+    operator.knows("CUSTOMER", "household-1").follows("Mails did not arrive").await;
+    let states = [("queued", 1), ("sent", 1), ("bounced", 0), ("unknown", 0)];
+    for (state, count) in states {
+        let mails =
+            format!("SELECT count(*) FROM \"confirmation-email\".mails WHERE state = '{state}'");
+        assert_eq!(deployment.number(&mails).await, count, "{state}");
+    }
+    let told = "SELECT count(*) FROM \"confirmation-email\".audit WHERE action LIKE 'mail-%'";
+    assert_eq!(deployment.number(told).await, 2);
 }
 
 const PARKED: &str = "SELECT count(*) FROM inventory.parked WHERE state = 'parked'";

@@ -1,4 +1,4 @@
-//! Who did what to parked records and positions: written by the verbs that do it, printed by `audit`.
+//! Who did what to positions, parked records and mails: written by the verbs that do it, printed by `audit`.
 
 use anyhow::Context;
 use chassis::settings;
@@ -33,7 +33,7 @@ impl Actor {
     }
 }
 
-/// Prints who did what to parked records and positions, the last first.
+/// Prints who did what to positions, parked records and mails, the last first.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  orderctl audit --projection inventory --limit 20")]
 pub(crate) struct Args {

@@ -3,7 +3,9 @@
 use clap::{Parser, Subcommand};
 
 use crate::exit::Outcome;
-use crate::{audit, database, load, parked, positions, replay, schemas, summary, topics, verify};
+use crate::{
+    audit, database, load, mails, parked, positions, replay, schemas, summary, topics, verify,
+};
 
 const EXITS: &str = "\
 Exit codes:
@@ -41,7 +43,10 @@ pub(crate) enum Command {
     /// What the projections could not apply.
     #[command(subcommand)]
     Parked(parked::Command),
-    /// Who did what to positions and parked records.
+    /// What became of the mails.
+    #[command(subcommand)]
+    Mails(mails::Command),
+    /// Who did what to positions, parked records and mails.
     Audit(audit::Args),
     /// Prints topics as JSON lines.
     Replay(replay::Args),
@@ -61,6 +66,7 @@ impl Command {
             Self::Schemas(command) => command.run().await,
             Self::Positions(command) => command.run().await,
             Self::Parked(command) => command.run().await,
+            Self::Mails(command) => command.run().await,
             Self::Audit(args) => audit::run(args).await,
             Self::Replay(args) => replay::run(args).await,
             Self::Verify(args) => verify::run(args).await,

@@ -7,6 +7,7 @@ mod decoding;
 mod exit;
 mod load;
 mod log;
+mod mails;
 mod output;
 mod parked;
 mod positions;

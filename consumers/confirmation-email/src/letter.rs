@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::claim::Claimed;
 use crate::decide::MailKind;
+use crate::isolate;
 use crate::template::{Rendered, Templates, Topic};
 
 /// A mail, ready for the wire.
@@ -50,7 +51,7 @@ pub(crate) fn compose(
     let to: Address = email.parse().map_err(|_| ComposeError::Address)?;
     let locale: Locale = claimed.locale.as_deref().unwrap_or_default().parse().unwrap_or_default();
     let rendered = templates.render(&topic(claimed, locale, name)?)?;
-    let mailbox = Mailbox::new(Some(name.clone()), to.clone());
+    let mailbox = Mailbox::new(Some(isolate::plain(name)), to.clone());
     let message = message(claimed, locale, from, mailbox, rendered)?;
     Ok(Letter { from: from.email.clone(), to, content: message.formatted() })
 }

@@ -10,6 +10,7 @@ pub mod courier;
 mod decide;
 mod evidence;
 mod faults;
+mod isolate;
 mod letter;
 mod mailer;
 mod metrics;

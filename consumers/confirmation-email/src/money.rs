@@ -2,6 +2,8 @@
 
 use events_schema::Locale;
 
+use crate::isolate;
+
 /// Keeps the sign and the digits in their order within a right-to-left line.
 const RIGHT_TO_LEFT_MARK: char = '\u{200f}';
 const NO_BREAK_SPACE: char = '\u{a0}';
@@ -14,7 +16,7 @@ pub(crate) fn format(amount_minor: i64, currency: &str, locale: Locale) -> Strin
         (Locale::En, None) => format!("{currency}{NO_BREAK_SPACE}{number}"),
         (Locale::He, symbol) => {
             let unit = symbol.unwrap_or(currency);
-            format!("{RIGHT_TO_LEFT_MARK}{number}{NO_BREAK_SPACE}{unit}")
+            isolate::name(&format!("{RIGHT_TO_LEFT_MARK}{number}{NO_BREAK_SPACE}{unit}"), locale)
         }
     }
 }
@@ -72,8 +74,8 @@ mod tests {
             (0, "EUR", Locale::En, "€0.00"),
             (1_234_567, "JPY", Locale::En, "¥1,234,567"),
             (1_500, "KWD", Locale::En, "KWD\u{a0}1.500"),
-            (123_450, "ILS", Locale::He, "\u{200f}1,234.50\u{a0}₪"),
-            (99_900, "CHF", Locale::He, "\u{200f}999.00\u{a0}CHF"),
+            (123_450, "ILS", Locale::He, "\u{2068}\u{200f}1,234.50\u{a0}₪\u{2069}"),
+            (99_900, "CHF", Locale::He, "\u{2068}\u{200f}999.00\u{a0}CHF\u{2069}"),
             (i64::MAX, "USD", Locale::En, "$92,233,720,368,547,758.07"),
         ];
         for (amount, currency, locale, expected) in table {

@@ -57,21 +57,36 @@ pub async fn run(beside: Beside) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Wakes the couriers, and looks after the ledger. A commit wakes one, and whoever finds more than
-/// it can carry wakes the next: so many claim as there is work for.
+/// Wakes the couriers, and looks after the ledger beside that: a look at the whole of it may take
+/// long, and new mails are announced meanwhile.
 async fn upkeep(post: &Post, committed: &Notify, shutdown: &CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = wake(post, committed) => {}
+        () = sweeps(post) => {}
+    }
+}
+
+/// A commit wakes one, and whoever finds more than it can carry wakes the next: so many claim as
+/// there is work for.
+async fn wake(post: &Post, committed: &Notify) {
     let mut tick = interval(TICK);
-    let mut sweeps = interval(SWEEP);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            () = shutdown.cancelled() => return,
             () = committed.notified() => post.more.notify_one(),
             _ = tick.tick() => post.more.notify_waiters(),
-            // An outage of the database shows in the couriers; the next sweep comes anyway.
-            _ = sweeps.tick() => drop(sweep(post).await),
         }
+    }
+}
+
+async fn sweeps(post: &Post) {
+    let mut sweeps = interval(SWEEP);
+    sweeps.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        sweeps.tick().await;
+        // An outage of the database shows in the couriers; the next sweep comes anyway.
+        drop(sweep(post).await);
     }
 }
 

@@ -7,6 +7,7 @@ use minijinja::{AutoEscape, Environment, context};
 use serde::Serialize;
 
 use crate::decide::MailKind;
+use crate::isolate;
 use crate::money;
 use crate::words::{Words, words};
 
@@ -80,37 +81,41 @@ struct Page<'a> {
     words: &'a Words,
     language: &'static str,
     order_id: String,
-    lines: Vec<Line<'a>>,
-    shortages: Vec<Short<'a>>,
+    lines: Vec<Line>,
+    shortages: Vec<Short>,
     total: String,
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
-    name: &'a str,
+struct Line {
+    name: String,
     quantity: String,
     price: String,
     sum: String,
 }
 
 #[derive(Serialize)]
-struct Short<'a> {
-    name: &'a str,
+struct Short {
+    name: String,
     requested: String,
     available: String,
 }
 
 impl<'a> Page<'a> {
     fn of(topic: &Topic<'a>, words: &'a Words) -> Self {
-        let amount = |minor| money::format(minor, topic.currency, topic.locale);
-        let name = |sku: &'a str| topic.product_names.get(sku).map_or(sku, String::as_str);
-        let line = |line: &'a OrderLine| Line {
+        let locale = topic.locale;
+        let amount = |minor| money::format(minor, topic.currency, locale);
+        let count = |units| isolate::number(&count(units), locale);
+        let name = |sku: &str| {
+            isolate::name(topic.product_names.get(sku).map_or(sku, String::as_str), locale)
+        };
+        let line = |line: &OrderLine| Line {
             name: name(line.sku.as_str()),
             quantity: count(line.quantity.get()),
             price: amount(line.unit_price_minor.get()),
             sum: amount(line.unit_price_minor.get().saturating_mul(line.quantity.get().into())),
         };
-        let short = |shortage: &'a Shortage| Short {
+        let short = |shortage: &Shortage| Short {
             name: name(shortage.sku.as_str()),
             requested: count(shortage.requested),
             available: count(shortage.available),
@@ -118,7 +123,7 @@ impl<'a> Page<'a> {
         Self {
             words,
             language: topic.locale.as_str(),
-            order_id: topic.order_id.to_string(),
+            order_id: isolate::number(&topic.order_id.to_string(), locale),
             lines: topic.lines.iter().map(line).collect(),
             shortages: topic.shortages.iter().map(short).collect(),
             total: amount(topic.total_minor),

@@ -57,27 +57,36 @@ This mail was sent automatically.
 #[test]
 fn a_rejection_in_hebrew_says_what_was_short() {
     let mail = render(MailKind::Rejected, Locale::He, "דנה");
-    assert_eq!(mail.subject, "לא ניתן לספק את הזמנה 89abcdef");
+    assert_eq!(mail.subject, "לא ניתן לספק את הזמנה \u{2066}89abcdef\u{2069}");
     assert_eq!(
         mail.text,
-        "שלום דנה,
+        "שלום \u{2068}דנה\u{2069},
 
 אנו מצטערים: חלק מהפריטים אינם במלאי בכמות המבוקשת, ולכן ההזמנה לא התקבלה.
 
-הזמנה: 01234567-89ab-cdef-0123-456789abcdef
+הזמנה: \u{2066}01234567-89ab-cdef-0123-456789abcdef\u{2069}
 
 פריטים שאינם במלאי בכמות המבוקשת:
-- Salt & <b>Pepper</b> (הוזמנו: 1,200, במלאי: 3)
+\u{200f}- \u{2068}Salt & <b>Pepper</b>\u{2069} (הוזמנו: \u{2066}1,200\u{2069}, במלאי: \u{2066}3\u{2069})
 
-- Salt & <b>Pepper</b>: 1,200 × \u{200f}2.50\u{a0}$ = \u{200f}3,000.00\u{a0}$
-- B-2: 1 × \u{200f}19.99\u{a0}$ = \u{200f}19.99\u{a0}$
+\u{200f}- \u{2068}Salt & <b>Pepper</b>\u{2069}: \u{2066}1,200\u{2069} × \u{2068}\u{200f}2.50\u{a0}$\u{2069} = \u{2068}\u{200f}3,000.00\u{a0}$\u{2069}
+\u{200f}- \u{2068}B-2\u{2069}: \u{2066}1\u{2069} × \u{2068}\u{200f}19.99\u{a0}$\u{2069} = \u{2068}\u{200f}19.99\u{a0}$\u{2069}
 
-סך הכול: \u{200f}3,019.99\u{a0}$
+סך הכול: \u{2068}\u{200f}3,019.99\u{a0}$\u{2069}
 
 -- 
 הודעה זו נשלחה אוטומטית.
 "
     );
+}
+
+#[test]
+fn an_order_number_that_begins_with_digits_stays_in_one_piece_in_hebrew() {
+    for kind in [MailKind::Confirmed, MailKind::Rejected, MailKind::Cancelled] {
+        let id = Uuid::from_u128(0x893a_7198);
+        let words = words(Locale::He, kind, &short_number(OrderId::from(id)), "Dana");
+        assert!(words.subject.contains("\u{2066}893a7198\u{2069}"), "{:?}", words.subject);
+    }
 }
 
 #[test]

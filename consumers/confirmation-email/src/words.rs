@@ -4,6 +4,7 @@ use events_schema::Locale;
 use serde::Serialize;
 
 use crate::decide::MailKind;
+use crate::isolate;
 
 /// The words of one mail.
 #[derive(Debug, Serialize)]
@@ -11,6 +12,8 @@ pub(crate) struct Words {
     pub(crate) subject: String,
     /// Of the text: `ltr` or `rtl`.
     pub(crate) direction: &'static str,
+    /// What makes a line of plain text run so, where its first letter would not.
+    pub(crate) mark: &'static str,
     pub(crate) greeting: String,
     pub(crate) news: &'static str,
     pub(crate) order: &'static str,
@@ -27,6 +30,7 @@ pub(crate) struct Words {
 
 /// The words of a mail about the order with this short number, to the person of this name.
 pub(crate) fn words(locale: Locale, kind: MailKind, number: &str, name: &str) -> Words {
+    let (number, name) = (&isolate::number(number, locale), &isolate::name(name, locale));
     match locale {
         Locale::En => english(kind, number, name),
         Locale::He => hebrew(kind, number, name),
@@ -48,6 +52,7 @@ fn english(kind: MailKind, number: &str, name: &str) -> Words {
     Words {
         subject: format!("Your order {number} {verb}"),
         direction: "ltr",
+        mark: "",
         greeting: format!("Hello {name},"),
         news,
         order: "Order",
@@ -77,6 +82,7 @@ fn hebrew(kind: MailKind, number: &str, name: &str) -> Words {
     Words {
         subject,
         direction: "rtl",
+        mark: "\u{200f}",
         greeting: format!("שלום {name},"),
         news,
         order: "הזמנה",

@@ -10,4 +10,5 @@ mod rate;
 mod refused_by_all;
 mod silence;
 mod smtp_server;
+mod too_old;
 mod world;
