@@ -68,7 +68,7 @@ async fn a_connection_that_missed_a_deadline_carries_no_other_mail(
     options: PgConnectOptions,
 ) {
     let server = SmtpServer::start().await;
-    let reply_within = Duration::from_millis(200);
+    let reply_within = Duration::from_secs(1);
     let settings = MailSettings { reply_within, ..settings(server.address) };
     let world = World::new(pool, options, settings).await;
     let mut courier = world.courier();
@@ -77,20 +77,22 @@ async fn a_connection_that_missed_a_deadline_carries_no_other_mail(
     for (n, stage) in (1..).zip([At::Mail, At::Rcpt, At::Data, At::Content, At::Rset]) {
         server.once(stage, "", Act::Hang);
         if stage == At::Rset {
-            server.once(At::Rcpt, "customer.5@", Act::Reply("550 5.1.1 no such user"));
+            server.once(At::Rcpt, "", Act::Reply("550 5.1.1 no such user"));
         }
         let next = 100 + n;
         world.deliver([placed(n), confirmed(n), placed(next), confirmed(next)]).await;
         until_empty(&mut courier).await;
         world.let_time_pass().await;
         until_empty(&mut courier).await;
-        let states = [world.mail(n).await.0, world.mail(next).await.0];
-        let first = match stage {
-            At::Content => "unknown",
-            At::Rset => "bounced",
-            _ => "sent",
+        // Which of the two goes first is chance.
+        let mut states = [world.mail(n).await.0, world.mail(next).await.0];
+        states.sort();
+        let expected = match stage {
+            At::Content => ["sent", "unknown"],
+            At::Rset => ["bounced", "sent"],
+            _ => ["sent", "sent"],
         };
-        assert_eq!(states, [first, "sent"], "{stage:?}");
+        assert_eq!(states, expected, "{stage:?}");
         assert_eq!(server.connections(), n as usize + 1, "{stage:?}");
     }
 }
