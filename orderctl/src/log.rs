@@ -144,6 +144,8 @@ impl LogReader {
             assigned.add_partition_offset(&name, span.partition, Offset::Offset(span.start))?;
         }
         self.consumer.assign(&assigned)?;
+        // What an earlier reading paused at its end stays paused, also where it is assigned anew.
+        self.consumer.resume(&assigned)?;
         let mut heard = Instant::now();
         while !open.is_empty() {
             match self.consumer.poll(POLL) {
