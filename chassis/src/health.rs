@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use actix_web::web::{self, ServiceConfig};
@@ -25,7 +26,8 @@ pub struct Health {
 #[derive(Default)]
 struct Parts {
     dependencies: BTreeMap<String, Option<String>>,
-    heartbeats: BTreeMap<String, (Instant, Duration)>,
+    /// Of whoever still lives: who dropped his heartbeat is not late.
+    pulses: Vec<Weak<Pulse>>,
     remarks: BTreeMap<String, String>,
 }
 
@@ -36,12 +38,16 @@ pub struct Dependency {
     health: Health,
 }
 
-/// Something that must happen again and again for the process to be alive.
-#[derive(Clone)]
-pub struct Heartbeat {
+/// Something that must happen again and again for the process to be alive, until it is dropped.
+pub struct Heartbeat(Arc<Pulse>);
+
+/// Beats come once a record and more often, so they take no lock.
+struct Pulse {
     name: String,
     within: Duration,
-    health: Health,
+    begun: Instant,
+    /// Milliseconds after `begun`.
+    last: AtomicU64,
 }
 
 impl Health {
@@ -52,11 +58,15 @@ impl Health {
         dependency
     }
 
-    /// A heartbeat that must be repeated within `within`; it beats once now.
+    /// A heartbeat that must be repeated within `within`, for as long as it is kept; it beats once now.
     pub fn heartbeat(&self, name: impl Into<String>, within: Duration) -> Heartbeat {
-        let heartbeat = Heartbeat { name: name.into(), within, health: self.clone() };
-        heartbeat.beat();
-        heartbeat
+        let (name, begun, last) = (name.into(), Instant::now(), AtomicU64::new(0));
+        let pulse = Arc::new(Pulse { name, within, begun, last });
+        self.with(|parts| {
+            parts.pulses.retain(|pulse| pulse.strong_count() > 0);
+            parts.pulses.push(Arc::downgrade(&pulse));
+        });
+        Heartbeat(pulse)
     }
 
     /// What whoever asks for readiness is told, though it keeps nobody from being ready; `None`
@@ -81,11 +91,10 @@ impl Health {
 
     /// The heartbeats that are overdue; empty when the process is alive.
     pub fn overdue(&self) -> Vec<String> {
-        self.with(|parts| {
-            let late =
-                parts.heartbeats.iter().filter(|(_, (last, within))| last.elapsed() > *within);
-            late.map(|(name, _)| name.clone()).collect()
-        })
+        let pulses: Vec<_> =
+            self.with(|parts| parts.pulses.iter().filter_map(Weak::upgrade).collect());
+        let late = pulses.iter().filter(|pulse| pulse.silent_for() > pulse.within);
+        late.map(|pulse| pulse.name.clone()).collect()
     }
 
     fn with<T>(&self, f: impl FnOnce(&mut Parts) -> T) -> T {
@@ -136,8 +145,15 @@ fn is_news(before: Option<&Option<String>>, now: Option<&str>) -> bool {
 impl Heartbeat {
     /// Progress was made now.
     pub fn beat(&self) {
-        let entry = (Instant::now(), self.within);
-        self.health.with(|parts| parts.heartbeats.insert(self.name.clone(), entry));
+        let since = self.0.begun.elapsed().as_millis();
+        self.0.last.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+impl Pulse {
+    fn silent_for(&self) -> Duration {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        self.begun.elapsed().saturating_sub(last)
     }
 }
 
@@ -267,5 +283,29 @@ mod tests {
         assert!(is_news(Some(&down("no broker answers")), None));
         assert!(!is_news(Some(&None), None));
         assert!(is_news(Some(&None), Some("no broker answers")));
+    }
+
+    #[test]
+    fn a_heartbeat_is_overdue_until_it_beats_again() {
+        let health = Health::default();
+        let heartbeat = health.heartbeat("worker 0", Duration::from_millis(20));
+        let _idle = health.heartbeat("publisher", Duration::from_secs(60));
+        assert!(health.overdue().is_empty());
+        while heartbeat.0.silent_for() <= heartbeat.0.within {
+            std::thread::yield_now();
+        }
+        assert_eq!(health.overdue(), ["worker 0"]);
+        heartbeat.beat();
+        assert!(health.overdue().is_empty());
+    }
+
+    #[test]
+    fn a_heartbeat_ends_with_its_owner() {
+        let health = Health::default();
+        let first = health.heartbeat("worker 0", Duration::ZERO);
+        while first.0.silent_for().is_zero() {}
+        assert_eq!(health.overdue(), ["worker 0"]);
+        drop(first);
+        assert!(health.overdue().is_empty());
     }
 }

@@ -23,6 +23,8 @@ pub struct PostgresSettings {
 /// A transaction that stands still this long is rolled back by the server: a worker that was
 /// stopped in the middle of one must not keep the next owner of its partitions waiting.
 const IDLE_IN_TRANSACTION_MS: &str = "5000";
+/// Postgres itself takes no more.
+const CONNECTIONS: u64 = 262_143;
 /// A statement that runs this long is stuck.
 const STATEMENT_TIMEOUT_MS: &str = "30000";
 
@@ -35,7 +37,7 @@ impl PostgresSettings {
         Ok(Self {
             url: settings::secret("DATABASE_URL")?,
             schema: schema.to_owned(),
-            connections_max: settings::parsed("DATABASE_CONNECTIONS_MAX", 10, "a whole number")?,
+            connections_max: settings::within("DATABASE_CONNECTIONS_MAX", 10, 1..=CONNECTIONS)?,
         })
     }
 

@@ -148,19 +148,17 @@ impl Decoder {
     /// A schema that is not one of our events, or no Avro, makes its records undecodable, and only
     /// those.
     pub fn learn(&mut self, id: SchemaId, schema: &str) {
-        let writer = match schema.parse::<Schema>() {
-            Ok(parsed) => match EventType::from_full_name(&record_name(schema)) {
-                Some(event_type) => Writer::Ours(OurSchema::new(event_type, parsed)),
-                None => Writer::Foreign(record_name(schema)),
-            },
-            Err(error) => Writer::Foreign(format!("no readable Avro schema ({error})")),
-        };
-        self.know(id, writer);
+        self.keep(id, WriterSchema::parse(schema));
     }
 
     /// Tells the decoder that nobody knows the id.
     pub fn learn_absent(&mut self, id: SchemaId) {
         self.know(id, Writer::Absent);
+    }
+
+    /// As [`Decoder::learn`], with a schema that is parsed already: for whoever holds a lock.
+    pub fn keep(&mut self, id: SchemaId, WriterSchema(writer): WriterSchema) {
+        self.know(id, writer);
     }
 
     fn know(&mut self, id: SchemaId, writer: Writer) {
@@ -188,6 +186,22 @@ impl Decoder {
             Some(Writer::Foreign(name)) => Err(DecodeError::ForeignSchema(id, name.clone())),
             Some(Writer::Ours(schema)) => schema.read_event(datum),
         }
+    }
+}
+
+/// What an id means, parsed.
+pub struct WriterSchema(Writer);
+
+impl WriterSchema {
+    /// Parses the writer's schema, which takes a while.
+    pub fn parse(schema: &str) -> Self {
+        Self(match schema.parse::<Schema>() {
+            Ok(parsed) => match EventType::from_full_name(&record_name(schema)) {
+                Some(event_type) => Writer::Ours(OurSchema::new(event_type, parsed)),
+                None => Writer::Foreign(record_name(schema)),
+            },
+            Err(error) => Writer::Foreign(format!("no readable Avro schema ({error})")),
+        })
     }
 }
 

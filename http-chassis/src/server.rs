@@ -37,6 +37,8 @@ pub struct Serving {
     /// Where it listens.
     pub addresses: Vec<SocketAddr>,
     http: Task<std::io::Result<()>>,
+    /// Of the probes' own listener, where there is one.
+    health: Option<Task<anyhow::Result<()>>>,
     handle: ServerHandle,
     process: Process,
 }
@@ -76,16 +78,11 @@ pub fn listen(
     open_files::allow(connections_max as u64);
     let (address, server) = accept::serve(settings, Wrapping { routes, limits: LIMITS }, app)?;
     tracing::info!(%address, "listening");
-    if let Some(address) = settings.health_address {
-        tokio::spawn(health::serve_at(address, process.clone())?);
-    }
+    let health = settings.health_address.map(|address| health::serve_at(address, process.clone()));
+    let health = health.transpose()?.map(tokio::spawn);
     let handle = server.handle();
-    Ok(Serving {
-        addresses: vec![address],
-        http: tokio::spawn(server),
-        handle,
-        process: process.clone(),
-    })
+    let (http, process) = (tokio::spawn(server), process.clone());
+    Ok(Serving { addresses: vec![address], http, health, handle, process })
 }
 
 fn configure_docs(config: &mut ServiceConfig, document: OpenApi) {
@@ -100,14 +97,25 @@ impl Serving {
     /// Serves until shutdown.
     ///
     /// # Errors
-    /// When HTTP ends by itself.
+    /// When HTTP, or the listener of the probes, ends by itself.
     pub async fn until_shutdown(&mut self) -> anyhow::Result<()> {
+        let probes = async {
+            match &mut self.health {
+                Some(task) => task.await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
+            biased;
+            () = self.process.shutdown.cancelled() => Ok(()),
             ended = &mut self.http => {
                 ended??;
                 anyhow::bail!("the HTTP server ended by itself")
             }
-            () = self.process.shutdown.cancelled() => Ok(()),
+            ended = probes => {
+                ended??;
+                anyhow::bail!("the listener of the probes ended by itself")
+            }
         }
     }
 

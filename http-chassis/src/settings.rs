@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chassis::health;
-use chassis::settings::{self, SettingsError};
+use chassis::settings::{self, SettingsError, at_least_one};
 
 /// How HTTP is served.
 #[derive(Debug, Clone)]
@@ -27,9 +27,9 @@ pub struct HttpDefaults {
     /// The port of `HTTP_ADDR`.
     pub port: u16,
     /// `HTTP_CONNECTIONS_MAX`.
-    pub connections_max: usize,
+    pub connections_max: u64,
     /// `SHUTDOWN_SECONDS`.
-    pub shutdown_s: usize,
+    pub shutdown_s: u64,
 }
 
 impl HttpSettings {
@@ -38,7 +38,7 @@ impl HttpSettings {
     /// # Errors
     /// When one cannot be read.
     pub fn from_env(defaults: &HttpDefaults) -> Result<Self, SettingsError> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let cores = std::thread::available_parallelism().map_or(1, usize::from) as u64;
         let address = ([127, 0, 0, 1], defaults.port).into();
         let address = settings::parsed("HTTP_ADDR", address, "an address like 0.0.0.0:8080")?;
         let shutdown_s = at_least_one("SHUTDOWN_SECONDS", defaults.shutdown_s)?;
@@ -48,22 +48,7 @@ impl HttpSettings {
             health_address: health::address()?.filter(|health| *health != address),
             workers: at_least_one("HTTP_WORKERS", cores)?,
             connections_max: at_least_one("HTTP_CONNECTIONS_MAX", defaults.connections_max)?,
-            shutdown: Duration::from_secs(shutdown_s as u64),
+            shutdown: Duration::from_secs(shutdown_s),
         })
-    }
-}
-
-/// More is a mistake: librdkafka, too, takes no more for a queue or a time-out.
-const HIGHEST: usize = 10_000_000;
-
-/// The value of a variable that counts something.
-///
-/// # Errors
-/// When it is no whole number from 1 to 10000000.
-pub fn at_least_one(name: &'static str, default: usize) -> Result<usize, SettingsError> {
-    let expected = "a whole number from 1 to 10000000";
-    match settings::parsed(name, default, expected)? {
-        number @ 1..=HIGHEST => Ok(number),
-        _ => Err(SettingsError::Invalid(name, expected)),
     }
 }

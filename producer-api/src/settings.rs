@@ -1,12 +1,13 @@
 //! What an operator can set. Uses none of it.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::http::Uri;
 use chassis::kafka::KafkaSettings;
 use chassis::settings::{self, SettingsError};
-use http_chassis::settings::{HttpDefaults, HttpSettings, at_least_one};
+use http_chassis::settings::{HttpDefaults, HttpSettings};
 use secrecy::SecretString;
 
 use crate::body;
@@ -57,6 +58,9 @@ pub struct PublishSettings {
     pub ack_timeout: Duration,
 }
 
+/// The largest body fits, and twice that while it grows.
+const BODY_BYTES: RangeInclusive<u64> = 2 * body::BYTES_MAX as u64..=1 << 40;
+
 impl Settings {
     /// Reads them from the environment.
     ///
@@ -71,7 +75,7 @@ impl Settings {
             },
             http: HttpSettings::from_env(&HTTP)?,
             publish: PublishSettings::from_env()?,
-            body_bytes_max: settings::parsed("HTTP_BODY_BYTES_MAX", 64 << 20, "a whole number")?,
+            body_bytes_max: settings::within("HTTP_BODY_BYTES_MAX", 64 << 20, BODY_BYTES)?,
             query_api_url: settings::optional("QUERY_API_URL").map(origin).transpose()?,
         };
         outlasts(settings.http.shutdown, settings.publish.ack_timeout)?;
@@ -102,8 +106,8 @@ fn origin(url: String) -> Result<String, SettingsError> {
 impl PublishSettings {
     fn from_env() -> Result<Self, SettingsError> {
         Ok(Self {
-            in_flight_max: at_least_one("IN_FLIGHT_MAX", 10_000)?,
-            ack_timeout: Duration::from_millis(at_least_one("ACK_TIMEOUT_MS", 10_000)? as u64),
+            in_flight_max: settings::at_least_one("IN_FLIGHT_MAX", 10_000)?,
+            ack_timeout: Duration::from_millis(settings::at_least_one("ACK_TIMEOUT_MS", 10_000)?),
         })
     }
 }

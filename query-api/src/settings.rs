@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chassis::postgres::PostgresSettings;
 use chassis::settings::{self, SettingsError};
-use http_chassis::settings::{HttpDefaults, HttpSettings, at_least_one};
+use http_chassis::settings::{HttpDefaults, HttpSettings};
 use sqlx::PgPool;
 
 /// The settings of the process.
@@ -34,13 +34,13 @@ impl Settings {
     /// # Errors
     /// When one is missing or cannot be read.
     pub fn from_env() -> Result<Self, SettingsError> {
-        let query_timeout_ms = at_least_one("QUERY_TIMEOUT_MS", 2_000)?;
+        let query_timeout_ms = settings::at_least_one("QUERY_TIMEOUT_MS", 2_000)?;
         Ok(Self {
             pool: PostgresSettings::from_env(SCHEMA)?.pool()?,
-            query_timeout: Duration::from_millis(query_timeout_ms as u64),
+            query_timeout: Duration::from_millis(query_timeout_ms),
             topic_prefix: settings::optional("KAFKA_PREFIX").unwrap_or_default(),
             http: HttpSettings::from_env(&HTTP)?,
-            waiters_max: at_least_one("HTTP_WAITERS_MAX", 1000)?,
+            waiters_max: settings::at_least_one("HTTP_WAITERS_MAX", 1000)?,
         })
     }
 }

@@ -67,8 +67,8 @@ pub struct Login {
     pub password: SecretString,
 }
 
-const BATCH_MAX: i64 = 100;
-const CONNECTIONS_MAX: usize = 64;
+const BATCH_MAX: u64 = 100;
+const CONNECTIONS_MAX: u64 = 64;
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 const DAY: u64 = 24 * 3600;
 const MAX_AGE: Duration = Duration::from_secs(3 * DAY);
@@ -84,18 +84,16 @@ impl MailSettings {
     /// When the server or the sender is not named, or something cannot be read.
     pub fn from_env() -> Result<Self, SettingsError> {
         let mailbox = SettingsError::Invalid("MAIL_FROM", "like Shop <orders@shop.example>");
-        let connections = settings::parsed("MAIL_CONNECTIONS", 4, "1 to 64")?;
-        let batch = settings::parsed("MAIL_BATCH", 8, "1 to 100")?;
         Ok(Self {
             server: SmtpServer::parse(&settings::secret("SMTP_URL")?)?,
             from: settings::required("MAIL_FROM")?.parse().map_err(|_| mailbox)?,
-            connections: within(connections, 1, CONNECTIONS_MAX, ("MAIL_CONNECTIONS", "1 to 64"))?,
-            batch: within(batch, 1, BATCH_MAX, ("MAIL_BATCH", "1 to 100"))?,
+            connections: settings::within("MAIL_CONNECTIONS", 4, 1..=CONNECTIONS_MAX)?,
+            batch: settings::within("MAIL_BATCH", 8, 1..=BATCH_MAX)?,
             reply_within: faults::patience(seconds("MAIL_REPLY_SECONDS_MAX", 30)?),
             backoff: Backoff {
                 first: seconds("MAIL_RETRY_SECONDS", 30)?,
                 longest: LONGEST_WAIT,
-                attempts_max: settings::parsed("MAIL_ATTEMPTS_MAX", 100, "a whole number")?,
+                attempts_max: settings::at_least_one("MAIL_ATTEMPTS_MAX", 100)?,
             },
             max_age: max_age()?,
         })
@@ -147,22 +145,8 @@ fn age(text: &str) -> Option<Duration> {
     (1..=3650 * DAY).contains(&seconds).then(|| Duration::from_secs(seconds))
 }
 
-fn within<T: PartialOrd>(
-    number: T,
-    least: T,
-    most: T,
-    (name, expected): (&'static str, &'static str),
-) -> Result<T, SettingsError> {
-    if number < least || number > most {
-        return Err(SettingsError::Invalid(name, expected));
-    }
-    Ok(number)
-}
-
 fn seconds(name: &'static str, default: u64) -> Result<Duration, SettingsError> {
-    let expected = "1 to 600 seconds";
-    let number = settings::parsed(name, default, expected)?;
-    within(number, 1, 600, (name, expected)).map(Duration::from_secs)
+    settings::within(name, default, 1..=600).map(Duration::from_secs)
 }
 
 impl SmtpServer {

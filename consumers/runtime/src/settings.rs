@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chassis::kafka::{GroupProtocol, KafkaSettings};
-use chassis::settings::{self, SettingsError};
+use chassis::settings::{self, SettingsError, at_least_one};
 
 use crate::identity::WorkerId;
 use crate::parking::Bounds;
@@ -40,28 +40,33 @@ pub(crate) struct RuntimeSettings {
     pub breaker_probe: Duration,
 }
 
+/// A batch is bound as arrays in one statement, and is decided in memory: more than this at once is
+/// slower, not faster.
+const BATCH_RECORDS: u64 = 20_000;
+
 impl RuntimeSettings {
     pub(crate) fn from_env() -> Result<Self, SettingsError> {
-        let number = "a whole number above 0";
         let protocol = "classic or consumer";
         let group_protocol = settings::parsed("GROUP_PROTOCOL", GroupProtocol::Classic, protocol)?;
         Ok(Self {
             kafka: KafkaSettings::from_env()?,
             registry_url: settings::required("SCHEMA_REGISTRY_URL")?,
             schema_cache: settings::required("SCHEMA_CACHE_DIR")?.into(),
-            workers: settings::parsed("WORKERS", 1, number)?.max(1),
+            workers: at_least_one("WORKERS", 1)?,
             group_protocol,
             worker_id: WorkerId::from_env(group_protocol)?,
             leave_on_stop: settings::parsed("LEAVE_ON_STOP", true, "true or false")?,
-            batch_records_max: settings::parsed("BATCH_RECORDS_MAX", 1000, number)?.max(1),
+            batch_records_max: settings::within("BATCH_RECORDS_MAX", 1000, 1..=BATCH_RECORDS)?,
             parked: Bounds {
-                per_subject: settings::parsed("PARKED_PER_SUBJECT_MAX", 1000, number)?,
-                total: settings::parsed("PARKED_MAX", 100_000, number)?,
+                per_subject: at_least_one("PARKED_PER_SUBJECT_MAX", 1000)?,
+                total: at_least_one("PARKED_MAX", 100_000)?,
             },
-            breaker_rejections: settings::parsed("BREAKER_REJECTIONS", 100, number)?.max(1),
-            breaker_probe: Duration::from_secs(
-                settings::parsed("BREAKER_PROBE_SECONDS", 15, number)?.max(1),
-            ),
+            breaker_rejections: at_least_one("BREAKER_REJECTIONS", 100)?,
+            breaker_probe: Duration::from_secs(settings::within(
+                "BREAKER_PROBE_SECONDS",
+                15,
+                1..=3600,
+            )?),
         })
     }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use chassis::Process;
 use chassis::health::Dependency;
 use events_schema::registry::{Registry, RegistryError};
-use events_schema::wire::{Decoder, Encoder, SchemaId};
+use events_schema::wire::{Decoder, Encoder, SchemaId, WriterSchema};
 use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 
@@ -65,7 +65,9 @@ impl<P: Projection> Shared<P> {
     /// Asks the registry what a schema id means and tells the decoder.
     pub(crate) async fn learn(&self, id: SchemaId) -> Result<(), RegistryError> {
         let schema = self.registry.schema(id).await?;
-        self.decoder.write().unwrap_or_else(PoisonError::into_inner).learn(id, &schema);
+        // Parsed before the lock is taken: every poll thread reads under it.
+        let parsed = WriterSchema::parse(&schema);
+        self.decoder.write().unwrap_or_else(PoisonError::into_inner).keep(id, parsed);
         Ok(())
     }
 
