@@ -1,5 +1,9 @@
-//! How a pool of Postgres connections is set up. Runs no query of its own.
+//! How a pool of Postgres connections is set up, and which of its connections are lent again. Runs no
+//! query but those that look whether a connection is of use.
 
+mod verdict;
+
+use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -26,7 +30,49 @@ const IDLE_IN_TRANSACTION_MS: &str = "5000";
 /// Postgres itself takes no more.
 const CONNECTIONS: u64 = 262_143;
 /// A statement that runs this long is stuck.
-const STATEMENT_TIMEOUT_MS: &str = "30000";
+const STATEMENT_TIMEOUT_MS: &str = "6000";
+/// Which the server applies to its side of a connection, so that it lets go of the locks of a client
+/// that is gone: the first sign of life is asked for after 10 s, what was sent must be acknowledged
+/// within 10 s, and a statement looks each second whether anybody still waits for it.
+const PEER_IS_THERE: [(&str, &str); 5] = [
+    ("tcp_keepalives_idle", "10"),
+    ("tcp_keepalives_interval", "5"),
+    ("tcp_keepalives_count", "3"),
+    ("tcp_user_timeout", "10000"),
+    ("client_connection_check_interval", "1000"),
+];
+
+/// The longest that a conversation of a few statements may take, with getting a connection for it:
+/// longer than any statement, so that the server gives up first where it answers at all.
+pub const CONVERSATION: Duration = Duration::from_secs(7);
+/// The longest that a connection is waited for.
+const ACQUIRE: Duration = Duration::from_secs(3);
+
+/// Ends a conversation with Postgres that takes longer than `limit`: every one goes through here, for
+/// a connection may be alive and useless. Its connection is looked at when it comes back to the pool,
+/// and closed if it is of no use any more.
+///
+/// # Errors
+/// Those of the conversation, and [`sqlx::Error::Io`] of kind `TimedOut`.
+pub async fn within<T, E: From<sqlx::Error>>(
+    limit: Duration,
+    conversation: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    match tokio::time::timeout(limit, conversation).await {
+        Ok(ended) => ended,
+        Err(_) => Err(sqlx::Error::Io(ErrorKind::TimedOut.into()).into()),
+    }
+}
+
+/// What the sessions of a pool are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// A server that only reads, such as one that was demoted, is of no use.
+    Writes,
+    /// Any server will do that is up to date. One that was demoted says nothing that would tell it
+    /// from a replica, so sessions are made anew often.
+    Reads,
+}
 
 impl PostgresSettings {
     /// Reads them from the environment; `schema` is what unqualified names mean.
@@ -55,19 +101,21 @@ impl PostgresSettings {
 
 /// The settings of a pool.
 pub fn pool_options(connections_max: u32) -> PgPoolOptions {
-    PgPoolOptions::new()
-        .max_connections(connections_max)
-        .acquire_timeout(Duration::from_secs(5))
-        // A ping before each use halves the rate of small queries; a dead connection shows itself
-        // in the first query, which is retried as any outage is.
-        .test_before_acquire(false)
+    let options = PgPoolOptions::new().max_connections(connections_max).acquire_timeout(ACQUIRE);
+    guarded(options, Purpose::Writes)
+}
+
+/// Lends a connection only while it is of use: [`verdict`] says when. sqlx's own look has no limit, so
+/// a silent connection would keep its place in the pool for ever (sqlx issues 4349 and 4407).
+pub fn guarded(options: PgPoolOptions, purpose: Purpose) -> PgPoolOptions {
+    verdict::guarded(options, purpose)
 }
 
 /// The settings of each session.
 pub fn session(options: PgConnectOptions, schema: &str) -> PgConnectOptions {
     // Quoted, because the name of a consumer group may hold a hyphen.
     let quoted = format!("\"{schema}\"");
-    options.application_name(schema).options([
+    options.application_name(schema).options(PEER_IS_THERE).options([
         ("search_path", quoted.as_str()),
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS),
         ("statement_timeout", STATEMENT_TIMEOUT_MS),

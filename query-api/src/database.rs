@@ -2,10 +2,11 @@
 //! the one that it looks for.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chassis::health::Dependency;
+use chassis::postgres::{Purpose, guarded};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
 use sqlx::pool::PoolConnection;
@@ -20,6 +21,9 @@ const ACQUIRE: Duration = Duration::from_millis(500);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A look that takes this long has failed.
 const LOOK: Duration = Duration::from_secs(2);
+/// A connection of its own is made anew after this time: one to a server that was demoted would go on
+/// telling how things were.
+const LINE: Duration = Duration::from_secs(6);
 
 /// Why a request cannot be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(crate) type Reading<'c, T> = BoxFuture<'c, Result<T, sqlx::Error>>;
 pub(crate) struct Database {
     pool: PgPool,
     is_up: Arc<AtomicBool>,
+    /// What the pool's connections answered, were it that a statement takes too long.
+    answered: Arc<AtomicU64>,
     statement: Duration,
     patient: Arc<Semaphore>,
 }
@@ -53,11 +59,11 @@ impl Database {
                 ("statement_timeout", millis.as_str()),
                 ("default_transaction_read_only", "on"),
             ]);
-        let options = pool.options().clone().acquire_timeout(ACQUIRE);
+        let options = guarded(pool.options().clone(), Purpose::Reads).acquire_timeout(ACQUIRE);
         let patient = (options.get_max_connections() / 2).max(1);
         let pool = options.connect_lazy_with(session);
         let patient = Arc::new(Semaphore::new(patient as usize));
-        Self { pool, is_up: Arc::default(), statement, patient }
+        Self { pool, is_up: Arc::default(), answered: Arc::default(), statement, patient }
     }
 
     /// Runs a read. While the database is away this fails at once, without trying; a connection
@@ -69,9 +75,16 @@ impl Database {
         if !self.is_up() {
             return Err(Unavailable::Down);
         }
+        self.try_read(&work).await
+    }
+
+    async fn try_read<T>(
+        &self,
+        work: &impl for<'c> Fn(&'c mut PgConnection) -> Reading<'c, T>,
+    ) -> Result<T, Unavailable> {
         let deadline = Instant::now() + ACQUIRE + self.statement;
         // The server gives a statement up first, unless it does not answer at all.
-        let answer = tokio::time::timeout_at(deadline, self.attempt(&work)).await;
+        let answer = tokio::time::timeout_at(deadline, self.attempt(work)).await;
         answer.unwrap_or(Err(Unavailable::Overloaded))
     }
 
@@ -93,7 +106,7 @@ impl Database {
 
     /// A connection that no crowd of requests can take away.
     pub(crate) fn line(&self) -> Line {
-        Line { options: self.pool.connect_options(), connection: None }
+        Line { options: self.pool.connect_options(), connection: None, made: Instant::now() }
     }
 
     async fn attempt<T>(
@@ -102,7 +115,11 @@ impl Database {
     ) -> Result<T, Unavailable> {
         loop {
             let mut connection = self.acquire().await?;
-            let error = match work(&mut connection).await {
+            let answer = work(&mut connection).await;
+            if !matches!(&answer, Err(error) if error.as_database_error().is_none()) {
+                self.answered.fetch_add(1, Ordering::Relaxed);
+            }
+            let error = match answer {
                 Ok(rows) => return Ok(rows),
                 Err(error) => error,
             };
@@ -133,21 +150,33 @@ impl Database {
         self.pool.close().await;
     }
 
-    /// Looks at the database for ever, on a connection of its own, so that a crowd of requests
-    /// does not look like an outage.
+    /// Looks at the database for ever, over the connections that serve: a look beside them would call
+    /// ready what cannot answer. While the pool answers requests, a look that fails says nothing.
     pub(crate) async fn watch(self, dependency: Dependency) {
-        let mut line = self.line();
         loop {
-            let looked = line.ask(tables).await;
-            self.is_up.store(looked.is_ok(), Ordering::Relaxed);
-            match looked {
-                Ok(()) => dependency.up(),
-                Err(Unavailable::Defect) => dependency
+            let answered = self.answered.load(Ordering::Relaxed);
+            let answers = || self.answered.load(Ordering::Relaxed) != answered;
+            let mut looked = self.look().await;
+            if looked.is_err() && !answers() {
+                // Once more: that one connection died is no outage.
+                looked = self.look().await;
+            }
+            let is_defect = looked == Err(Unavailable::Defect);
+            let is_up = looked.is_ok() || (answers() && !is_defect);
+            self.is_up.store(is_up, Ordering::Relaxed);
+            match is_up {
+                true => dependency.up(),
+                false if is_defect => dependency
                     .down("inventory's tables are not there, or this role may not read them"),
-                Err(_) => dependency.down("Postgres does not answer"),
+                false => dependency.down("Postgres does not answer"),
             }
             sleep(LOOK_EVERY).await;
         }
+    }
+
+    async fn look(&self) -> Result<(), Unavailable> {
+        let looked = timeout(LOOK, self.attempt(&tables)).await;
+        looked.unwrap_or(Err(Unavailable::Down))
     }
 }
 
@@ -162,6 +191,7 @@ fn tables(conn: &mut PgConnection) -> Reading<'_, ()> {
 pub(crate) struct Line {
     options: Arc<PgConnectOptions>,
     connection: Option<PgConnection>,
+    made: Instant,
 }
 
 impl Line {
@@ -170,10 +200,16 @@ impl Line {
         &mut self,
         question: impl for<'c> FnOnce(&'c mut PgConnection) -> Reading<'c, T>,
     ) -> Result<T, Unavailable> {
+        if self.made.elapsed() > LINE {
+            self.connection = None;
+        }
         let answer = timeout(LOOK, async {
             let connection = match &mut self.connection {
                 Some(connection) => connection,
-                none => none.insert(PgConnection::connect_with(&self.options).await?),
+                none => {
+                    self.made = Instant::now();
+                    none.insert(PgConnection::connect_with(&self.options).await?)
+                }
             };
             question(connection).await
         });

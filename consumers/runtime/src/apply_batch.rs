@@ -41,8 +41,9 @@ impl From<sqlx::Error> for Why {
     }
 }
 
-/// Longer than any statement may take: an answer that is not there by then is not coming.
-pub(crate) const ANSWER: Duration = Duration::from_secs(45);
+/// An answer that is not there by then is not coming. Longer than a statement may take, or than a
+/// transaction may stand still: whoever holds the rows of the batch has ended by then.
+pub(crate) const ANSWER: Duration = Duration::from_secs(8);
 
 /// What a batch may do, and where from.
 pub(crate) struct Terms<'a> {
@@ -84,8 +85,6 @@ impl Attempt<'_> {
                 Ok(Ok(None)) => self.share.restore(),
                 Ok(Err(why)) => return Err(why),
                 Err(_) => {
-                    // What it is waiting for, nobody knows: it must not be used again.
-                    conn.close_on_drop();
                     let late = std::io::Error::from(ErrorKind::TimedOut);
                     return Err(sqlx::Error::Io(late).into());
                 }

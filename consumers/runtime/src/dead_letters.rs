@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chassis::postgres::{CONVERSATION, within};
 use chrono::{DateTime, Utc};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -163,13 +164,14 @@ async fn waiting<P: Projection>(shared: &Shared<P>) -> Result<Vec<Row>, StoreErr
              AND (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
          ORDER BY id LIMIT $3",
     );
-    Ok(rows.bind(&topics).bind(&partitions).bind(ROWS_MAX).fetch_all(&shared.pool).await?)
+    let rows = rows.bind(&topics).bind(&partitions).bind(ROWS_MAX);
+    Ok(within(CONVERSATION, rows.fetch_all(&shared.pool)).await?)
 }
 
 async fn mark(pool: &PgPool, ids: &[i64]) -> Result<(), StoreError> {
     let mark = "UPDATE parked SET dead_lettered_at = clock_timestamp() WHERE id = ANY($1)";
-    sqlx::query(mark).bind(ids).execute(pool).await?;
-    Ok(())
+    let mark = sqlx::query(mark).bind(ids).execute(pool);
+    Ok(within(CONVERSATION, mark).await.map(drop)?)
 }
 
 /// Key, value and headers as they came, and ours behind them.

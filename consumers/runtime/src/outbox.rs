@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use chassis::postgres::{CONVERSATION, within};
 use events_schema::envelope;
 use events_schema::wire::EncodeError;
 use rdkafka::error::KafkaError;
@@ -106,7 +107,7 @@ pub(crate) async fn waiting(
 ) -> Result<BTreeMap<Place, Vec<Row>>, StoreError> {
     let (topics, partitions): (Vec<&str>, Vec<i32>) =
         places.iter().map(|(topic, partition)| (topic.as_str(), *partition)).unzip();
-    let rows: Vec<Row> = sqlx::query_as(
+    let oldest = sqlx::query_as(
         "SELECT rows.* FROM unnest($1::text[], $2::int[]) AS held (topic, partition)
          CROSS JOIN LATERAL (
              SELECT id, topic, partition, record_key, payload, headers FROM outbox
@@ -116,9 +117,8 @@ pub(crate) async fn waiting(
     )
     .bind(&topics)
     .bind(&partitions)
-    .bind(ROWS_MAX)
-    .fetch_all(pool)
-    .await?;
+    .bind(ROWS_MAX);
+    let rows: Vec<Row> = within(CONVERSATION, oldest.fetch_all(pool)).await?;
     let mut by_place = BTreeMap::<Place, Vec<Row>>::new();
     for row in rows {
         by_place.entry((row.topic.clone(), row.partition)).or_default().push(row);
@@ -128,8 +128,8 @@ pub(crate) async fn waiting(
 
 /// Removes what is published.
 pub(crate) async fn remove(pool: &PgPool, ids: &[i64]) -> Result<(), StoreError> {
-    sqlx::query("DELETE FROM outbox WHERE id = ANY($1)").bind(ids).execute(pool).await?;
-    Ok(())
+    let published = sqlx::query("DELETE FROM outbox WHERE id = ANY($1)").bind(ids);
+    Ok(within(CONVERSATION, published.execute(pool)).await.map(drop)?)
 }
 
 /// What became of the rows of one partition.

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chassis::postgres::{CONVERSATION, within};
 use events_schema::Topic;
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
@@ -24,8 +25,8 @@ pub(crate) struct Taken {
 
 /// Whether the database is there and has the runtime's tables: a worker joins its group only then.
 pub(crate) async fn probe(pool: &PgPool) -> Result<(), StoreError> {
-    sqlx::query("SELECT 1 FROM positions LIMIT 1").execute(pool).await?;
-    Ok(())
+    let probe = sqlx::query("SELECT 1 FROM positions LIMIT 1").execute(pool);
+    Ok(within(CONVERSATION, probe).await.map(drop)?)
 }
 
 /// Takes positions: whoever held them before can move them no more. A position that does not exist
@@ -42,7 +43,7 @@ pub(crate) async fn take(
     let topics: Vec<&str> = keys.iter().map(|key| names.name(key.0)).collect();
     let partitions: Vec<i32> = keys.iter().map(|key| key.1).collect();
     let ids: Vec<&str> = topics.iter().map(|topic| id_of(topic_ids, topic)).collect();
-    let rows: Vec<TakenRow> = sqlx::query_as(
+    let taken = sqlx::query_as(
         "INSERT INTO positions (topic, partition, topic_id, epoch, next_offset)
          SELECT topic, partition, topic_id, 1, 0
          FROM unnest($1::text[], $2::int[], $3::text[]) AS new (topic, partition, topic_id)
@@ -52,9 +53,8 @@ pub(crate) async fn take(
     )
     .bind(&topics)
     .bind(&partitions)
-    .bind(&ids)
-    .fetch_all(pool)
-    .await?;
+    .bind(&ids);
+    let rows: Vec<TakenRow> = within(CONVERSATION, taken.fetch_all(pool)).await?;
     let taken = rows.into_iter().filter_map(|row| {
         let (topic, partition, topic_id, epoch, next, tripped, admit_below) = row;
         let key = (names.topic(&topic)?, partition);
@@ -170,12 +170,11 @@ pub(crate) async fn still_held(
 ) -> Result<HashMap<LaneKey, i64>, StoreError> {
     let topics: HashSet<Topic> = spans.iter().map(|span| span.key.0).collect();
     let topics: Vec<&str> = topics.into_iter().map(|topic| names.name(topic)).collect();
-    let rows: Vec<(String, i32, i64, i64)> = sqlx::query_as(
+    let held = sqlx::query_as(
         "SELECT topic, partition, epoch, next_offset FROM positions WHERE topic = ANY($1)",
     )
-    .bind(&topics)
-    .fetch_all(pool)
-    .await?;
+    .bind(&topics);
+    let rows: Vec<(String, i32, i64, i64)> = within(CONVERSATION, held.fetch_all(pool)).await?;
     let held = rows.into_iter().filter_map(|(topic, partition, epoch, next)| {
         let key = (names.topic(&topic)?, partition);
         let mut of_this = spans.iter().filter(|span| span.key == key && span.epoch == epoch);

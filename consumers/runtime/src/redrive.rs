@@ -12,11 +12,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use chassis::postgres::within;
 use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
 
+use crate::apply_batch::ANSWER;
 use crate::error::StoreError;
 use crate::parking::Parking;
 use crate::patience::{Patience, Step};
@@ -44,7 +46,7 @@ pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> any
             count(&shared).await;
         }
         let begun = Instant::now();
-        let step = step(&shared).await;
+        let step = within(ANSWER, step(&shared)).await;
         // A dry run leaves live batches at least as much time as it takes.
         let rest = match step {
             Ok(Step::Rest) => begun.elapsed(),

@@ -1,5 +1,6 @@
 //! How a worker stops one partition and comes back to it by itself, while the others go on.
 
+use chassis::postgres::{CONVERSATION, within};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
@@ -25,7 +26,7 @@ impl<P: Projection> Worker<P> {
         let held = |(key, halt)| self.lanes.get(key).map(|lane| (key, lane, halt));
         let halts: Vec<_> = halts.into_iter().filter_map(held).collect();
         let (pool, names) = (&self.shared.pool, &self.shared.names);
-        let noted = positions::note_halts(pool, names, &halts).await;
+        let noted = within(CONVERSATION, positions::note_halts(pool, names, &halts)).await;
         noted.map_err(|error| self.setback(error))?;
         for (key, lane, halt) in halts {
             self.stood_at.insert(key, lane.next);

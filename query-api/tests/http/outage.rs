@@ -64,6 +64,41 @@ async fn connections_that_died_unseen_cost_no_request(
 }
 
 #[sqlx::test(migrations = false)]
+async fn connections_that_fall_silent_are_replaced_by_themselves(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (house, relay) = house_on_a_relay(pool, options).await;
+    let path = order_path(1);
+    futures::future::join_all((0..20).map(|_| house.get(&path, &[]))).await;
+    // Those of the pool, and those that look at positions.
+    relay.silence();
+    let silent = Instant::now();
+    loop {
+        let answers = futures::future::join_all((0..20).map(|_| house.get(&path, &[]))).await;
+        if answers.iter().all(|answer| answer.status() == StatusCode::NOT_FOUND) {
+            break;
+        }
+        assert!(silent.elapsed() < Duration::from_secs(10), "it does not go on by itself");
+    }
+    house.ready(true).await;
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn readiness_speaks_of_the_connections_that_serve(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (house, relay) = house_on_a_relay(pool, options).await;
+    relay.silence_all();
+    house.ready(false).await;
+    relay.speak();
+    house.ready(true).await;
+    house.close().await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn an_outage_ends_the_waiting(pool: PgPoolOptions, options: PgConnectOptions) {
     let (house, relay) = house_on_a_relay(pool, options).await;
     let headers = [("Order-Min-Position", "orders:0@0"), ("Prefer", "wait=30")];

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use chassis::postgres::{CONVERSATION, within};
 use sqlx::{PgConnection, PgPool};
 
 use super::turn::{Place, Redrive};
@@ -25,7 +26,7 @@ pub(super) async fn parked(pool: &PgPool) -> Result<Vec<(String, i64)>, StoreErr
     let states = "SELECT state, count(parked.id)
                   FROM unnest('{parked,quarantined,discarded}'::text[]) AS states (state)
                   LEFT JOIN parked USING (state) GROUP BY state";
-    Ok(sqlx::query_as(states).fetch_all(pool).await?)
+    Ok(within(CONVERSATION, sqlx::query_as(states).fetch_all(pool)).await?)
 }
 
 /// What a step did to one sequence.

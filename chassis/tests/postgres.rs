@@ -1,0 +1,121 @@
+//! What a pool does with connections that are of no use any more, over a real server and a relay.
+
+use std::time::{Duration, Instant};
+
+use chassis::postgres::{Purpose, guarded, within};
+use relay::{Ending, Relay};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Executor, PgPool};
+
+/// Everything goes on by itself within this time; a busy machine needs less.
+const GOES_ON_WITHIN: Duration = Duration::from_secs(10);
+const LIMIT: Duration = Duration::from_secs(1);
+const CONNECTIONS: u32 = 5;
+
+async fn pool_over_a_relay(options: PgConnectOptions) -> (PgPool, Relay) {
+    let relay = Relay::to(&format!("{}:{}", options.get_host(), options.get_port())).await;
+    let pool = guarded(PgPoolOptions::new(), Purpose::Writes).max_connections(CONNECTIONS);
+    let pool = pool.acquire_timeout(Duration::from_secs(3));
+    let pool = pool.connect_lazy_with(options.host("127.0.0.1").port(relay.address().port()));
+    fill(&pool).await;
+    (pool, relay)
+}
+
+/// So that each of its places holds a connection.
+async fn fill(pool: &PgPool) {
+    let mut open = Vec::new();
+    for _ in 0..CONNECTIONS {
+        open.push(pool.acquire().await.unwrap());
+    }
+}
+
+async fn ask(pool: &PgPool) -> Result<i32, sqlx::Error> {
+    within(LIMIT, sqlx::query_scalar("SELECT 1").fetch_one(pool)).await
+}
+
+/// As many conversations as there are places, until all of them are answered.
+async fn goes_on(pool: &PgPool) {
+    let started = Instant::now();
+    loop {
+        let asked = (0..CONNECTIONS).map(|_| ask(pool));
+        if futures::future::join_all(asked).await.iter().all(Result::is_ok) {
+            return;
+        }
+        assert!(started.elapsed() < GOES_ON_WITHIN, "it does not go on by itself");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn connections_that_end_or_fall_silent_are_replaced(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (pool, relay) = pool_over_a_relay(options).await;
+    for ending in [Ending::Silence, Ending::HalfClosed, Ending::Fin, Ending::Reset] {
+        relay.end_open(ending);
+        goes_on(&pool).await;
+        fill(&pool).await;
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_connection_that_lay_idle_is_looked_at_before_it_is_lent(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (pool, relay) = pool_over_a_relay(options).await;
+    relay.silence();
+    // Longer than a connection counts as fresh.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let asked = sqlx::query_scalar("SELECT 1").fetch_one(&pool);
+    let asked: Result<i32, sqlx::Error> = within(GOES_ON_WITHIN, asked).await;
+    assert_eq!(asked.unwrap(), 1, "nobody meets a silent connection");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_commit_whose_answer_is_lost_costs_one_connection(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (pool, relay) = pool_over_a_relay(options).await;
+    relay.lose_the_answer_to(b"COMMIT", Ending::Silence);
+    let committed: Result<(), sqlx::Error> = within(LIMIT, async {
+        let mut transaction = pool.begin().await?;
+        transaction.execute("CREATE TABLE kept (id int)").await?;
+        transaction.commit().await
+    })
+    .await;
+    assert!(matches!(committed, Err(sqlx::Error::Io(_))), "{committed:?}");
+    goes_on(&pool).await;
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM kept").fetch_one(&pool).await.unwrap();
+    assert_eq!(kept, 0, "the transaction itself was committed");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_server_that_only_reads_by_now_is_left(_: PgPoolOptions, options: PgConnectOptions) {
+    let (pool, _relay) = pool_over_a_relay(options).await;
+    let mut demoted = pool.acquire().await.unwrap();
+    demoted.execute("SET default_transaction_read_only = on").await.unwrap();
+    demoted.return_to_pool().await;
+    for _ in 0..2 * CONNECTIONS {
+        let mut connection = pool.acquire().await.unwrap();
+        let reads_only = sqlx::query_scalar("SHOW default_transaction_read_only");
+        let reads_only: String = reads_only.fetch_one(&mut *connection).await.unwrap();
+        assert_eq!(reads_only, "off");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_connection_in_a_failed_transaction_is_closed(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (pool, _relay) = pool_over_a_relay(options).await;
+    let mut failed = pool.acquire().await.unwrap();
+    failed.execute("BEGIN").await.unwrap();
+    assert!(failed.execute("SELECT 1 / 0").await.is_err());
+    failed.return_to_pool().await;
+    for _ in 0..2 * CONNECTIONS {
+        assert_eq!(ask(&pool).await.unwrap(), 1);
+    }
+}
