@@ -1,6 +1,6 @@
 //! Brings a projection's schema up to date: the runtime's tables, then the consumer's own.
 
-use sqlx::PgPool;
+use sqlx::{Executor, PgPool};
 use sqlx::migrate::{MigrateError, Migrator};
 
 static RUNTIME: Migrator = sqlx::migrate!("./migrations");
@@ -17,5 +17,8 @@ pub async fn migrate(pool: &PgPool, own: &Migrator) -> Result<(), MigrateError> 
 async fn run(pool: &PgPool, source: &Migrator, table: &'static str) -> Result<(), MigrateError> {
     let mut migrator = Migrator::with_migrations(source.migrations.to_vec());
     migrator.dangerous_set_table_name(table);
-    migrator.run(pool).await
+    let mut session = pool.acquire().await?.detach();
+    // An index over a large table takes longer than a service's statement may.
+    session.execute("SET statement_timeout = 0").await?;
+    migrator.run(&mut session).await
 }
