@@ -74,6 +74,10 @@ impl KafkaSettings {
             // A broker that takes requests and answers none (packets are dropped, or it hangs) is
             // given up after this long; the default of a minute is longer than anybody waits.
             .set("socket.timeout.ms", "10000")
+            // The same of a broker that takes no connection, whose default is half a minute.
+            .set("socket.connection.setup.timeout.ms", "5000")
+            // A connection whose other end is gone without a word shows itself while it is idle.
+            .set("socket.keepalive.enable", "true")
             // A broker that comes back should be noticed in well under a second.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000");

@@ -66,6 +66,9 @@ const NO_URL: &str = "an address that is no URL";
 /// An answer takes this long at most.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A connection is there by then, or the registry is away.
+const CONNECT: Duration = Duration::from_secs(2);
+
 /// A registry that did not answer is left alone this long where the folder knows the answer, so
 /// that a start does not wait once for each schema.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
@@ -83,9 +86,9 @@ impl Registry {
         if let Some((user, password)) = &address.login {
             builder.set_basic_authorization(user, Some(password));
         }
-        let settings = builder.set_timeout(TIMEOUT).build();
+        let settings = builder.set_timeout(TIMEOUT).build_with(client());
         let settings = settings.map_err(|e| unavailable(e.to_string()))?;
-        let http = reqwest::Client::builder().timeout(TIMEOUT).build();
+        let http = client().build();
         let http = http.map_err(|e| unavailable(e.to_string()))?;
         let cache = Cache::of(&address.url, cache);
         let (away_since, absent) = (Mutex::default(), Absent::default());
@@ -270,6 +273,13 @@ impl Registry {
         let since = self.away_since.lock().ok().and_then(|since| *since);
         since.is_some_and(|since| since.elapsed() < LEFT_ALONE)
     }
+}
+
+/// A connection is asked once: questions are rare, and one that fell silent between two of them would
+/// cost the second its whole time-out.
+fn client() -> reqwest::ClientBuilder {
+    let client = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT);
+    client.pool_max_idle_per_host(0)
 }
 
 fn supplied(event_type: EventType) -> SuppliedSchema {

@@ -19,6 +19,8 @@ const VERSIONS: &str = "GET /subjects/products-orderflow.ProductUpserted";
 struct Script {
     answers: HashMap<String, (u16, String)>,
     asked: usize,
+    /// After an answer a connection stays open, and nothing more is read from it.
+    falls_silent: bool,
     logins: Vec<Option<String>>,
 }
 
@@ -59,27 +61,32 @@ impl Server {
 }
 
 async fn serve(listener: TcpListener, script: Arc<Mutex<Script>>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let _ = answer(stream, &script).await;
+    let mut silent = vec![];
+    while let Ok((mut stream, _)) = listener.accept().await {
+        let _ = answer(&mut stream, &script).await;
+        if script.lock().unwrap().falls_silent {
+            silent.push(stream);
+        }
     }
 }
 
-async fn answer(mut stream: TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
-    let request = read(&mut stream).await?;
+async fn answer(stream: &mut TcpStream, script: &Mutex<Script>) -> std::io::Result<()> {
+    let request = read(stream).await?;
     let question = request.split(" HTTP/").next().unwrap_or_default();
     let question = question.split('?').next().unwrap_or_default();
-    let (status, body) = {
+    let (status, body, connection) = {
         let mut script = script.lock().unwrap();
         script.asked += 1;
         let login = request.lines().find_map(|line| line.strip_prefix("authorization: "));
         script.logins.push(login.map(str::to_owned));
         let unknown = || (404, r#"{"error_code":40401,"message":"not found"}"#.to_owned());
-        script.answers.get(question).cloned().unwrap_or_else(unknown)
+        let (status, body) = script.answers.get(question).cloned().unwrap_or_else(unknown);
+        (status, body, if script.falls_silent { "keep-alive" } else { "close" })
     };
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status} Scripted\r\nContent-Type: application/json\r\n\
-         Content-Length: {length}\r\nConnection: close\r\n\r\n"
+         Content-Length: {length}\r\nConnection: {connection}\r\n\r\n"
     );
     stream.write_all((head + &body).as_bytes()).await
 }
@@ -366,4 +373,20 @@ async fn a_registry_that_is_away_is_not_asked_for_every_schema() {
     let before = server.asked();
     assert_eq!(registry().schema_ids(EventType::ALL).await.unwrap().len(), EventType::ALL.len());
     assert_eq!(server.asked() - before, 1);
+}
+
+#[tokio::test]
+async fn a_connection_that_fell_silent_after_its_answer_costs_no_question() {
+    let (server, folder) = (Server::start().await, TempDir::new().unwrap());
+    server.script.lock().unwrap().falls_silent = true;
+    server.answer("GET /schemas/ids/7", 200, &schema_answer(EventType::OrderPlaced));
+    server.answer("GET /schemas/ids/8", 200, &schema_answer(EventType::ProductUpserted));
+    server.answer(PLACED, 200, r#"{"id": 7, "version": 1}"#);
+    let registry = Registry::new(&server.url, folder.path()).unwrap();
+    registry.schema(7).await.unwrap();
+    registry.schema(8).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(registry.schema_id(EventType::OrderPlaced).await.unwrap(), 7);
+    }
+    assert_eq!(server.asked(), 4, "none of the answers is the folder's");
 }
