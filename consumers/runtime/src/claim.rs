@@ -54,13 +54,16 @@ pub(crate) async fn take(
     pool: &PgPool,
     consumer: &Arc<BaseConsumer<GroupContext>>,
     names: &TopicNames,
-    keys: &[LaneKey],
+    claims: &[Claim],
 ) -> Result<(Vec<Taken>, TopicIds), ClaimError> {
-    let topics = names_of(names, keys.iter().map(|key| key.0));
+    let topics = names_of(names, claims.iter().map(|claim| claim.key.0));
     let consumer = Arc::clone(consumer);
     let asking = tokio::task::spawn_blocking(move || ask_topic_ids(&consumer, &topics));
     let ids = asking.await??;
-    let taken = positions::take(pool, names, &ids, keys).await?;
+    // One that was taken away meanwhile is another worker's.
+    let open = claims.iter().filter(|claim| !claim.answer.is_closed());
+    let keys: Vec<LaneKey> = open.map(|claim| claim.key).collect();
+    let taken = positions::take(pool, names, &ids, &keys).await?;
     Ok((taken, ids))
 }
 

@@ -10,6 +10,12 @@ use crate::projection::Projection;
 use crate::share::Outcomes;
 use crate::worker::{Setback, Worker};
 
+/// A batch that was sent to be committed, and whose answer was lost.
+pub(crate) struct Unheard {
+    pub spans: Vec<Span>,
+    pub outcomes: Outcomes,
+}
+
 impl<P: Projection> Worker<P> {
     pub(crate) fn applied(&mut self, spans: &[Span], outcomes: Outcomes, began: Instant) {
         let shared = &self.shared;
@@ -21,13 +27,14 @@ impl<P: Projection> Worker<P> {
             shared.metrics.event_age_seconds.set(age.num_milliseconds() as f64 / 1000.0);
         }
         self.pending.applied();
-        self.breakers.settle();
-        self.unheard = None;
         self.committed(spans, outcomes);
     }
 
+    /// What follows from a commit, whenever it is heard of.
     fn committed(&mut self, spans: &[Span], outcomes: Outcomes) {
         self.postgres_answered();
+        self.breakers.settle();
+        self.unheard = None;
         self.lanes.advance(spans);
         if !self.stood_at.is_empty() {
             spans.iter().for_each(|span| self.moves_on(span.key));
@@ -42,19 +49,38 @@ impl<P: Projection> Worker<P> {
     /// was lost; or another worker took it; or the database lost commits.
     pub(crate) async fn fenced(&mut self, spans: &[Span]) -> Result<(), Setback> {
         let shared = &self.shared;
-        let held = positions::still_held(&shared.pool, &shared.names, spans).await;
+        let unheard = self.unheard_of();
+        let is_new = |span: &&Span| spans.iter().all(|other| other.key != span.key);
+        let in_doubt = unheard.iter().flat_map(|unheard| &unheard.spans);
+        // The batch that is tried now need not be as large as the one in doubt was.
+        let asked: Vec<Span> = spans.iter().chain(in_doubt.filter(is_new)).copied().collect();
+        let held = positions::still_held(&shared.pool, &shared.names, &asked).await;
         let held = held.map_err(|error| self.setback(error))?;
-        if held.len() != spans.len() {
+        if held.len() != asked.len() {
             return Err(self.setback(StoreError::Fenced));
         }
-        if let Some((spans, outcomes)) = self.unheard.take()
-            && spans.iter().all(|span| held.get(&span.key) == Some(&span.to))
+        let is_there = |span: &Span| held.get(&span.key) == Some(&span.to);
+        if let Some(Unheard { spans, outcomes }) = unheard
+            && spans.iter().all(is_there)
         {
             self.committed(&spans, outcomes);
+            let lanes = &self.lanes;
+            self.pending.heard_late(|record| lanes.admits(record.source, record.epoch));
         }
+        self.unheard = None;
         for (key, next) in held {
             self.lanes.correct(key, next);
         }
         Err(Setback::Wait("the last commit was heard late".to_owned()))
+    }
+
+    /// The batch in doubt, of which partitions may have been given up meanwhile: it was committed
+    /// whole or not at all, so that any of them tells.
+    fn unheard_of(&self) -> Option<Unheard> {
+        let Unheard { spans, outcomes } = self.unheard.as_ref()?;
+        let lane = |span: &Span| self.lanes.get(span.key);
+        let ours = |span: &&Span| lane(span).is_some_and(|lane| lane.epoch == span.epoch);
+        let spans: Vec<Span> = spans.iter().filter(ours).copied().collect();
+        (!spans.is_empty()).then_some(Unheard { spans, outcomes: *outcomes })
     }
 }

@@ -1,6 +1,7 @@
 //! Copies what is parked to the dead-letter topics, after the commit, for whoever watches topics and
 //! not tables. The rows in `parked` are what redrives work on; a copy may be written twice.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 use serde_json::Value;
 use sqlx::PgPool;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
@@ -29,6 +31,8 @@ const IDLE: Duration = Duration::from_secs(1);
 const ROWS_MAX: i64 = 32;
 /// A record without an answer for this long is sent again in the next round.
 const ANSWER: Duration = Duration::from_secs(10);
+/// A topic that did not take its copies is left alone this long, so that the others get theirs.
+const LEFT_ALONE: Duration = Duration::from_secs(30);
 /// The largest record that a topic takes, and what is said about it.
 const BYTES_MAX: &str = "4194304";
 /// Said of a cause at most.
@@ -41,7 +45,7 @@ pub(crate) async fn keep_copying<P: Projection>(
     shared: Arc<Shared<P>>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut copier = Copier { shared, producer: None };
+    let mut copier = Copier { shared, producer: None, left_alone: BTreeMap::new() };
     let mut patience = Patience::default();
     while !stop.is_cancelled() {
         let pause = patience.after(copier.round().await, IDLE, "dead letters wait");
@@ -54,12 +58,17 @@ struct Copier<P: Projection> {
     shared: Arc<Shared<P>>,
     /// Made when it is needed first: in a good deployment, never.
     producer: Option<FutureProducer<BrokerWatch>>,
+    /// By the topic that was read, until when.
+    left_alone: BTreeMap<String, Instant>,
 }
 
 impl<P: Projection> Copier<P> {
     /// Copies the oldest rows of the partitions that this process holds.
     async fn round(&mut self) -> anyhow::Result<Step> {
-        let rows = waiting(&self.shared).await?;
+        let age = oldest_seconds(&self.shared).await?;
+        self.shared.metrics.dead_letters_oldest.set(age);
+        self.left_alone.retain(|_, until| *until > Instant::now());
+        let rows = waiting(&self.shared, &self.left_alone).await?;
         if rows.is_empty() {
             return Ok(Step::NothingToDo);
         }
@@ -73,14 +82,19 @@ impl<P: Projection> Copier<P> {
         if !without.is_empty() {
             let again = self.send(&producer, without).await;
             sent.copied.extend(again.copied);
-            sent.failed = sent.failed.or(again.failed);
-            sent.failed = sent.failed.or(again.too_large.first().map(|_| TOO_LARGE));
+            sent.failed.extend(again.failed);
+            sent.failed.extend(again.too_large.into_iter().map(|row| (row.topic, TOO_LARGE)));
         }
         mark(&self.shared.pool, &sent.copied).await?;
         self.shared.metrics.dead_lettered.increment(sent.copied.len() as u64);
-        match sent.failed {
+        let until = Instant::now() + LEFT_ALONE;
+        self.left_alone.extend(sent.failed.keys().map(|topic| (topic.clone(), until)));
+        match sent.failed.pop_first() {
             // After a fatal error a producer only refuses: the next round makes another.
-            Some(error) => Err(anyhow::Error::new(error).context("a dead letter was not written")),
+            Some((topic, error)) => {
+                let what = format!("a dead letter of {topic} was not written");
+                Err(anyhow::Error::new(error).context(what))
+            }
             None => {
                 self.producer = Some(producer);
                 Ok(Step::Taken)
@@ -116,14 +130,15 @@ const TOO_LARGE: KafkaError = KafkaError::MessageProduction(RDKafkaErrorCode::Me
 struct Sent {
     copied: Vec<i64>,
     too_large: Vec<Row>,
-    failed: Option<KafkaError>,
+    /// By the topic that was read.
+    failed: BTreeMap<String, KafkaError>,
 }
 
 impl Sent {
     fn refused(&mut self, row: Row, error: KafkaError) {
         match error {
             TOO_LARGE => self.too_large.push(row),
-            error => drop(self.failed.get_or_insert(error)),
+            error => drop(self.failed.insert(row.topic, error)),
         }
     }
 }
@@ -154,9 +169,34 @@ impl Row {
     }
 }
 
-async fn waiting<P: Projection>(shared: &Shared<P>) -> Result<Vec<Row>, StoreError> {
-    let (topics, partitions): (Vec<&str>, Vec<i32>) =
-        shared.held_keys().into_iter().map(|key| (shared.names.name(key.0), key.1)).unzip();
+/// How long the oldest record has waited for its copy, of the partitions that this process holds.
+pub(crate) async fn oldest_seconds<P: Projection>(shared: &Shared<P>) -> Result<f64, StoreError> {
+    let (topics, partitions) = held(shared);
+    let oldest = sqlx::query_scalar(
+        "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(parked_at)), 0)::float8
+         FROM unnest($1::text[], $2::int[]) AS held (topic, partition)
+         CROSS JOIN LATERAL (
+             SELECT parked_at FROM parked
+             WHERE parked.topic = held.topic AND parked.partition = held.partition
+                 AND dead_lettered_at IS NULL
+             ORDER BY id LIMIT 1) AS oldest",
+    );
+    Ok(oldest.bind(&topics).bind(&partitions).fetch_one(&shared.pool).await?)
+}
+
+fn held<P: Projection>(shared: &Shared<P>) -> (Vec<&str>, Vec<i32>) {
+    shared.held_keys().into_iter().map(|key| (shared.names.name(key.0), key.1)).unzip()
+}
+
+async fn waiting<P: Projection>(
+    shared: &Shared<P>,
+    left_alone: &BTreeMap<String, Instant>,
+) -> Result<Vec<Row>, StoreError> {
+    let (topics, partitions): (Vec<&str>, Vec<i32>) = {
+        let (topics, partitions) = held(shared);
+        let all = topics.into_iter().zip(partitions);
+        all.filter(|(topic, _)| !left_alone.contains_key(*topic)).unzip()
+    };
     let rows = sqlx::query_as(
         "SELECT id, topic, partition, record_offset, cause, detail, attempts, record_key, payload,
                 headers, recorded_at, parked_at

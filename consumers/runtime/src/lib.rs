@@ -4,6 +4,7 @@
 mod apply_batch;
 mod circuit;
 mod claim;
+mod claiming;
 mod committing;
 mod dead_letters;
 mod error;

@@ -11,6 +11,7 @@ const FENCED: &str = "orderflow_fenced_batches_total";
 const RETRIES: &str = "orderflow_batch_retries_total";
 const PUBLISHED: &str = "orderflow_outbox_published_total";
 const DEAD_LETTERED: &str = "orderflow_dead_letters_total";
+const DEAD_LETTERS_OLDEST: &str = "orderflow_dead_letters_oldest_seconds";
 const EVENT_AGE: &str = "orderflow_event_age_seconds";
 const LANES: &str = "orderflow_lanes";
 const STANDBY: &str = "orderflow_standby_workers";
@@ -30,6 +31,8 @@ pub(crate) struct Metrics {
     pub retries: Counter,
     pub published: Counter,
     pub dead_lettered: Counter,
+    /// How long the oldest record that is not copied yet has waited.
+    pub dead_letters_oldest: Gauge,
     /// Age of the last record that was applied, when it was.
     pub event_age_seconds: Gauge,
     name: &'static str,
@@ -49,6 +52,7 @@ impl Metrics {
             retries: counter!(RETRIES, "projection" => name),
             published: counter!(PUBLISHED, "projection" => name),
             dead_lettered: counter!(DEAD_LETTERED, "projection" => name),
+            dead_letters_oldest: gauge!(DEAD_LETTERS_OLDEST, "projection" => name),
             event_age_seconds: gauge!(EVENT_AGE, "projection" => name),
             name,
         }

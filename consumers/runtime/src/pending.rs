@@ -28,6 +28,16 @@ impl Pending {
     pub(crate) fn applied(&mut self) {
         let count = self.next().len();
         self.records.drain(..count);
+        self.grow();
+    }
+
+    /// Something was applied, as is heard only now: `is_left` says what was not.
+    pub(crate) fn heard_late(&mut self, is_left: impl FnMut(&Record) -> bool) {
+        self.records.retain(is_left);
+        self.grow();
+    }
+
+    fn grow(&mut self) {
         self.refused_alone = false;
         let share = self.share.map(|share| share.saturating_mul(2));
         self.share = share.filter(|share| *share < self.records.len());

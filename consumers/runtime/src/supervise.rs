@@ -185,6 +185,7 @@ fn set_up<P: Projection>(
         applying: Patience::default(),
         unheard: None,
         claims: Vec::new(),
+        taking: Vec::new(),
         claiming: Patience::default(),
         stopped: Vec::new(),
         reclaims,

@@ -50,6 +50,7 @@ impl Breakers {
 
     pub(crate) fn give_up(&mut self, key: LaneKey) {
         self.lanes.remove(&key);
+        self.judged.remove(&key);
     }
 
     pub(crate) fn is_probing(&self) -> bool {

@@ -14,19 +14,20 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::apply_batch::{ANSWER, NotApplied, Terms, Why, apply_batch};
-use crate::claim::{self, Check, Claim, ClaimError, TopicIds};
+use crate::claim::{self, Check, Claim, TopicIds};
+use crate::claiming::{Answer, Taking};
+use crate::committing::Unheard;
 use crate::error::StoreError;
 use crate::faults;
 use crate::gap::Gap;
 use crate::group::GroupContext;
 use crate::halt::Halt;
-use crate::lanes::{Lane, LaneKey, Lanes, Span};
+use crate::lanes::{Lane, LaneKey, Lanes};
 use crate::patience::Patience;
 use crate::pending::Pending;
 use crate::poll::{Control, Progress};
 use crate::projection::Projection;
 use crate::record::Record;
-use crate::share::Outcomes;
 use crate::shared::Shared;
 use crate::stopping::{PutOff, Reclaim};
 use crate::trip::Breakers;
@@ -61,8 +62,9 @@ pub(crate) enum Setback {
     End(WorkerError),
 }
 
-/// What a broker was asked in the background, so that no batch waits for it.
+/// What the database or a broker was asked in the background, so that no batch waits for it.
 pub(crate) enum Asked {
+    Positions(Vec<Claim>, Answer),
     Log(Check, Result<Option<Gap>, KafkaError>),
     TopicIds(Result<TopicIds, TopicIdError>),
 }
@@ -79,8 +81,9 @@ pub(crate) struct Worker<P: Projection> {
     pub pending: Pending,
     pub applying: Patience,
     /// What the last attempt was to commit, where its answer was lost.
-    pub unheard: Option<(Vec<Span>, Outcomes)>,
+    pub unheard: Option<Unheard>,
     pub claims: Vec<Claim>,
+    pub taking: Vec<Taking>,
     pub claiming: Patience,
     pub stopped: Vec<PutOff>,
     /// Where partitions stopped at work: they are called so until they move on from there, however
@@ -115,10 +118,7 @@ impl<P: Projection> Worker<P> {
                     self.hear(asked.map_err(lost).map_err(WorkerError::Halt)?)?;
                 }
                 () = self.claiming.over(), if !self.claims.is_empty() => {
-                    // Patience is restored by a partition that starts, not by one that was taken.
-                    if let Err(setback) = self.claim().await {
-                        self.after(Err(setback), |worker| &mut worker.claiming)?;
-                    }
+                    self.claim();
                 }
                 () = until(next_look), if next_look.is_some() => self.look_again(),
                 () = tokio::time::sleep_until(self.compare_at), if !self.lanes.is_empty() => {
@@ -178,8 +178,9 @@ impl<P: Projection> Worker<P> {
                 self.forget(&keys);
                 tracing::info!(worker = self.index, partitions = keys.len(), "partitions released");
                 self.lanes_changed();
-                let shared = Arc::clone(&self.shared);
+                let (shared, not_taking) = (Arc::clone(&self.shared), self.not_taking(&keys));
                 tokio::spawn(async move {
+                    not_taking.await;
                     shared.left_by_publisher(&keys).await;
                     let _ = done.send(());
                 });
@@ -195,33 +196,6 @@ impl<P: Projection> Worker<P> {
         self.shared.hold(self.index, self.lanes.keys().chain(stopped).collect());
     }
 
-    /// Takes the positions, then has each compared with its log.
-    async fn claim(&mut self) -> Result<(), Setback> {
-        // Another worker's by now: to take its position would fence that one.
-        self.claims.retain(|claim| !claim.answer.is_closed());
-        let keys: Vec<_> = self.claims.iter().map(|claim| claim.key).collect();
-        let shared = &self.shared;
-        let taken = claim::take(&shared.pool, &self.consumer, &shared.names, &keys).await;
-        let (taken, ids) = taken.map_err(|error| match error {
-            ClaimError::Store(error) => self.setback(error),
-            other => Setback::Wait(other.to_string()),
-        })?;
-        self.postgres_answered();
-        let mut taken: HashMap<_, _> = taken.into_iter().map(|taken| (taken.key, taken)).collect();
-        for claim in std::mem::take(&mut self.claims) {
-            let Some(taken) = taken.remove(&claim.key) else { continue };
-            let topic = self.shared.names.name(claim.key.0).to_owned();
-            let topic_id = ids.get(&topic).cloned().unwrap_or_default();
-            let mut check = Check { claim, taken, topic, topic_id };
-            let consumer = Arc::clone(&self.consumer);
-            self.asked.spawn_blocking(move || {
-                let gap = check.gap(&consumer);
-                Asked::Log(check, gap)
-            });
-        }
-        Ok(())
-    }
-
     fn compare_topics(&mut self) {
         self.compare_at = tokio::time::Instant::now() + SAME_TOPICS;
         let topics = claim::names_of(&self.shared.names, self.lanes.keys().map(|key| key.0));
@@ -232,6 +206,7 @@ impl<P: Projection> Worker<P> {
 
     fn hear(&mut self, asked: Asked) -> Result<(), WorkerError> {
         match asked {
+            Asked::Positions(claims, answer) => return self.claimed(claims, answer),
             Asked::Log(check, Ok(gap)) => self.start(check, gap),
             Asked::Log(check, Err(error)) => {
                 self.claims.push(check.claim);
@@ -339,7 +314,8 @@ impl<P: Projection> Worker<P> {
                 if faults::park_on_outage() {
                     self.pending.condemn();
                 }
-                self.unheard = unheard.map(|outcomes| (spans, outcomes)).or(self.unheard.take());
+                let unheard = unheard.map(|outcomes| Unheard { spans, outcomes });
+                self.unheard = unheard.or(self.unheard.take());
                 Err(self.setback(error))
             }
         }

@@ -2,15 +2,17 @@
 
 use std::sync::Arc;
 
+use events_schema::Topic;
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{BorrowedMessage, Header, Headers, OwnedHeaders};
+use rdkafka::types::RDKafkaRespErr;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{PARTITIONS, Running, WITHIN, World};
-use crate::dead_letters::keep_copying;
+use crate::dead_letters::{keep_copying, oldest_seconds};
 
 fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
     message.headers().unwrap().iter().find(|header| header.key == name)?.value
@@ -108,4 +110,35 @@ async fn what_parks_is_copied_as_it_came_with_where_and_why(
         assert_eq!(header(&copy, &name), Some(value.as_bytes()), "{name}");
     }
     copying.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_topic_that_takes_no_copies_holds_up_those_of_no_other(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    let cluster = world.cluster.as_ref().unwrap();
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.create_topic("orders.dead-letters.shelf", PARTITIONS, 1).unwrap();
+    cluster.topic_error("orders.dead-letters.shelf", refused).unwrap();
+    cluster.create_topic("stock.dead-letters.shelf", PARTITIONS, 1).unwrap();
+    // More than a round takes, and older.
+    let insert = "INSERT INTO parked (topic, partition, record_offset, cause, detail, blocks,
+                      headers, recorded_at, parked_at)
+                  SELECT CASE WHEN n < 50 THEN 'orders' ELSE 'stock' END, 0, n, 'undecodable',
+                      'why', false, '[]', now(), now() - interval '1 hour'
+                  FROM generate_series(0, 50) AS n";
+    sqlx::query(insert).execute(&world.pool).await.unwrap();
+    let (shared, stop) = (world.shared().await, CancellationToken::new());
+    shared.hold(0, vec![(Topic::Orders, 0), (Topic::Stock, 0)]);
+    let copying = tokio::spawn(keep_copying(Arc::clone(&shared), stop.clone()));
+
+    let copied = "SELECT count(*) FROM parked WHERE dead_lettered_at IS NOT NULL";
+    world.until_number(copied, 1).await;
+    assert!(oldest_seconds(&shared).await.unwrap() >= 3600.0, "those of the orders wait");
+    shared.hold(0, vec![(Topic::Stock, 0)]);
+    assert_eq!(oldest_seconds(&shared).await.unwrap(), 0.0, "none of the stock waits");
+    stop.cancel();
+    copying.await.unwrap().unwrap();
 }

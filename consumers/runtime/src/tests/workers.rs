@@ -6,9 +6,10 @@ use chassis::kafka::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::OwnedHeaders;
+use relay::{Ending, Relay};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::world::{WITHIN, World};
+use super::world::{MOCK_ID, WITHIN, World};
 use crate::testing::shelf::shelf;
 
 const DELTAS: &str = "SELECT count(*) FROM deltas";
@@ -108,4 +109,53 @@ async fn a_topic_that_is_created_anew_under_a_running_worker_stops_its_partition
     worker.until_complaint(&format!("{topic}/0"), "topic_recreated").await;
     worker.stop().await;
     admin.delete_topics(&[&topic], &options_of_admin).await.unwrap();
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_position_that_its_last_owner_keeps_locked_holds_up_no_other_partition(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    // Beyond its log, so that it is claimed again every few seconds.
+    world.stand(1, 5, MOCK_ID).await;
+    let worker = world.worker().await;
+    worker.until_complaint("stock/1", "").await;
+    worker.until_holding(4).await;
+
+    let mut frozen = world.pool.begin().await.unwrap();
+    let lock = "SELECT 1 FROM positions WHERE partition = 1 FOR UPDATE";
+    sqlx::query(lock).execute(&mut *frozen).await.unwrap();
+    let claims = "SELECT count(*) FROM pg_stat_activity
+                  WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    world.until_number(claims, 1).await;
+    world.receive(0, 1, "milk").await;
+    world.until_number(DELTAS, 1).await;
+    assert_eq!(world.number(claims).await, 1, "the claim waits on");
+    frozen.rollback().await.unwrap();
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_probe_whose_commit_was_heard_late_closes_the_breaker(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let relay = Relay::to(&format!("{}:{}", options.get_host(), options.get_port())).await;
+    let through = options.host("127.0.0.1").port(relay.address().port());
+    let world = World::new(pool, through).await;
+    world.stand(0, 0, MOCK_ID).await;
+    let tripped = "UPDATE positions SET tripped = true";
+    sqlx::query(tripped).execute(&world.pool).await.unwrap();
+    relay.lose_the_answer_to(b"COMMIT", Ending::Reset);
+    world.receive(0, 1, "milk").await;
+    let worker = world.worker().await;
+    world.until_number("SELECT next_offset FROM positions WHERE partition = 0", 1).await;
+    assert!(relay.has_lost());
+
+    // Alone, as a further probe that fails would be.
+    world.write(0, "milk", b"junk", OwnedHeaders::new()).await;
+    world.until_number("SELECT count(*) FROM parked", 1).await;
+    assert_eq!(worker.complaint("stock/0"), None);
+    worker.stop().await;
 }
