@@ -23,10 +23,9 @@ async fn pool_over_a_relay(options: PgConnectOptions) -> (PgPool, Relay) {
 
 /// So that each of its places holds a connection.
 async fn fill(pool: &PgPool) {
-    let mut open = Vec::new();
-    for _ in 0..CONNECTIONS {
-        open.push(pool.acquire().await.unwrap());
-    }
+    let all = (0..CONNECTIONS).map(|_| pool.acquire());
+    let open: Result<Vec<_>, _> = futures::future::join_all(all).await.into_iter().collect();
+    assert!(open.is_ok(), "{open:?}");
 }
 
 async fn ask(pool: &PgPool) -> Result<i32, sqlx::Error> {

@@ -181,7 +181,8 @@ pub(crate) async fn oldest_seconds<P: Projection>(shared: &Shared<P>) -> Result<
                  AND dead_lettered_at IS NULL
              ORDER BY id LIMIT 1) AS oldest",
     );
-    Ok(oldest.bind(&topics).bind(&partitions).fetch_one(&shared.pool).await?)
+    let oldest = oldest.bind(&topics).bind(&partitions);
+    Ok(within(CONVERSATION, oldest.fetch_one(&shared.pool)).await?)
 }
 
 fn held<P: Projection>(shared: &Shared<P>) -> (Vec<&str>, Vec<i32>) {

@@ -1,7 +1,7 @@
 //! Brings a projection's schema up to date: the runtime's tables, then the consumer's own.
 
-use sqlx::{Executor, PgPool};
 use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::{Executor, PgPool};
 
 static RUNTIME: Migrator = sqlx::migrate!("./migrations");
 
