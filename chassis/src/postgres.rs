@@ -105,7 +105,7 @@ pub fn pool_options(connections_max: u32) -> PgPoolOptions {
     guarded(options, Purpose::Writes)
 }
 
-/// Lends a connection only while it is of use: [`verdict`] says when. sqlx's own look has no limit, so
+/// Lends a connection only while it is of use: `postgres/verdict.rs` says when. sqlx's own look has no limit, so
 /// a silent connection would keep its place in the pool for ever (sqlx issues 4349 and 4407).
 pub fn guarded(options: PgPoolOptions, purpose: Purpose) -> PgPoolOptions {
     verdict::guarded(options, purpose)
