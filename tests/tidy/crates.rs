@@ -85,7 +85,7 @@ pub(crate) fn direction(dependencies: &Dependencies) -> Vec<String> {
 }
 
 /// The crate that would become the drawer for everything is listed by name.
-const CHASSIS: [&str; 11] = [
+const CHASSIS: [&str; 12] = [
     "clock",
     "health",
     "kafka",
@@ -97,6 +97,7 @@ const CHASSIS: [&str; 11] = [
     "settings",
     "telemetry",
     "topic_ids",
+    "postgres/verdict",
 ];
 
 pub(crate) fn chassis(files: &[File]) -> Vec<String> {
