@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod addresses_tests;
 mod attempt;
+pub mod authorities;
 pub mod backoff;
 mod claim;
 mod connecting;

@@ -8,6 +8,7 @@ use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
+use crate::authorities::Authorities;
 use crate::backoff::Backoff;
 use crate::faults;
 
@@ -45,6 +46,8 @@ pub struct SmtpServer {
     pub tls: Tls,
     /// Whom to log in as.
     pub login: Option<Login>,
+    /// `SMTP_CA_FILE`: whose certificates are good beside the system's.
+    pub authorities: Authorities,
 }
 
 /// How a connection is kept from being read.
@@ -85,7 +88,10 @@ impl MailSettings {
     pub fn from_env() -> Result<Self, SettingsError> {
         let mailbox = SettingsError::Invalid("MAIL_FROM", "like Shop <orders@shop.example>");
         Ok(Self {
-            server: SmtpServer::parse(&settings::secret("SMTP_URL")?)?,
+            server: SmtpServer {
+                authorities: Authorities::from_env()?,
+                ..SmtpServer::parse(&settings::secret("SMTP_URL")?)?
+            },
             from: settings::required("MAIL_FROM")?.parse().map_err(|_| mailbox)?,
             connections: settings::within("MAIL_CONNECTIONS", 4, 1..=CONNECTIONS_MAX)?,
             batch: settings::within("MAIL_BATCH", 8, 1..=BATCH_MAX)?,
@@ -165,7 +171,8 @@ impl SmtpServer {
             ));
         }
         let default_port = if tls == Tls::Implicit { 465 } else { 25 };
-        Ok(Self { host: host(&url)?, port: url.port().unwrap_or(default_port), tls, login })
+        let (host, port) = (host(&url)?, url.port().unwrap_or(default_port));
+        Ok(Self { host, port, tls, login, authorities: Authorities::default() })
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod answer;
 mod greet;
+mod login;
 mod wire;
 
 use std::io;

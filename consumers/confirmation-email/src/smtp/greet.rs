@@ -1,23 +1,21 @@
-//! The beginning of a conversation: greeting, encryption, login. Hands over no mail.
+//! The beginning of a conversation: greeting and encryption, then the login. Hands over no mail.
 
 use std::time::Duration;
 
-use base64::Engine;
-use base64::prelude::BASE64_STANDARD;
-use secrecy::ExposeSecret;
 use tokio::time::timeout;
 
 use super::answer::Answer;
+use super::login::log_in;
 use super::wire::{connect, encrypt};
 use super::{Conversation, Silence};
-use crate::settings::{Login, SmtpServer, Tls};
+use crate::settings::{SmtpServer, Tls};
 
 /// Why there is no conversation. Shows neither password nor user.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ConnectError {
     #[error("could not connect: {0}")]
     Tcp(#[from] std::io::Error),
-    #[error("could not encrypt the connection: {0}")]
+    #[error("could not encrypt the connection: {}", reason(.0))]
     Tls(#[from] native_tls::Error),
     #[error("the mail server turned us away: {0}")]
     Refused(Answer),
@@ -36,7 +34,7 @@ pub(crate) async fn open(
     let tcp = connect(&server.host, server.port, within).await?;
     let mut conversation = match server.tls {
         Tls::Implicit => {
-            let tls = timeout(within, encrypt(&server.host, tcp)).await;
+            let tls = timeout(within, encrypt(server, tcp)).await;
             Conversation::new(tls.map_err(|_| Silence::Late)??, within)
         }
         Tls::None | Tls::Required => Conversation::new(Box::new(tcp), within),
@@ -44,7 +42,7 @@ pub(crate) async fn open(
     accepted(conversation.hear(within).await)?;
     let mut offers = greet(&mut conversation, hello).await?;
     if server.tls == Tls::Required {
-        conversation = start_tls(conversation, &offers, &server.host).await?;
+        conversation = start_tls(conversation, &offers, server).await?;
         offers = greet(&mut conversation, hello).await?;
     }
     if let Some(login) = &server.login {
@@ -53,8 +51,17 @@ pub(crate) async fn open(
     Ok(conversation)
 }
 
+/// What is wrong with a certificate OpenSSL says last, in brackets, behind what is kept of no reply.
+fn reason(error: &native_tls::Error) -> String {
+    let text = error.to_string();
+    match text.rsplit_once(" (").and_then(|(_, reason)| reason.strip_suffix(')')) {
+        Some(reason) => format!("its certificate is not good: {reason}"),
+        None => text,
+    }
+}
+
 /// A 2yz, or it is the reason.
-fn accepted(answer: Result<Answer, Silence>) -> Result<Answer, ConnectError> {
+pub(super) fn accepted(answer: Result<Answer, Silence>) -> Result<Answer, ConnectError> {
     let answer = answer?;
     match answer.status.code {
         200..=299 => Ok(answer),
@@ -76,50 +83,13 @@ async fn greet(conversation: &mut Conversation, hello: &str) -> Result<Vec<Strin
 async fn start_tls(
     mut conversation: Conversation,
     offers: &[String],
-    host: &str,
+    server: &SmtpServer,
 ) -> Result<Conversation, ConnectError> {
     if !offers.iter().any(|offer| offer == "STARTTLS") {
         return Err(ConnectError::Lacks("STARTTLS"));
     }
     accepted(conversation.ask("STARTTLS").await)?;
     let within = conversation.within;
-    let tls = timeout(within, encrypt(host, conversation.into_wire()?)).await;
+    let tls = timeout(within, encrypt(server, conversation.into_wire()?)).await;
     Ok(Conversation::new(tls.map_err(|_| Silence::Late)??, within))
-}
-
-/// Logs in by PLAIN, or by LOGIN where that is all there is.
-async fn log_in(
-    conversation: &mut Conversation,
-    offers: &[String],
-    login: &Login,
-) -> Result<(), ConnectError> {
-    let encoded = |text: &str| BASE64_STANDARD.encode(text);
-    let password = login.password.expose_secret();
-    let answer = if offer_login(offers, "PLAIN") {
-        let secret = encoded(&format!("\0{}\0{password}", login.user));
-        conversation.ask(&format!("AUTH PLAIN {secret}")).await
-    } else if offer_login(offers, "LOGIN") {
-        expect_more(conversation.ask("AUTH LOGIN").await)?;
-        expect_more(conversation.ask(&encoded(&login.user)).await)?;
-        conversation.ask(&encoded(password)).await
-    } else {
-        return Err(ConnectError::Lacks("AUTH PLAIN or LOGIN"));
-    };
-    accepted(answer).map(drop)
-}
-
-fn offer_login(offers: &[String], mechanism: &str) -> bool {
-    let named = |offer: &String| {
-        let mut words = offer.split([' ', '=']);
-        words.next() == Some("AUTH") && words.any(|word| word == mechanism)
-    };
-    offers.iter().any(named)
-}
-
-fn expect_more(answer: Result<Answer, Silence>) -> Result<(), ConnectError> {
-    let answer = answer?;
-    match answer.status.code {
-        300..=399 => Ok(()),
-        _ => Err(ConnectError::Refused(answer)),
-    }
 }

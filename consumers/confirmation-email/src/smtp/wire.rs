@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::settings::SmtpServer;
+
 /// Either of them.
 pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
 
@@ -35,10 +37,9 @@ pub(super) async fn connect(host: &str, port: u16, within: Duration) -> io::Resu
 
 /// Encrypts what goes over the wire to the server of this name, whose certificate must be good.
 pub(super) async fn encrypt<W: Wire + 'static>(
-    host: &str,
+    server: &SmtpServer,
     wire: W,
 ) -> Result<Box<dyn Wire>, native_tls::Error> {
-    let connector = native_tls::TlsConnector::new()?;
-    let tls = tokio_native_tls::TlsConnector::from(connector).connect(host, wire).await?;
-    Ok(Box::new(tls))
+    let connector = tokio_native_tls::TlsConnector::from(server.authorities.connector()?);
+    Ok(Box::new(connector.connect(&server.host, wire).await?))
 }

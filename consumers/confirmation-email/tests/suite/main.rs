@@ -3,8 +3,12 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
+mod certificates;
 mod courier;
+mod encryption;
 mod ledger;
+mod login;
+mod logins;
 mod odd_replies;
 mod rate;
 mod refused_by_all;

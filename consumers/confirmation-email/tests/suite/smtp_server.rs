@@ -3,16 +3,22 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
+use tokio_native_tls::TlsAcceptor;
+
+use crate::login;
 
 /// Where in the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum At {
     Greeting,
     Ehlo,
+    StartTls,
+    /// Where the client begins to encrypt.
+    Handshake,
+    Auth,
     Mail,
     Rcpt,
     Data,
@@ -48,8 +54,28 @@ pub(crate) struct Mail {
     pub(crate) content: String,
 }
 
+/// A connection, encrypted or not.
+pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Wire for T {}
+
+pub(crate) type Lines = BufReader<Box<dyn Wire>>;
+
+/// A line that the client said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) line: String,
+    pub(crate) encrypted: bool,
+}
+
 #[derive(Default)]
 struct State {
+    tls: Option<TlsAcceptor>,
+    /// It encrypts from the first byte.
+    at_once: bool,
+    /// How it answers EHLO, before encryption and behind it.
+    offers: [&'static str; 2],
+    said: Vec<Said>,
     /// Acted out once each, in order, where place and recipient fit.
     script: Vec<(At, &'static str, Act)>,
     /// Acted out always.
@@ -72,8 +98,20 @@ impl SmtpServer {
     }
 
     pub(crate) async fn start_at(address: SocketAddr) -> Self {
+        let offers = ["250-here\r\n250 8BITMIME"; 2];
+        Self::start_as(address, State { offers, ..State::default() }).await
+    }
+
+    /// One that encrypts, from the first byte where it is told to.
+    pub(crate) async fn start_encrypting(tls: TlsAcceptor, at_once: bool) -> Self {
+        let offers = ["250-here\r\n250 STARTTLS", "250-here\r\n250 AUTH LOGIN PLAIN"];
+        let state = State { tls: Some(tls), at_once, offers, ..State::default() };
+        Self::start_as(([127, 0, 0, 1], 0).into(), state).await
+    }
+
+    async fn start_as(address: SocketAddr, state: State) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
-        let state = Arc::new(Mutex::new(State::default()));
+        let state = Arc::new(Mutex::new(state));
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(listen(listener, state.clone()));
         Self { address, state, task }
@@ -100,6 +138,16 @@ impl SmtpServer {
 
     pub(crate) fn mails(&self) -> Vec<Mail> {
         self.state.lock().unwrap().mails.clone()
+    }
+
+    /// What it offers, before encryption and behind it.
+    pub(crate) fn offer(&self, offers: [&'static str; 2]) {
+        self.state.lock().unwrap().offers = offers;
+    }
+
+    /// What clients said, content apart.
+    pub(crate) fn said(&self) -> Vec<Said> {
+        self.state.lock().unwrap().said.clone()
     }
 
     pub(crate) fn is_hanging(&self) -> bool {
@@ -140,34 +188,46 @@ fn act(state: &Mutex<State>, at: At, recipient: &str) -> Option<Act> {
 
 async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
-    let (reader, mut writer) = stream.into_split();
-    let mut lines = BufReader::new(reader);
+    let mut encrypted = state.lock().unwrap().at_once;
+    let mut lines: Lines = BufReader::new(Box::new(stream));
+    if encrypted {
+        lines = encrypt(state, lines).await?;
+    }
     let mut recipient = String::new();
     let mut next = (At::Greeting, "220 ready");
     loop {
         let said = match act(state, next.0, &recipient) {
             Some(Act::Reply(reply)) => line_of(reply),
             Some(Act::Bytes(bytes)) => bytes.to_vec(),
+            Some(Act::LastWords(bytes)) => return lines.write_all(bytes).await,
             Some(Act::Hang) => std::future::pending().await,
             Some(_) => return Ok(()),
             None => line_of(next.1),
         };
-        writer.write_all(&said).await?;
+        lines.write_all(&said).await?;
+        if next.0 == At::StartTls && said.starts_with(b"2") {
+            lines = encrypt(state, lines).await?;
+            encrypted = true;
+        }
         if next.0 == At::Data && said.starts_with(b"3") {
             let content = content(&mut lines).await?;
             let to = std::mem::take(&mut recipient);
             let (answer, goes_on) = take(state, Mail { to, content }).await;
-            writer.write_all(&answer).await?;
+            lines.write_all(&answer).await?;
             if !goes_on {
                 return Ok(());
             }
         }
-        let mut line = String::new();
-        if lines.read_line(&mut line).await? == 0 {
+        let Some(line) = hear(state, &mut lines, encrypted).await? else {
             return Ok(());
-        }
+        };
         next = match line.split_whitespace().next().unwrap_or_default() {
-            "EHLO" => (At::Ehlo, "250-here\r\n250 8BITMIME"),
+            "EHLO" => {
+                let [before, behind] = state.lock().unwrap().offers;
+                (At::Ehlo, if encrypted { behind } else { before })
+            }
+            "STARTTLS" => (At::StartTls, "220 go on"),
+            "AUTH" => (At::Auth, login::answer(&line, &mut lines).await?),
             "MAIL" => (At::Mail, "250 OK"),
             "RCPT" => {
                 recipient = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
@@ -175,10 +235,34 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             }
             "DATA" => (At::Data, "354 go on"),
             "RSET" => (At::Rset, "250 OK"),
-            "QUIT" => return writer.write_all(b"221 bye\r\n").await,
+            "QUIT" => return lines.write_all(b"221 bye\r\n").await,
             _ => (At::Elsewhere, "250 OK"),
         };
     }
+}
+
+async fn hear(
+    state: &Mutex<State>,
+    lines: &mut Lines,
+    encrypted: bool,
+) -> std::io::Result<Option<String>> {
+    let mut line = String::new();
+    if lines.read_line(&mut line).await? == 0 {
+        return Ok(None);
+    }
+    let said = Said { line: line.trim_end().to_owned(), encrypted };
+    state.lock().unwrap().said.push(said);
+    Ok(Some(line))
+}
+
+async fn encrypt(state: &Mutex<State>, lines: Lines) -> std::io::Result<Lines> {
+    if act(state, At::Handshake, "") == Some(Act::Hang) {
+        std::future::pending::<()>().await;
+    }
+    let acceptor = state.lock().unwrap().tls.clone();
+    let acceptor = acceptor.ok_or_else(|| std::io::Error::other("it cannot"))?;
+    let encrypted = acceptor.accept(lines.into_inner()).await.map_err(std::io::Error::other)?;
+    Ok(BufReader::new(Box::new(encrypted)))
 }
 
 /// What is said to a mail that has come, and whether the connection goes on.
@@ -217,7 +301,7 @@ fn line_of(reply: &str) -> Vec<u8> {
     }
 }
 
-async fn content(lines: &mut BufReader<OwnedReadHalf>) -> std::io::Result<String> {
+async fn content(lines: &mut Lines) -> std::io::Result<String> {
     let mut content = String::new();
     loop {
         let mut line = String::new();

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::health::Health;
+use confirmation_email::authorities::Authorities;
 use confirmation_email::backoff::Backoff;
 use confirmation_email::courier::{Courier, Post, Progress};
 use confirmation_email::settings::{MailSettings, SmtpServer as Server, Tls};
@@ -29,7 +30,13 @@ pub(crate) struct World {
 pub(crate) fn settings(address: std::net::SocketAddr) -> MailSettings {
     let (host, port) = (address.ip().to_string(), address.port());
     MailSettings {
-        server: Server { host, port, tls: Tls::None, login: None },
+        server: Server {
+            host,
+            port,
+            tls: Tls::None,
+            login: None,
+            authorities: Authorities::default(),
+        },
         from: "Orderflow <orders@orderflow.example>".parse().unwrap(),
         connections: 1,
         batch: 8,
