@@ -1,5 +1,6 @@
 //! One command for operators and analysts. Each verb is a module; none knows another.
 
+mod ago;
 mod audit;
 mod cli;
 mod database;

@@ -4,6 +4,9 @@
 mod command;
 mod follow;
 mod list;
+mod purge;
+#[cfg(test)]
+mod purge_tests;
 mod redrive;
 mod settle;
 mod show;
@@ -31,6 +34,7 @@ impl Command {
             Self::Redrives(args) => redrive::redrives(admin, args).await,
             Self::Discard(args) => settle::discard(admin, args).await,
             Self::Release(args) => settle::release(admin, args).await,
+            Self::Purge(args) => purge::run(admin, args).await,
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) const RUNTIME: &str = concat!(
     include_str!("../../consumers/runtime/migrations/0002_redrive.sql"),
     include_str!("../../consumers/runtime/migrations/0003_stopped.sql"),
     include_str!("../../consumers/runtime/migrations/0005_parked_subjects.sql"),
+    include_str!("../../consumers/runtime/migrations/0008_bounded_counts.sql"),
 );
 
 /// 2026-01-01T00:00:00Z.

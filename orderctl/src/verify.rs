@@ -18,6 +18,8 @@ mod story;
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
+mod purged_tests;
+#[cfg(test)]
 mod stranger_tests;
 #[cfg(test)]
 mod tests;

@@ -240,12 +240,16 @@ pub(crate) async fn release(pool: &PgPool) -> Result<u64, StoreError> {
     Ok(sqlx::query(release).execute(pool).await?.rows_affected())
 }
 
-/// How many mails wait, and how long the oldest of them has.
+/// So many mails are counted: a look at the ledger must not take longer the more of them wait.
+const COUNTED_MAX: i64 = 100_000;
+const BACKLOG: &str = "
+    SELECT (SELECT count(*) FROM (SELECT FROM mails WHERE state = 'queued' LIMIT $1) AS counted),
+           COALESCE(EXTRACT(EPOCH FROM now()
+               - (SELECT min(queued_at) FROM mails WHERE state = 'queued')), 0)::float8";
+
+/// How many mails wait, up to [`COUNTED_MAX`], and how long the oldest of them has.
 pub(crate) async fn backlog(pool: &PgPool) -> Result<(i64, f64), StoreError> {
-    let backlog = "
-        SELECT count(*), COALESCE(EXTRACT(EPOCH FROM now() - min(queued_at)), 0)::float8
-        FROM mails WHERE state = 'queued'";
-    Ok(sqlx::query_as(backlog).fetch_one(pool).await?)
+    Ok(sqlx::query_as(BACKLOG).bind(COUNTED_MAX).fetch_one(pool).await?)
 }
 
 fn interval(duration: Duration) -> PgInterval {

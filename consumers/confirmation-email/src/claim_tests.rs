@@ -57,3 +57,28 @@ async fn a_claim_that_was_rolled_back_has_no_hold_on_the_next(
     settle(&mut conn, &[lost.settled(Fate::Returned)]).await.unwrap();
     assert_eq!(state(&pool).await, ("sending".to_owned(), 1));
 }
+
+#[sqlx::test(migrations = false)]
+async fn what_waits_is_counted_by_an_index_and_not_beyond_a_bound(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = ledger(pool, options).await;
+    let many =
+        "INSERT INTO mails (event_id, customer_id, order_id, kind, state, queued_at, occurred_at)
+                SELECT gen_random_uuid(), 'c' || n, gen_random_uuid(), 'confirmed',
+                       CASE WHEN n <= 50 THEN 'queued' ELSE 'sent' END,
+                       now() - interval '1 hour', now()
+                FROM generate_series(1, 20000) AS n";
+    sqlx::raw_sql(many).execute(&pool).await.unwrap();
+    sqlx::raw_sql("VACUUM ANALYZE mails").execute(&pool).await.unwrap();
+    let (count, oldest) = backlog(&pool).await.unwrap();
+    assert_eq!(count, 51);
+    assert!((3600.0..3700.0).contains(&oldest), "{oldest}");
+    let few: (i64, f64) = sqlx::query_as(BACKLOG).bind(7_i64).fetch_one(&pool).await.unwrap();
+    assert_eq!(few.0, 7);
+    let explain = sqlx::AssertSqlSafe(format!("EXPLAIN {}", BACKLOG.replace("$1", "100000")));
+    let plan: Vec<String> = sqlx::query_scalar(explain).fetch_all(&pool).await.unwrap();
+    let plan = plan.join("\n");
+    assert!(!plan.contains("Seq Scan") && plan.contains("using mails_queued"), "{plan}");
+}

@@ -59,7 +59,7 @@ pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> any
 }
 
 async fn count<P: Projection>(shared: &Shared<P>) {
-    match rows::parked(&shared.pool).await {
+    match shared.settings.parked.states(&shared.pool).await {
         Ok(states) => states.iter().for_each(|(state, rows)| shared.metrics.parked(state, *rows)),
         // Whoever applies batches says what is wrong with the database.
         Err(error) => tracing::debug!(%error, "parked records not counted"),

@@ -1,9 +1,10 @@
 //! The command line of `mails`. Runs nothing.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use clap::{Subcommand, ValueEnum};
 use uuid::Uuid;
 
+use crate::ago::time;
 use crate::audit::Actor;
 
 #[derive(Debug, Subcommand)]
@@ -190,26 +191,4 @@ fn reason(text: &str) -> Result<String, &'static str> {
     }
     let fits = (1..=500).contains(&text.chars().count());
     fits.then_some(text).ok_or("must be 1 to 500 characters")
-}
-
-fn time(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    let expected = "must be a time like 2026-01-31T08:00:00Z, or how long ago: 90s, 45m, 2h, 3d";
-    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
-        return Ok(time.to_utc());
-    }
-    let ago = ago(text).ok_or(expected)?;
-    chassis::clock::now().checked_sub_signed(ago).ok_or(expected)
-}
-
-fn ago(text: &str) -> Option<TimeDelta> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let seconds = match text.strip_prefix(digits)? {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3_600,
-        "d" => 86_400,
-        _ => return None,
-    };
-    let number: u32 = digits.parse().ok()?;
-    TimeDelta::try_seconds(i64::from(number).checked_mul(seconds)?)
 }

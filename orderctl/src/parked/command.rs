@@ -1,7 +1,9 @@
 //! The command line of `parked`. Runs nothing.
 
+use chrono::{DateTime, Utc};
 use clap::{Subcommand, ValueEnum};
 
+use crate::ago::ago;
 use crate::audit::Actor;
 use crate::projection::Projection;
 
@@ -46,6 +48,16 @@ What waits behind a discarded record stays parked; redrive it. The rows stay, an
     /// Lets quarantined records be redriven again.
     #[command(after_help = "Example:\n  orderctl parked release --projection inventory --id 17")]
     Release(Release),
+    /// Removes the rows of records that were discarded.
+    #[command(after_help = "\
+Examples:
+  orderctl parked purge --projection inventory --older-than 30d --reason 'ticket 4711' --dry-run
+  orderctl parked purge --projection inventory --topic stock --cause undecodable --reason 'a flood'
+
+The audit keeps which records they were, for verify and for clients, who are told as before that they
+were given up. Their bytes are left in the log and, for 90 days, in the dead-letter topic. Ctrl-C ends
+it after the batch under way.")]
+    Purge(Purge),
 }
 
 /// Which records.
@@ -178,6 +190,51 @@ pub(crate) struct Release {
     pub(super) which: Which,
     #[command(flatten)]
     pub(super) actor: Actor,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true)
+    .args(["subject", "cause", "id", "topic", "parked_before"]))]
+pub(crate) struct Purge {
+    /// Whose rows.
+    #[arg(long, value_name = "NAME")]
+    pub(super) projection: Projection,
+    #[command(flatten)]
+    pub(super) which: Which,
+    /// Those of this topic, with or without KAFKA_PREFIX.
+    #[arg(long, value_name = "TOPIC")]
+    pub(super) topic: Option<String>,
+    /// Those that parked longer ago than this: 90s, 45m, 2h, 30d.
+    #[arg(long = "older-than", value_name = "TIME", value_parser = ago)]
+    pub(super) parked_before: Option<DateTime<Utc>>,
+    /// In which state: what may still be applied is never removed.
+    #[arg(long, default_value = "discarded")]
+    pub(super) state: Settled,
+    /// Rows per second at most.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(super) rate: u32,
+    /// Why, for the audit.
+    #[arg(long, value_name = "TEXT", value_parser = reason)]
+    pub(super) reason: String,
+    /// Say what would be, and change nothing.
+    #[arg(long)]
+    pub(super) dry_run: bool,
+    #[command(flatten)]
+    pub(super) actor: Actor,
+}
+
+/// A state in which nothing is to become of a record any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Settled {
+    Discarded,
+}
+
+impl Settled {
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Discarded => State::Discarded.word(),
+        }
+    }
 }
 
 fn reason(text: &str) -> Result<String, &'static str> {

@@ -20,7 +20,7 @@ const ROWS: &str = "
                  ('b', 'unlucky', 'quarantined', 3), ('b', 'blocked', 'parked', 0))
         AS rows (subject, cause, state, failed);";
 
-async fn desk(pool: &PgPool) -> PgConnection {
+pub(super) async fn desk(pool: &PgPool) -> PgConnection {
     let mut admin = pool.acquire().await.unwrap().detach();
     let (schema, rows) = ROWS.split_once("INSERT").unwrap();
     sqlx::raw_sql(schema).execute(&mut admin).await.unwrap();
@@ -31,19 +31,21 @@ async fn desk(pool: &PgPool) -> PgConnection {
 }
 
 #[derive(Parser)]
-struct Line {
+pub(super) struct Line {
     #[command(subcommand)]
     command: Command,
 }
 
-/// As it would be typed behind `orderctl parked`.
-async fn run(admin: &mut PgConnection, line: &str) -> anyhow::Result<Outcome> {
-    let words = ["parked"].into_iter().chain(line.split(' '));
-    let line = Line::try_parse_from(words).unwrap_or_else(|error| panic!("{line}: {error}"));
-    line.command.run_as(admin).await
+pub(super) fn parse(line: &str) -> Result<Line, clap::Error> {
+    Line::try_parse_from(["parked"].into_iter().chain(line.split(' ')))
 }
 
-async fn numbers(admin: &mut PgConnection, query: &'static str) -> Vec<i64> {
+/// As it would be typed behind `orderctl parked`.
+pub(super) async fn run(admin: &mut PgConnection, line: &str) -> anyhow::Result<Outcome> {
+    parse(line).unwrap_or_else(|error| panic!("{line}: {error}")).command.run_as(admin).await
+}
+
+pub(super) async fn numbers(admin: &mut PgConnection, query: &'static str) -> Vec<i64> {
     sqlx::query_scalar(query).fetch_all(admin).await.unwrap()
 }
 

@@ -41,12 +41,14 @@ pub(super) async fn parked(
     for projection in projections {
         let names = names(*projection, &name);
         let what = "topic, partition, record_offset FROM";
-        let parked: Vec<(String, i32, i64)> = rows(admin, *projection, what, "parked")
-            .await
-            .with_context(|| unreadable(*projection))?;
-        places.extend(parked.into_iter().filter_map(|(topic, partition, offset)| {
-            Some(Place { topic: *names.get(&topic)?, partition, offset })
-        }));
+        for table in ["parked", PURGED] {
+            let parked: Vec<(String, i32, i64)> = rows(admin, *projection, what, table)
+                .await
+                .with_context(|| unreadable(*projection))?;
+            places.extend(parked.into_iter().filter_map(|(topic, partition, offset)| {
+                Some(Place { topic: *names.get(&topic)?, partition, offset })
+            }));
+        }
     }
     Ok(places)
 }
@@ -107,8 +109,14 @@ pub(super) async fn stored(
         rows(snapshot, projection, "topic, partition, topic_id, next_offset FROM", "positions")
             .await
             .with_context(context)?;
-    let parked: Vec<ParkedRow> =
-        rows(snapshot, projection, ParkedRow::COLUMNS, "parked").await.with_context(context)?;
+    let mut parked: Vec<ParkedRow> =
+        rows(snapshot, projection, ParkedRow::PURGED, PURGED).await.with_context(context)?;
+    // Last: a record that parked again is what it is now.
+    parked.extend(
+        rows::<ParkedRow>(snapshot, projection, ParkedRow::COLUMNS, "parked")
+            .await
+            .with_context(context)?,
+    );
     let outbox: Vec<(Vec<u8>,)> =
         rows(snapshot, projection, "payload FROM", "outbox").await.with_context(context)?;
 
@@ -155,6 +163,9 @@ pub(super) async fn stored(
 /// What was parked and has been applied since.
 const REDRIVEN: &str = "audit WHERE action = 'redriven' AND subject IS NOT NULL GROUP BY 1, 2";
 
+/// What was discarded and has left the table since.
+const PURGED: &str = "audit WHERE action = 'purged'";
+
 #[derive(sqlx::FromRow)]
 struct ParkedRow {
     id: i64,
@@ -173,6 +184,10 @@ struct ParkedRow {
 impl ParkedRow {
     const COLUMNS: &str = "id, topic, topic_id, partition, record_offset, subject, cause, \
         state, redrives_failed, record_key, payload FROM";
+    /// The same of a row that was purged: discarded, whatever it held.
+    const PURGED: &str = "parked_id AS id, topic, detail ->> 'topic_id' AS topic_id, partition, \
+        record_offset, subject, '' AS cause, 'discarded' AS state, 0 AS redrives_failed, \
+        NULL::bytea AS record_key, NULL::bytea AS payload FROM";
 
     fn place(&self, topic: Topic) -> Place {
         Place { topic, partition: self.partition, offset: self.record_offset }

@@ -13,7 +13,11 @@ use record::{LogRecord, Unreadable};
 use story::{Place, Stand, Story};
 
 /// Every difference of a projection, as it is printed.
-async fn differences(pool: &PgPool, projection: Projection, story: &Story) -> Vec<String> {
+pub(super) async fn differences(
+    pool: &PgPool,
+    projection: Projection,
+    story: &Story,
+) -> Vec<String> {
     let (outcome, mut printed) = printed(pool, projection, story).await;
     printed.retain(|line| line.starts_with("  ! "));
     assert_eq!(outcome == Outcome::Fine, printed.is_empty());
@@ -170,7 +174,7 @@ async fn restored(pool: &PgPool) {
     prepared(pool).await;
 }
 
-fn record_of(event: Event) -> LogRecord {
+pub(super) fn record_of(event: Event) -> LogRecord {
     LogRecord {
         key: Some(event.key().into()),
         payload: Some(encoder().encode(&event, vec![]).unwrap()),
@@ -180,7 +184,7 @@ fn record_of(event: Event) -> LogRecord {
 }
 
 /// Analytics has parked it, at the first offset of orders:1.
-async fn park(pool: &PgPool, record: &LogRecord) {
+pub(super) async fn park(pool: &PgPool, record: &LogRecord) {
     let sql = "INSERT INTO analytics.parked (topic, topic_id, partition, record_offset, cause, \
                detail, blocks, subject, record_key, payload, headers, recorded_at)
         VALUES ('orders', 'id', 1, 0, 'refused-by-database', 'd', true, $1, $2, $3, '[]', now())";
@@ -207,7 +211,7 @@ async fn a_parked_record_is_left_out_of_its_projection_only(pool: PgPool) {
 }
 
 /// What was parked of order 6 by analytics, and the line of the report about it.
-async fn parked_line(pool: &PgPool, story: &Story) -> String {
+pub(super) async fn parked_line(pool: &PgPool, story: &Story) -> String {
     let (_, printed) = printed(pool, Projection::Analytics, story).await;
     let line = printed.into_iter().find(|line| line.starts_with("  parked")).unwrap();
     line.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
+use chassis::postgres::{CONVERSATION, within};
 use events_schema::Topic;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 
 use super::{Reason, subject_of};
 use crate::error::StoreError;
@@ -22,7 +23,30 @@ pub(crate) struct Bounds {
     pub total: u32,
 }
 
+/// Whether there are more than $1: no more of them are looked at, and none that was discarded. By the
+/// index of states, which holds those two together: no plan may wander through what was discarded.
+const IS_FULL: &str = "SELECT EXISTS (
+    SELECT FROM parked WHERE state IN ('parked', 'quarantined') OFFSET $1)";
+
+/// Subjects of which there are more than $3.
+const FULL_SUBJECTS: &str = "SELECT topic, subject
+    FROM unnest($1::text[], $2::text[]) AS batch (topic, subject)
+    WHERE EXISTS (SELECT FROM parked AS p WHERE p.topic = batch.topic
+                  AND p.subject = batch.subject AND p.state <> 'discarded' OFFSET $3)";
+
+/// How many are in each state, up to $1 of each.
+const STATES: &str = "SELECT state, (SELECT count(*) FROM (
+        SELECT FROM parked WHERE parked.state = states.state LIMIT $1) AS counted)
+    FROM unnest('{parked,quarantined,discarded}'::text[]) AS states (state)";
+
 impl Bounds {
+    /// How many records are in each state, for the metrics. Of more than may be parked it says only
+    /// that they are so many: who counts further pays for what was discarded years ago.
+    pub(crate) async fn states(self, pool: &PgPool) -> Result<Vec<(String, i64)>, StoreError> {
+        let count = sqlx::query_as(STATES).bind(i64::from(self.total) + 1);
+        Ok(within(CONVERSATION, count.fetch_all(pool)).await?)
+    }
+
     /// The partitions that have to stop, because with what was just parked there is too much: those
     /// that parked something, or something of a subject that has too much. Costs a batch without
     /// parked records nothing.
@@ -39,9 +63,8 @@ impl Bounds {
         if lanes.is_empty() {
             return Ok(vec![]);
         }
-        let count = "SELECT count(*) FROM parked WHERE state <> 'discarded'";
-        let total: i64 = sqlx::query_scalar(count).fetch_one(&mut *conn).await?;
-        if total > i64::from(self.total) {
+        let is_full = sqlx::query_scalar(IS_FULL).bind(i64::from(self.total));
+        if is_full.fetch_one(&mut *conn).await? {
             let what = format!("more than {} records would be parked (PARKED_MAX)", self.total);
             return Ok(lanes
                 .into_iter()
@@ -70,19 +93,16 @@ impl Bounds {
     ) -> Result<HashSet<(Topic, &'a str)>, StoreError> {
         let (topics, texts): (Vec<&str>, Vec<&str>) =
             subjects.iter().map(|(topic, subject)| (names.name(*topic), *subject)).unzip();
-        let rows: Vec<(String, String)> = sqlx::query_as(
-            "SELECT topic, subject FROM unnest($1::text[], $2::text[]) AS batch (topic, subject)
-             WHERE (SELECT count(*) FROM parked AS p WHERE p.topic = batch.topic
-                    AND p.subject = batch.subject AND p.state <> 'discarded') > $3",
-        )
-        .bind(&topics)
-        .bind(&texts)
-        .bind(i64::from(self.per_subject))
-        .fetch_all(conn)
-        .await?;
+        let full = sqlx::query_as(FULL_SUBJECTS).bind(&topics).bind(&texts);
+        let full = full.bind(i64::from(self.per_subject));
+        let rows: Vec<(String, String)> = full.fetch_all(conn).await?;
         let is_full = |(topic, subject): &(Topic, &str)| {
             rows.iter().any(|row| row.0 == names.name(*topic) && row.1 == *subject)
         };
         Ok(subjects.iter().filter(|subject| is_full(subject)).copied().collect())
     }
 }
+
+#[cfg(test)]
+#[path = "bounds_tests.rs"]
+mod tests;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chassis::postgres::{CONVERSATION, within};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
 use super::turn::{Place, Redrive};
 
@@ -19,14 +18,6 @@ const FAILURES_MAX: i32 = 3;
 pub(super) struct Noted {
     pub(super) applied: usize,
     pub(super) failed: usize,
-}
-
-/// How many records are in each state.
-pub(super) async fn parked(pool: &PgPool) -> Result<Vec<(String, i64)>, StoreError> {
-    let states = "SELECT state, count(parked.id)
-                  FROM unnest('{parked,quarantined,discarded}'::text[]) AS states (state)
-                  LEFT JOIN parked USING (state) GROUP BY state";
-    Ok(within(CONVERSATION, sqlx::query_as(states).fetch_all(pool)).await?)
 }
 
 /// What a step did to one sequence.
