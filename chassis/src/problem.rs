@@ -10,7 +10,7 @@ use serde::Serialize;
 pub struct Problem {
     /// `urn:orderflow:problem:` and a word that clients may compare; it never changes.
     #[serde(rename = "type")]
-    pub kind: String,
+    pub kind: Box<str>,
     /// The kind in a few words.
     pub title: &'static str,
     /// The HTTP status.
@@ -23,9 +23,9 @@ pub struct Problem {
     /// JSON pointers (RFC 6901) to what is wrong in the body, with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
-    /// Seconds after which a retry makes sense.
-    #[serde(skip)]
-    pub retry_after_s: Option<u32>,
+    /// The order that the request means, where one may be there already.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<Box<str>>,
     /// More headers of the answer.
     #[serde(skip)]
     pub headers: Vec<(HeaderName, HeaderValue)>,
@@ -71,13 +71,13 @@ impl Problem {
     /// A problem of this kind (the last word of its `type`).
     pub fn new(status: StatusCode, kind: &str, title: &'static str) -> Self {
         Self {
-            kind: format!("urn:orderflow:problem:{kind}"),
+            kind: format!("urn:orderflow:problem:{kind}").into_boxed_str(),
             title,
             status: status.as_u16(),
             retry: Retry::of(status),
             detail: None,
             errors: Vec::new(),
-            retry_after_s: None,
+            order_id: None,
             headers: Vec::new(),
         }
     }
@@ -96,10 +96,16 @@ impl Problem {
         self
     }
 
-    /// With `Retry-After`.
+    /// With `Retry-After`: seconds after which a retry makes sense.
     #[must_use]
-    pub fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after_s = Some(seconds);
+    pub fn retry_after(self, seconds: u32) -> Self {
+        self.header(RETRY_AFTER, HeaderValue::from(seconds))
+    }
+
+    /// With the order that may be there already.
+    #[must_use]
+    pub fn order_id(mut self, id: impl Into<String>) -> Self {
+        self.order_id = Some(id.into().into_boxed_str());
         self
     }
 
@@ -131,9 +137,6 @@ impl ResponseError for Problem {
 
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
-        if let Some(seconds) = self.retry_after_s {
-            response.insert_header((RETRY_AFTER, seconds));
-        }
         for header in &self.headers {
             response.insert_header(header.clone());
         }

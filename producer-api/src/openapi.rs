@@ -153,6 +153,10 @@ pub(crate) struct ProblemBody {
     detail: Option<String>,
     /// What is wrong in the body.
     errors: Option<Vec<FaultBody>>,
+    /// Orders only: the order that the request means, where it may have been placed: by this request
+    /// (`outcome-unknown`) or by an earlier one under its Idempotency-Key. The Location says where
+    /// it is then.
+    order_id: Option<uuid::Uuid>,
 }
 
 /// `never`: it would be refused again. `later`: as it is, nothing was accepted. `same-key`: it may
@@ -200,8 +204,13 @@ pub(crate) enum RequestProblems {
     NotJson(#[to_schema] ProblemBody),
     /// `invalid-body`: the errors point at each value that is missing, unknown or beyond a limit.
     /// `mixed-currencies` (orders only): the errors point at the lines that are not sold in the
-    /// currency of the first.
-    #[response(status = 422, content_type = "application/problem+json")]
+    /// currency of the first. With an Idempotency-Key an order's refusal is about a new order only:
+    /// see `order_id`.
+    #[response(
+        status = 422,
+        content_type = "application/problem+json",
+        headers(("Location" = String, description = "Orders only, with an Idempotency-Key: where an order of an earlier try is.")),
+    )]
     Invalid(#[to_schema] ProblemBody),
     /// `defect`: a defect of the service; nothing was accepted.
     #[response(status = 500, content_type = "application/problem+json")]
@@ -211,7 +220,10 @@ pub(crate) enum RequestProblems {
     #[response(
         status = 503,
         content_type = "application/problem+json",
-        headers(("Retry-After" = u32, description = "Seconds after which a retry makes sense.")),
+        headers(
+            ("Retry-After" = u32, description = "Seconds after which a retry makes sense."),
+            ("Location" = String, description = "Orders only, with an Idempotency-Key or an unknown outcome: where the order is, if it was placed."),
+        ),
     )]
     Unavailable(#[to_schema] ProblemBody),
 }
@@ -220,7 +232,12 @@ pub(crate) enum RequestProblems {
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only the document names it")]
 pub(crate) enum OrderProblems {
-    /// `unknown-sku`: the errors point at each line whose SKU the catalogue does not have.
-    #[response(status = 404, content_type = "application/problem+json")]
+    /// `unknown-sku`: the errors point at each line whose SKU the catalogue does not have. With an
+    /// Idempotency-Key it is about a new order only: see `order_id`.
+    #[response(
+        status = 404,
+        content_type = "application/problem+json",
+        headers(("Location" = String, description = "With an Idempotency-Key: where an order of an earlier try is.")),
+    )]
     UnknownSku(#[to_schema] ProblemBody),
 }

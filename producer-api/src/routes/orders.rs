@@ -12,7 +12,8 @@ use super::{
 };
 use crate::accept_order::{accept, look_up, order_id};
 use crate::openapi::{OrderProblems, RequestProblems};
-use crate::order_request::{CancelBody, CancelRequest, OrderBody, OrderRequest};
+use crate::order_request::{CancelBody, CancelRequest, OrderBody, OrderRequest, customer_of};
+use crate::problems::Advice;
 use crate::publisher::PublishError;
 use crate::{body, problems, trace};
 
@@ -22,6 +23,11 @@ use crate::{body, problems, trace};
 /// that, and shown at the Location. The same Idempotency-Key of the same customer is the same
 /// order: the first one counts, and another one under its key (other lines or another locale) is
 /// a conflict that changes nothing. Another contact alone is no conflict: the first contact stays.
+///
+/// What is refused may change: a product is delisted, a limit is lowered. So a refusal under an
+/// Idempotency-Key speaks of a new order only. Where an earlier try under the key may have placed
+/// the order, `order_id` and the Location say where it is then: ask there before you tell anybody
+/// that there is none.
 #[utoipa::path(
     post,
     path = "/v1/orders",
@@ -47,17 +53,23 @@ async fn placed(
     payload: Payload,
     api: &Api,
 ) -> Result<HttpResponse, Problem> {
-    let encoder = api.encoder()?;
     let key = idempotency_key(request)?;
-    let asked = OrderRequest::parse(&body::read(request, payload, &api.room).await?)?;
-    let order_id = order_id(&asked, key.as_ref());
-    let order = priced(api, asked, order_id)?;
-    let location = api.location(order_id);
-    let trace = trace::of(request);
-    let position = match api.publisher.publish(encoder, order.into(), &trace).await {
-        Ok(position) => position,
-        Err(error) => return Err(unplaced(&error, key.is_some(), &location)),
+    let body = body::read(request, payload, &api.room).await?;
+    let refused = |problem| match (&key, customer_of(&body)) {
+        (Some(key), Some(customer)) => of_new_only(problem, api, OrderId::for_key(&customer, key)),
+        _ => problem,
     };
+    let asked = OrderRequest::parse(&body).map_err(refused)?;
+    let order_id = order_id(&asked, key.as_ref());
+    let encoder = api.encoder().map_err(refused)?;
+    let order = priced(api, asked, order_id).map_err(refused)?;
+    let published = api.publisher.publish(encoder, order.into(), &trace::of(request)).await;
+    let position = match published {
+        Ok(position) => position,
+        Err(PublishError::Unknown) => return Err(unknown(api, order_id, key.is_some())),
+        Err(error) => return Err(refused(problems::unpublished(&error, NOTHING_ACCEPTED))),
+    };
+    let location = api.location(order_id);
     Ok(accepted(accepted_order(order_id.to_string(), position), Some(location)))
 }
 
@@ -67,16 +79,36 @@ fn priced(api: &Api, asked: OrderRequest, order_id: OrderId) -> Result<OrderPlac
     accept(asked, order_id, found, chassis::clock::now().into())
 }
 
+/// Where the outcome is known, no advice on it is given.
+const NOTHING_ACCEPTED: Advice = (Retry::Later, "");
+
 /// An order that may or may not have been placed can be looked for.
-fn unplaced(error: &PublishError, has_key: bool, location: &str) -> Problem {
+fn unknown(api: &Api, order_id: OrderId, has_key: bool) -> Problem {
     let words = match has_key {
         true => "retry with the same Idempotency-Key: it is the same order",
         false => "the request had no Idempotency-Key: look at the Location before you repeat it",
     };
-    let problem = problems::unpublished(error, (Retry::SameKey, words));
-    match (error, HeaderValue::from_str(location)) {
-        (PublishError::Unknown, Ok(location)) => problem.header(LOCATION, location),
-        _ => problem,
+    let problem = problems::unpublished(&PublishError::Unknown, (Retry::SameKey, words));
+    found_at(problem, api, order_id)
+}
+
+/// A refusal of a request with a key. What an earlier try under it came to is not for this API to
+/// know: it may be in the log, and only now be refused.
+fn of_new_only(problem: Problem, api: &Api, order_id: OrderId) -> Problem {
+    let words = "this is about a new order: one that an earlier try under this Idempotency-Key \
+                 placed is at the Location";
+    let detail = match &problem.detail {
+        Some(detail) => format!("{detail}; {words}"),
+        None => words.to_owned(),
+    };
+    found_at(problem.detail(detail), api, order_id)
+}
+
+fn found_at(problem: Problem, api: &Api, order_id: OrderId) -> Problem {
+    let problem = problem.order_id(order_id.to_string());
+    match HeaderValue::from_str(&api.location(order_id)) {
+        Ok(location) => problem.header(LOCATION, location),
+        Err(_) => problem,
     }
 }
 

@@ -11,4 +11,5 @@ mod document;
 mod harness;
 mod orders;
 mod outages;
+mod refused_retries;
 mod requests;
