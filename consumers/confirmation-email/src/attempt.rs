@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::claim::{Claimed, Fate, Settlement};
-use crate::evidence::Refusal;
+use crate::evidence::{Refusal, Sort};
 use crate::letter::{ComposeError, Letter, compose};
 use crate::mailer::{Connection, Delivery};
 use crate::metrics;
@@ -90,11 +90,10 @@ impl Attempt {
                 self.post.away(&delivery.reply);
             }
             // A server may end a connection that it has had for long.
-            Verdict::NotBegun | Verdict::Unknown | Verdict::Proceed => {}
+            Verdict::NotBegun | Verdict::Proceed => {}
             Verdict::Sent => self.post.taken(),
-            Verdict::Deferred => self.post.dealt_with(&delivery.reply),
-            // See `refused`.
-            Verdict::Refused => {}
+            // See `fate`.
+            Verdict::Deferred | Verdict::Refused | Verdict::Unknown => {}
         }
         delivery
     }
@@ -102,24 +101,34 @@ impl Attempt {
     fn fate(&mut self, letter: &Letter, delivery: &Delivery) -> Fate {
         match delivery.verdict {
             Verdict::Sent => Fate::Sent,
-            Verdict::Refused => self.refused(letter, delivery),
             Verdict::NotBegun => Fate::Returned,
+            Verdict::Refused | Verdict::Deferred if self.is_about_us(letter, delivery) => {
+                Fate::Held
+            }
+            Verdict::Refused => Fate::Bounced,
             Verdict::Deferred => self.deferred(),
-            // `Proceed` ends no mail; where it did, nothing would be known of it.
-            Verdict::Unknown | Verdict::Proceed => Fate::Unknown,
+            Verdict::Unknown => {
+                self.is_about_us(letter, delivery);
+                Fate::Unknown
+            }
+            // It ends no mail; where it did, nothing would be known of it.
+            Verdict::Proceed => Fate::Unknown,
         }
     }
 
-    fn refused(&mut self, letter: &Letter, delivery: &Delivery) -> Fate {
-        let Some(status) = delivery.status else {
-            return Fate::Bounced;
+    /// Whether a mail that did not arrive says something of us, together with those before it.
+    fn is_about_us(&mut self, letter: &Letter, delivery: &Delivery) -> bool {
+        let sort = match (delivery.verdict, delivery.status) {
+            (Verdict::Unknown, _) => Sort::Unheard,
+            (_, Some(status)) => Sort::Refused(status),
+            (_, None) => Sort::Silence,
         };
         let refusal = Refusal::new(self.mail.claim, letter.to.as_ref());
-        if self.post.refused(status, refusal, self.mail.held, &delivery.reply) {
+        let about_us = self.post.refused(sort, refusal, self.mail.held, &delivery.reply);
+        if about_us {
             self.connection = None;
-            return Fate::Held;
         }
-        Fate::Bounced
+        about_us
     }
 
     fn deferred(&self) -> Fate {

@@ -9,18 +9,29 @@ use uuid::Uuid;
 
 use crate::smtp::Status;
 
-/// Refusals since the server last took a mail. One of one sort may be about a recipient; where they
-/// have nothing in common but us, it is about us.
+/// What did not arrive since the server last took a mail. One of one sort may be about a recipient;
+/// where they have nothing in common but us, it is about us.
 #[derive(Debug, Default)]
 pub(crate) struct Evidence {
-    sorts: HashMap<Status, Vec<Refusal>>,
+    sorts: HashMap<Sort, Vec<Refusal>>,
     /// It was found to refuse us, and has taken no mail since.
     about_us: bool,
     /// Sorts that were found to be about us, until the server took a mail of somebody else's.
-    refuted: HashSet<Status>,
+    refuted: HashSet<Sort>,
 }
 
-/// One mail that was refused.
+/// In what way a mail did not arrive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Sort {
+    /// Refused with these numbers, for now or for good.
+    Refused(Status),
+    /// Nothing was heard before the end of its content.
+    Silence,
+    /// Nothing was heard of its content: it may have arrived.
+    Unheard,
+}
+
+/// One mail that did not arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal {
     /// Of the mail in the ledger.
@@ -46,6 +57,8 @@ const REFUSALS_MAX: usize = 1000;
 const MISSPELT: usize = 10;
 /// Refused without a detail.
 const UNSPECIFIED: usize = 5;
+/// For now, or without a word: greylists, quotas, a connection that breaks.
+const FOR_NOW: usize = 5;
 /// Policy, routes, protocol, content: of strangers to one another.
 const STRANGERS: usize = 3;
 
@@ -74,8 +87,8 @@ impl Evidence {
         was
     }
 
-    /// The server refused a mail. `again`: it did so before, when that was found to be about us.
-    pub(crate) fn refused(&mut self, sort: Status, refusal: Refusal, again: bool) -> Finding {
+    /// The server did not take a mail. `again`: it did so before, when that was found to be about us.
+    pub(crate) fn refused(&mut self, sort: Sort, refusal: Refusal, again: bool) -> Finding {
         if self.about_us {
             return Finding::AboutUs(Vec::new());
         }
@@ -96,24 +109,33 @@ impl Evidence {
         }
         self.about_us = true;
         let given_up = refusals.iter().map(|known| known.claim);
-        Finding::AboutUs(given_up.filter(|claim| *claim != refusal.claim).collect())
+        Finding::AboutUs(match sort {
+            Sort::Refused(status) if status.code >= 500 => {
+                given_up.filter(|claim| *claim != refusal.claim).collect()
+            }
+            // They wait for their next attempt, or nobody knows whether they arrived.
+            Sort::Refused(_) | Sort::Silence | Sort::Unheard => Vec::new(),
+        })
     }
 }
 
 /// How many have nothing in common any more.
-fn strangers(sort: Status) -> usize {
-    match (names_recipient(&sort), sort.enhanced) {
+fn strangers(sort: Sort) -> usize {
+    let Sort::Refused(status) = sort else { return FOR_NOW };
+    match (names_recipient(&sort), status.enhanced) {
         (true, Some(_)) => MISSPELT,
         (true, None) => UNSPECIFIED,
+        (false, _) if status.code < 500 => FOR_NOW,
         (false, _) => STRANGERS,
     }
 }
 
 /// Whether it is what a server says of an address or a mailbox.
-fn names_recipient(sort: &Status) -> bool {
-    match sort.enhanced {
+fn names_recipient(sort: &Sort) -> bool {
+    let Sort::Refused(status) = sort else { return false };
+    match status.enhanced {
         Some(enhanced) => matches!(enhanced, (1, 0..=6 | 10) | (2, _)),
-        None => matches!(sort.code, 501 | 550..=553),
+        None => matches!(status.code, 450 | 501 | 550..=553),
     }
 }
 
@@ -121,25 +143,41 @@ fn names_recipient(sort: &Status) -> bool {
 mod tests {
     use super::*;
 
-    const RELAY_DENIED: Status = Status { code: 554, enhanced: Some((7, 1)) };
-    const NO_MAILBOX: Status = Status { code: 550, enhanced: Some((1, 1)) };
-    const BARE: Status = Status { code: 550, enhanced: None };
+    const RELAY_DENIED: Sort = said(554, Some((7, 1)));
+    const NO_MAILBOX: Sort = said(550, Some((1, 1)));
+    const BARE: Sort = said(550, None);
+
+    const fn said(code: u16, enhanced: Option<(u16, u16)>) -> Sort {
+        Sort::Refused(Status { code, enhanced })
+    }
 
     fn refusal(n: usize) -> Refusal {
         Refusal::new(Uuid::from_u128(n as u128), &format!("customer.{n}@example.com"))
     }
 
     /// How many different recipients in a row are refused until it is found to be about us.
-    fn until_about_us(evidence: &mut Evidence, sort: Status) -> usize {
+    fn until_about_us(evidence: &mut Evidence, sort: Sort) -> usize {
         let refused = |n: &usize| evidence.refused(sort, refusal(*n), false) != Finding::AboutThem;
         (1..=100).find(refused).unwrap()
     }
 
     #[test]
     fn refusals_of_one_sort_for_strangers_are_about_us() {
-        for (sort, count) in [(RELAY_DENIED, 3), (BARE, 5), (NO_MAILBOX, 10)] {
+        let table = [
+            (RELAY_DENIED, 3),
+            (BARE, 5),
+            (NO_MAILBOX, 10),
+            (said(451, Some((7, 1))), 5),
+            (said(452, None), 5),
+            (said(421, None), 5),
+            (said(450, None), 5),
+            (said(452, Some((2, 2))), 10),
+            (Sort::Silence, 5),
+            (Sort::Unheard, 5),
+        ];
+        for (sort, count) in table {
             let mut evidence = Evidence::default();
-            assert_eq!(until_about_us(&mut evidence, sort), count, "{sort}");
+            assert_eq!(until_about_us(&mut evidence, sort), count, "{sort:?}");
             assert!(evidence.is_about_us());
         }
     }
@@ -179,7 +217,7 @@ mod tests {
     fn refusals_of_different_sorts_do_not_add_up() {
         let mut evidence = Evidence::default();
         for n in 0..60_u16 {
-            let sort = Status { code: 554, enhanced: Some((7, n)) };
+            let sort = said(554, Some((7, n)));
             let found = evidence.refused(sort, refusal(n.into()), false);
             assert_eq!(found, Finding::AboutThem);
         }

@@ -103,6 +103,9 @@ impl Connection {
             let answer = self.smtp.last_words().await.ok_or(silence);
             return self.judge(Stage::Body, answer, recipient);
         }
+        if let Some(said) = self.smtp.unasked().await {
+            return self.judge(Stage::Body, said, recipient);
+        }
         let answer = self.smtp.exchange(b".\r\n", self.reply_within * 2).await;
         self.judge(Stage::Content, answer, recipient)
     }

@@ -13,11 +13,11 @@ use uuid::Uuid;
 
 use crate::claim::{self, Terms};
 use crate::connecting;
-use crate::evidence::{Evidence, Finding, Refusal};
+use crate::evidence::{Evidence, Finding, Refusal, Sort};
 use crate::mailer::Connection;
 use crate::metrics;
 use crate::settings::MailSettings;
-use crate::smtp::{ConnectError, Status};
+use crate::smtp::ConnectError;
 use crate::template::Templates;
 
 /// Between two probes of a mail server that is away.
@@ -127,17 +127,9 @@ impl Post {
         }
     }
 
-    /// The server did not take a mail, for a reason that is that mail's, as far as is known.
-    pub(crate) fn dealt_with(&self, reply: &str) {
-        match self.is_refused() {
-            true => self.away(reply),
-            false => self.circuit.dealt_with(),
-        }
-    }
-
-    /// The server refused a mail for good, `again` where it did before and that was held to be
-    /// about us. Whether it is about us.
-    pub(crate) fn refused(&self, sort: Status, refusal: Refusal, again: bool, reply: &str) -> bool {
+    /// The server did not take a mail, `again` where it did not before and that was held to be about
+    /// us. Whether it is about us.
+    pub(crate) fn refused(&self, sort: Sort, refusal: Refusal, again: bool, reply: &str) -> bool {
         let finding = lock(&self.evidence).refused(sort, refusal, again);
         match finding {
             Finding::AboutThem => {

@@ -86,13 +86,12 @@ impl MailSettings {
     /// # Errors
     /// When the server or the sender is not named, or something cannot be read.
     pub fn from_env() -> Result<Self, SettingsError> {
-        let mailbox = SettingsError::Invalid("MAIL_FROM", "like Shop <orders@shop.example>");
         Ok(Self {
             server: SmtpServer {
                 authorities: Authorities::from_env()?,
                 ..SmtpServer::parse(&settings::secret("SMTP_URL")?)?
             },
-            from: settings::required("MAIL_FROM")?.parse().map_err(|_| mailbox)?,
+            from: mail_from(&settings::required("MAIL_FROM")?)?,
             connections: settings::within("MAIL_CONNECTIONS", 4, 1..=CONNECTIONS_MAX)?,
             batch: settings::within("MAIL_BATCH", 8, 1..=BATCH_MAX)?,
             reply_within: faults::patience(seconds("MAIL_REPLY_SECONDS_MAX", 30)?),
@@ -122,6 +121,17 @@ impl MailSettings {
     pub fn lease(&self) -> Duration {
         self.reply_within * 13
     }
+}
+
+/// A sender that every server can read: not all offer SMTPUTF8, and a domain has a form in ASCII.
+fn mail_from(text: &str) -> Result<Mailbox, SettingsError> {
+    let mailbox = text.parse::<Mailbox>().ok();
+    let readable = mailbox.filter(|mailbox| {
+        let address: &str = mailbox.email.as_ref();
+        address.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte))
+    });
+    let expected = "like Shop <orders@shop.example>, with an address in ASCII";
+    readable.ok_or(SettingsError::Invalid("MAIL_FROM", expected))
 }
 
 /// `MAIL_MAX_AGE`, also for whoever enters mails in the ledger.
@@ -242,6 +252,20 @@ mod tests {
         for url in ["smtp://u:p@mail.example", "mail.example:25", "http://x", "smtp://x?tls=maybe"]
         {
             assert!(parse(url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_sender_is_an_address_that_every_server_can_read() {
+        for text in
+            ["a@shop.example", "Shop <a+b@shop.example>", "L\u{e1}den <a@xn--ldn-xqa.example>"]
+        {
+            assert!(mail_from(text).is_ok(), "{text}");
+        }
+        let bad =
+            ["", "shop", "b\u{fc}ro@shop.example", "a@l\u{e4}den.example", "\"a b\"@shop.example"];
+        for text in bad {
+            assert!(mail_from(text).is_err(), "{text}");
         }
     }
 

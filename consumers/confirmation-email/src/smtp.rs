@@ -44,6 +44,8 @@ pub(crate) enum Silence {
     Broken,
     #[error("what came was no SMTP")]
     NoSmtp,
+    #[error("the server spoke out of turn")]
+    OutOfTurn,
 }
 
 impl Conversation {
@@ -56,9 +58,30 @@ impl Conversation {
         self.ended
     }
 
-    /// Says a line and hears the answer.
+    /// Says a line and hears the answer, unless there is one before.
     pub(crate) async fn ask(&mut self, line: &str) -> Result<Answer, Silence> {
+        if let Some(said) = self.unasked().await {
+            return said;
+        }
         self.exchange(format!("{line}\r\n").as_bytes(), self.within).await
+    }
+
+    /// What the server says before it is asked, which ends the conversation: a farewell or a refusal
+    /// is an answer to whatever we would say next; anything else, and nobody knows any more which
+    /// answer is whose.
+    pub(crate) async fn unasked(&mut self) -> Option<Result<Answer, Silence>> {
+        // Only what is there: the end of the connection shows in what follows.
+        drop(timeout(Duration::ZERO, self.wire.read_buf(&mut self.received)).await);
+        let mut reading = Reading::default();
+        while let Some(line) = self.next_line(false) {
+            if reading.take(&line) {
+                break;
+            }
+        }
+        let answer = reading.finish()?;
+        self.ended = true;
+        let is_refusal = matches!(answer.status.code, 400..=599);
+        Some(if is_refusal { Ok(answer) } else { Err(Silence::OutOfTurn) })
     }
 
     /// Says this and hears the answer, both of it within this time.
@@ -237,6 +260,52 @@ mod tests {
         let mut conversation = Conversation::new(Box::new(near), Duration::from_secs(5));
         let answer = conversation.hear(Duration::from_millis(50)).await.unwrap();
         assert_eq!((answer.status.code, conversation.has_ended()), (250, true));
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_goes_on_drop_by_drop_ends_in_time() {
+        let (near, mut far) = tokio::io::duplex(1024);
+        let drops = tokio::spawn(async move {
+            while far.write_all(b"250-more\r\n").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let mut conversation = Conversation::new(Box::new(near), Duration::from_secs(5));
+        let answer = conversation.hear(Duration::from_millis(100)).await.unwrap();
+        assert_eq!((answer.status.code, conversation.has_ended()), (250, true));
+        drop(conversation);
+        drops.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_said_unasked_answers_nothing_but_a_refusal() {
+        let table: [(&[u8], Result<u16, Silence>); 5] = [
+            (b"250 a\r\n250 b\r\n", Err(Silence::OutOfTurn)),
+            (b"250 a\r\n354 b\r\n", Err(Silence::OutOfTurn)),
+            (b"250 a\r\n250-b\r\n", Err(Silence::OutOfTurn)),
+            (b"250 a\r\n421 bye\r\n", Ok(421)),
+            (b"250 a\r\n554-no\r\n554 bye\r\n", Ok(554)),
+        ];
+        for (bytes, expected) in table {
+            let (near, mut far) = tokio::io::duplex(1024);
+            far.write_all(bytes).await.unwrap();
+            let mut conversation = Conversation::new(Box::new(near), Duration::from_secs(5));
+            conversation.hear(Duration::from_secs(5)).await.unwrap();
+            let said = conversation.ask("NOOP").await.map(|answer| answer.status.code);
+            assert_eq!((said, conversation.has_ended()), (expected, true), "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn words_and_empty_lines_behind_an_answer_are_no_answer() {
+        let (near, mut far) = tokio::io::duplex(1024);
+        far.write_all(b"250 a\r\n\r\nhave a nice day\r\n").await.unwrap();
+        let mut conversation = Conversation::new(Box::new(near), Duration::from_secs(5));
+        conversation.hear(Duration::from_secs(5)).await.unwrap();
+        assert_eq!(conversation.unasked().await, None);
+        far.write_all(b"251 b\r\n").await.unwrap();
+        let answer = conversation.hear(Duration::from_secs(5)).await.unwrap();
+        assert_eq!((answer.status.code, conversation.has_ended()), (251, false));
     }
 
     #[test]

@@ -1,14 +1,18 @@
 //! Claims about replies that are odd, and clear all the same: the first digit decides, whatever the
 //! words (RFC 5321, 4.2).
 
+use std::time::{Duration, Instant};
+
+use confirmation_email::courier::Progress;
+use events_schema::Locale;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::smtp_server::{Act, At};
-use crate::world::{World, until_empty};
+use crate::smtp_server::{Act, At, SmtpServer};
+use crate::world::{World, confirmed, named, order, placed, settings, until_empty};
 
 /// What becomes of a mail where the server says this in this place.
 async fn outcome(world: &World, n: u128) -> (String, Option<String>) {
-    world.deliver([crate::world::placed(n), crate::world::confirmed(n)]).await;
+    world.deliver([placed(n), confirmed(n)]).await;
     until_empty(&mut world.courier()).await;
     world.cause(n).await
 }
@@ -16,7 +20,7 @@ async fn outcome(world: &World, n: u128) -> (String, Option<String>) {
 #[sqlx::test(migrations = false)]
 async fn a_mail_that_was_clearly_taken_is_sent(pool: PgPoolOptions, options: PgConnectOptions) {
     let (world, server) = World::with_server(pool, options).await;
-    let odd: [(At, &[u8]); 12] = [
+    let odd: [(At, &[u8]); 15] = [
         (At::Greeting, b"220 Serveur de messagerie pr\xeat\r\n"),
         (At::Greeting, b"220\r\n"),
         (At::Greeting, b"220-one\r\n220-\xd3\xca\r\n220 two\n"),
@@ -29,6 +33,10 @@ async fn a_mail_that_was_clearly_taken_is_sent(pool: PgPoolOptions, options: PgC
         (At::Content, b"250 2.0.0 OK\n"),
         (At::Content, b"250 \xd3\xca\xbc\xfe\xd2\xd1\xca\xd5\xc8\xa1\r\n"),
         (At::Content, b"250-2.0.0 taken\r\n\r\n290 2.0.0 OK\r\n"),
+        (At::Content, b"250 5.1.1 error: no such user\r\n"),
+        // All lines should have one code; where they have not, the last is the last word.
+        (At::Content, b"550-no\r\n250 taken after all\r\n"),
+        (At::Rcpt, b"550-no\r\n250 yes\r\n"),
     ];
     for (n, (at, bytes)) in (1..).zip(odd) {
         let act = if at == At::Content { Act::KeepAndBytes(bytes) } else { Act::Bytes(bytes) };
@@ -44,7 +52,7 @@ async fn a_mail_that_was_clearly_refused_is_refused(
     options: PgConnectOptions,
 ) {
     let (world, server) = World::with_server(pool, options).await;
-    let odd: [(At, &[u8], &str, &str); 8] = [
+    let odd: [(At, &[u8], &str, &str); 10] = [
         (At::Rcpt, b"550 5.1.1 Bo\xeete inexistante\r\n", "bounced", "5.1.1"),
         (At::Rcpt, b"571 5.7.1 Delivery not authorized\r\n", "bounced", "5.7.1"),
         (At::Rcpt, b"550\r\n", "bounced", "550"),
@@ -53,6 +61,8 @@ async fn a_mail_that_was_clearly_refused_is_refused(
         (At::Content, b"571 5.7.1 Message refused\r\n", "bounced", "5.7.1"),
         (At::Content, b"499-\r\n499\r\n", "queued", "499"),
         (At::Content, b"554\n", "bounced", "554"),
+        (At::Content, b"250-taken\r\n553 and yet not\r\n", "bounced", "553"),
+        (At::Rcpt, b"250-yes\r\n556 no\r\n", "bounced", "556"),
     ];
     for (n, (at, bytes, state, cause)) in (1..).zip(odd) {
         server.once(at, "", Act::Bytes(bytes));
@@ -79,4 +89,125 @@ async fn a_mail_is_unknown_only_where_nothing_was_heard_of_its_content(
         server.once(At::Content, "", Act::LastWords(bytes));
         assert_eq!(outcome(&world, n).await.0, state, "{bytes:?}");
     }
+}
+
+/// However many mails go over a connection, an answer too many must not be taken for the next one's.
+#[sqlx::test(migrations = false)]
+async fn an_answer_too_many_costs_no_mail_anything(pool: PgPoolOptions, options: PgConnectOptions) {
+    let (world, server) = World::with_server(pool, options).await;
+    let odd: [(At, &[u8]); 4] = [
+        (At::Content, b"250 taken\r\n250 taken\r\n"),
+        (At::Content, b"250 taken\r\n354 go on\r\n250 taken\r\n"),
+        (At::Content, b"250 taken\r\n421 bye\r\n"),
+        (At::Content, b"250 taken\r\n550 5.1.1 no such user\r\n"),
+    ];
+    for (n, (at, bytes)) in (1..).zip(odd) {
+        server.once(at, "", Act::KeepAndBytes(bytes));
+        world.deliver([2 * n, 2 * n + 1].into_iter().flat_map(|n| [placed(n), confirmed(n)])).await;
+        until_empty(&mut world.courier()).await;
+        for n in [2 * n, 2 * n + 1] {
+            assert_eq!(world.mail(n).await, ("sent".to_owned(), 1), "{bytes:?}");
+        }
+        assert_eq!(server.mails().len(), 2 * n as usize, "{bytes:?}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_is_said_before_the_content_has_gone_is_no_answer_to_it(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    server.once(At::Data, "", Act::Bytes(b"354 go on\r\n250 taken\r\n"));
+    let (state, cause) = outcome(&world, 1).await;
+    assert_eq!((state.as_str(), cause.as_deref()), ("queued", Some("no-answer")));
+    server.once(At::Data, "", Act::Bytes(b"354 go on\r\n552 5.3.4 too large\r\n"));
+    let (state, cause) = outcome(&world, 2).await;
+    assert_eq!((state.as_str(), cause.as_deref()), ("bounced", Some("5.3.4")));
+}
+
+#[sqlx::test(migrations = false)]
+async fn an_answer_without_an_end_ends(pool: PgPoolOptions, options: PgConnectOptions) {
+    let (world, server) = World::with_server(pool, options).await;
+    let begun = Instant::now();
+    for (n, at, bytes, state) in [
+        (1, At::Content, b"250-more\r\n", "sent"),
+        (2, At::Content, b"and more\r\n", "unknown"),
+        (3, At::Rcpt, b"250-more\r\n", "queued"),
+        (4, At::Rcpt, b"550-more\r\n", "bounced"),
+    ] {
+        server.once(at, "", Act::Endless(bytes));
+        assert_eq!(outcome(&world, n).await.0, state, "{at:?} {bytes:?}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_farewell_at_any_stage_sends_the_mail_over_another_connection(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    let mut courier = world.courier();
+    world.deliver([placed(100), confirmed(100)]).await;
+    until_empty(&mut courier).await;
+    for (n, at) in (1..).zip([At::Mail, At::Rcpt, At::Data, At::Content]) {
+        server.once(at, "", Act::Reply("421 4.3.2 shutting down"));
+        world.deliver([placed(n), confirmed(n)]).await;
+        until_empty(&mut courier).await;
+        assert_eq!(world.mail(n).await, ("sent".to_owned(), 1), "{at:?}");
+        assert_eq!(server.connections(), n as usize + 1, "{at:?}");
+    }
+    server.once(At::Rcpt, "customer.5@", Act::Reply("550 5.1.1 no such user"));
+    server.once(At::Rset, "", Act::Reply("421 4.3.2 shutting down"));
+    world.deliver([5, 6].into_iter().flat_map(|n| [placed(n), confirmed(n)])).await;
+    until_empty(&mut courier).await;
+    assert_eq!((world.count("sent").await, world.count("bounced").await), (6, 1));
+    for at in [At::Greeting, At::Ehlo] {
+        let server = SmtpServer::start().await;
+        server.once(at, "", Act::Reply("421 4.3.2 shutting down"));
+        let mut courier = world.courier_to(settings(server.address));
+        let n = 10 + at as u128;
+        world.deliver([placed(n), confirmed(n)]).await;
+        assert_eq!(courier.try_send_next().await.unwrap(), Progress::Deferred, "{at:?}");
+        assert_eq!(world.mail(n).await, ("queued".to_owned(), 0), "{at:?}");
+        assert!(world.health.not_ready()["smtp"].ends_with("421 4.3.2 shutting down"));
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_farewell_of_ours_is_waited_for_by_nobody(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    for (n, act) in (1..).zip([Act::Drop, Act::Hang, Act::Reply("500 what")]) {
+        server.once(At::Quit, "", act);
+        world.deliver([placed(n), confirmed(n)]).await;
+        let mut courier = world.courier();
+        until_empty(&mut courier).await;
+        let begun = Instant::now();
+        courier.finish().await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(3), "{act:?} {:?}", begun.elapsed());
+        assert_eq!(world.mail(n).await, ("sent".to_owned(), 1), "{act:?}");
+    }
+}
+
+/// Neither 8BITMIME nor SMTPUTF8 nor PIPELINING is needed.
+#[sqlx::test(migrations = false)]
+async fn a_server_that_offers_nothing_gets_seven_bits_a_line_at_a_time(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    server.offer(["250 here"; 2]);
+    let long = "\u{5d3}\u{5e0}\u{5d4}".repeat(30);
+    world.deliver([order(1, Locale::He, &long).into(), confirmed(1), named("A-1", &long)]).await;
+    until_empty(&mut world.courier()).await;
+    let mails = server.mails();
+    let [mail] = mails.as_slice() else { panic!("{} mails", mails.len()) };
+    assert!(mail.content.is_ascii());
+    assert!(mail.content.lines().all(|line| line.len() <= 998), "a line is too long (RFC 5322)");
+    let said: Vec<_> = server.said().into_iter().map(|said| said.line).collect();
+    assert!(said.contains(&"MAIL FROM:<orders@orderflow.example>".to_owned()), "{said:?}");
 }

@@ -128,3 +128,60 @@ async fn while_the_server_refuses_us_it_is_asked_about_one_mail_at_a_time(
         .unwrap();
     assert_eq!(held, 0, "no attempt is counted");
 }
+
+/// Greylists, quotas, a full disk, a connection that breaks: nobody's mail is used up by it.
+#[sqlx::test(migrations = false)]
+async fn a_server_that_takes_nothing_for_now_counts_no_attempts_and_is_told_of(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let table = [
+        (At::Rcpt, Act::Reply("451 4.7.1 too many mails"), "451 4.7.1 too many mails"),
+        (At::Content, Act::Reply("452 4.3.1 disk full"), "452 4.3.1 disk full"),
+        (At::Rcpt, Act::Reply("421 4.3.2 shutting down"), "421 4.3.2 shutting down"),
+        (At::Rcpt, Act::Drop, "the connection broke"),
+    ];
+    for (at, act, words) in table {
+        let (world, server) = World::with_server(pool.clone(), options.clone()).await;
+        server.always(at, act);
+        world.confirm_orders(30).await;
+        try_often(&world).await;
+        assert!(!world.post().is_open(), "the breaker is open");
+        assert_eq!(world.health.not_ready()["smtp"], words, "{act:?}");
+        let counted: i64 = sqlx::query_scalar("SELECT count(*) FROM mails WHERE attempts > 0")
+            .fetch_one(&world.pool)
+            .await
+            .unwrap();
+        assert!((1..5).contains(&counted), "{counted} attempts are counted: {act:?}");
+
+        server.behave();
+        world.let_time_pass().await;
+        all_are_sent(&world, &server, 30).await;
+        assert!(world.health.not_ready().is_empty() && world.post().is_open(), "{act:?}");
+        sqlx::query("TRUNCATE mails, orders").execute(&world.pool).await.unwrap();
+    }
+}
+
+/// Each of them may have arrived, and is not sent again; but they stay few.
+#[sqlx::test(migrations = false)]
+async fn a_server_that_is_heard_of_no_mail_gets_no_more_of_them(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    server.always(At::Content, Act::KeepAndDrop);
+    world.confirm_orders(30).await;
+    try_often(&world).await;
+    let unknown = world.count("unknown").await;
+    assert!((5..10).contains(&unknown), "{unknown} are unknown");
+    assert_eq!(world.health.not_ready()["smtp"], "the connection broke");
+
+    server.behave();
+    eventually("the rest is sent", async || {
+        try_often(&world).await;
+        world.count("queued").await == 0
+    })
+    .await;
+    assert_eq!(server.mails().len(), 30, "each once");
+    assert!(world.health.not_ready().is_empty() && world.post().is_open());
+}

@@ -24,6 +24,7 @@ pub(crate) enum At {
     Data,
     Content,
     Rset,
+    Quit,
     /// What has been answered already: there is no fault for it.
     Elsewhere,
 }
@@ -38,6 +39,8 @@ pub(crate) enum Act {
     Hang,
     /// These bytes, and closes the connection.
     LastWords(&'static [u8]),
+    /// These bytes again and again, as long as they are taken.
+    Endless(&'static [u8]),
     /// Closes the connection.
     Drop,
     /// Keeps the mail and closes the connection: the 250 is lost on its way.
@@ -200,11 +203,15 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             Some(Act::Reply(reply)) => line_of(reply),
             Some(Act::Bytes(bytes)) => bytes.to_vec(),
             Some(Act::LastWords(bytes)) => return lines.write_all(bytes).await,
+            Some(Act::Endless(bytes)) => return repeat(&mut lines, bytes).await,
             Some(Act::Hang) => std::future::pending().await,
             Some(_) => return Ok(()),
             None => line_of(next.1),
         };
         lines.write_all(&said).await?;
+        if next.0 == At::Quit {
+            return Ok(());
+        }
         if next.0 == At::StartTls && said.starts_with(b"2") {
             lines = encrypt(state, lines).await?;
             encrypted = true;
@@ -212,7 +219,7 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         if next.0 == At::Data && said.starts_with(b"3") {
             let content = content(&mut lines).await?;
             let to = std::mem::take(&mut recipient);
-            let (answer, goes_on) = take(state, Mail { to, content }).await;
+            let (answer, goes_on) = take(state, &mut lines, Mail { to, content }).await;
             lines.write_all(&answer).await?;
             if !goes_on {
                 return Ok(());
@@ -235,7 +242,7 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             }
             "DATA" => (At::Data, "354 go on"),
             "RSET" => (At::Rset, "250 OK"),
-            "QUIT" => return lines.write_all(b"221 bye\r\n").await,
+            "QUIT" => (At::Quit, "221 bye"),
             _ => (At::Elsewhere, "250 OK"),
         };
     }
@@ -266,13 +273,18 @@ async fn encrypt(state: &Mutex<State>, lines: Lines) -> std::io::Result<Lines> {
 }
 
 /// What is said to a mail that has come, and whether the connection goes on.
-async fn take(state: &Mutex<State>, mail: Mail) -> (Vec<u8>, bool) {
+async fn take(state: &Mutex<State>, lines: &mut Lines, mail: Mail) -> (Vec<u8>, bool) {
     let fault = act(state, At::Content, &mail.to);
     let keep = || state.lock().unwrap().mails.push(mail);
     match fault {
         Some(Act::Reply(reply)) => (line_of(reply), true),
         Some(Act::Bytes(bytes)) => (bytes.to_vec(), true),
         Some(Act::LastWords(bytes)) => (bytes.to_vec(), false),
+        Some(Act::Endless(bytes)) => {
+            keep();
+            drop(repeat(lines, bytes).await);
+            (Vec::new(), false)
+        }
         Some(Act::Drop) => (Vec::new(), false),
         Some(Act::Hang) => std::future::pending().await,
         Some(Act::KeepAndDrop) => {
@@ -291,6 +303,12 @@ async fn take(state: &Mutex<State>, mail: Mail) -> (Vec<u8>, bool) {
             keep();
             (line_of("250 2.0.0 kept"), true)
         }
+    }
+}
+
+async fn repeat(lines: &mut Lines, bytes: &[u8]) -> std::io::Result<()> {
+    loop {
+        lines.write_all(bytes).await?;
     }
 }
 
