@@ -8,7 +8,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 const SERVICES: [&str; 4] = ["inventory", "confirmation-email", "analytics", "query-api"];
 
 /// All that the process on the internet can read.
-const SHOWN: [&str; 6] = [
+const SHOWN: [&str; 7] = [
     "order_lines: line, order_id, quantity, sku, unit_price_minor",
     "orders: cancelled_at, currency, customer_id, decided_at, order_id, placed_at, shortages, \
      source_partition, status, total_minor",
@@ -16,6 +16,8 @@ const SHOWN: [&str; 6] = [
     "positions: next_offset, partition, topic",
     "products: currency, department, name, price_minor, sku, updated_at",
     "stock: available, sku",
+    "stock_refusals: available, cause, delta, event_id, id, recorded_at, sku, source_offset, \
+     source_partition",
 ];
 
 /// Each table of the deployment: its schema, and its name with the schema's.

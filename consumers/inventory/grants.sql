@@ -7,6 +7,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON products TO :service;
 GRANT SELECT, INSERT, UPDATE ON orders TO :service;
 GRANT SELECT, INSERT ON order_lines TO :service;
 GRANT SELECT, INSERT ON conflicts TO :service;
+-- UPDATE, because what is pruned is locked first.
+GRANT SELECT, INSERT, UPDATE, DELETE ON stock_refusals TO :service;
 
 -- query-api faces the internet: it reads what it shows, column by column, and of what is parked only
 -- that it is, never the record.
@@ -17,3 +19,5 @@ GRANT SELECT (order_id, customer_id, status, currency, total_minor, placed_at, d
 GRANT SELECT (order_id, line, sku, quantity, unit_price_minor) ON order_lines TO "query-api";
 GRANT SELECT (sku, available) ON stock TO "query-api";
 GRANT SELECT (sku, name, department, price_minor, currency, updated_at) ON products TO "query-api";
+GRANT SELECT (id, event_id, sku, delta, available, cause, source_partition, source_offset, recorded_at)
+    ON stock_refusals TO "query-api";

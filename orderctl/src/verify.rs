@@ -10,6 +10,7 @@ mod parked;
 mod projection;
 mod reading;
 mod record;
+mod refused;
 mod report;
 mod row;
 mod snapshot;

@@ -182,8 +182,8 @@ impl Database {
 
 /// Whether the tables of the projection can be read.
 fn tables(conn: &mut PgConnection) -> Reading<'_, ()> {
-    let all =
-        "SELECT FROM orders, order_lines, products, stock, positions, parked_subjects LIMIT 0";
+    let all = "SELECT FROM orders, order_lines, products, stock, stock_refusals, positions, \
+               parked_subjects LIMIT 0";
     sqlx::query(all).execute(conn).map_ok(drop).boxed()
 }
 

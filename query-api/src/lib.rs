@@ -12,6 +12,7 @@ mod prefer;
 mod problems;
 mod products;
 mod progress;
+mod refusals;
 mod routes;
 mod server;
 pub mod settings;

@@ -28,7 +28,12 @@ pub fn document() -> utoipa::openapi::OpenApi {
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
         contact(name = "Orderflow"),
     ),
-    paths(routes::orders::get, routes::products::list, routes::products::get),
+    paths(
+        routes::orders::get,
+        routes::products::list,
+        routes::products::get,
+        routes::refusals::list,
+    ),
     tags(
         (name = "orders", description = "What became of them."),
         (name = "products", description = "The catalogue with what is on the shelf."),

@@ -6,7 +6,7 @@ use events_schema::{
     Currency, CustomerId, Event, EventType, MoneyMinor, OrderId, OrderLine, OrderPlaced, Sku,
     Timestamp,
 };
-use runtime::{Batch, Decision, Delivered, Later, Rejection};
+use runtime::{Batch, Decision, Delivered, Rejection};
 
 use crate::totals::Totals;
 
@@ -193,7 +193,6 @@ fn broken_invariant(record: &Delivered) -> Option<Rejection> {
     (sum != Some(event.total_minor)).then(|| Rejection {
         source: record.source,
         cause: TOTAL_MISMATCH,
-        later: Later::Parks,
         detail: format!(
             "the total is {} and the lines give {}",
             event.total_minor.get(),

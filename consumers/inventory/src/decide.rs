@@ -6,7 +6,7 @@ use events_schema::{
     Event, EventId, OrderCancelRequested, OrderId, OrderLine, OrderPlaced, ProductDelisted,
     ProductUpserted, Shortage, Sku, StockLine, StockReceived, Timestamp,
 };
-use runtime::{Batch, Decision, Delivered, FollowUp, Later, Rejection, Source};
+use runtime::{Batch, Decision, Delivered, FollowUp, Refusal, Rejection, Source};
 
 use crate::order::{Order, Place, Placed, Status};
 
@@ -42,6 +42,8 @@ pub enum Change {
         delta: i64,
     },
     Receipt(StockReceived),
+    /// A stock record that changes nothing, for its sender to see.
+    Refused(Refused),
     Product(ProductUpserted),
     /// The product is described no more; its stock stays.
     Delisted(Sku),
@@ -54,12 +56,25 @@ pub enum Change {
     },
 }
 
+/// A stock record that a rule of the domain does not allow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    pub place: Place,
+    pub event: StockReceived,
+    /// Units on the shelf at that moment.
+    pub available: i64,
+    pub cause: &'static str,
+    pub at: Timestamp,
+}
+
 /// The same order id with another content: the first one wins.
 pub const DIFFERENT_CONTENT: &str = "different-content";
 /// Somebody else's order: it has no effect there.
 pub const OTHER_CUSTOMER: &str = "other-customer";
 /// More would leave the shelf than there is.
 pub const STOCK_BELOW_ZERO: &str = "stock-below-zero";
+/// More would be on the shelf than can be counted.
+pub const STOCK_BEYOND_RANGE: &str = "stock-beyond-range";
 /// One order asks for more of a SKU than an event can say.
 pub const QUANTITY_BEYOND_RANGE: &str = "quantity-beyond-range";
 
@@ -77,7 +92,8 @@ pub fn decide(state: State, batch: &Batch) -> Decision<Change> {
 enum Verdict {
     Applied,
     Duplicate,
-    Rejected { cause: &'static str, detail: String, later: Later },
+    Refused { cause: &'static str },
+    Rejected { cause: &'static str, detail: String },
 }
 
 /// The state while a batch is being decided, and what has changed so far.
@@ -105,13 +121,14 @@ impl Desk {
             Event::OrderCancelled(event) => self.was_cancelled(source, event),
             Event::ProductUpserted(event) => self.upserted(event),
             Event::ProductDelisted(event) => self.delisted(event),
-            Event::StockReceived(event) => self.received(event),
+            Event::StockReceived(event) => self.received(source, event),
         };
         match verdict {
             Verdict::Applied => {}
             Verdict::Duplicate => self.decision.duplicates.push(source),
-            Verdict::Rejected { cause, detail, later } => {
-                self.decision.rejections.push(Rejection { source, cause, detail, later });
+            Verdict::Refused { cause } => self.decision.refusals.push(Refusal { source, cause }),
+            Verdict::Rejected { cause, detail } => {
+                self.decision.rejections.push(Rejection { source, cause, detail });
             }
         }
     }
@@ -129,8 +146,7 @@ impl Desk {
         }
         let Some(wanted) = per_sku(&event.lines) else {
             let detail = format!("order {} asks for too many units of one SKU", event.order_id);
-            let (cause, later) = (QUANTITY_BEYOND_RANGE, Later::Parks);
-            return Verdict::Rejected { cause, detail, later };
+            return Verdict::Rejected { cause: QUANTITY_BEYOND_RANGE, detail };
         };
         let shortages = self.shortages(&wanted);
         let status = if shortages.is_empty() { Status::Confirmed } else { Status::Rejected };
@@ -174,20 +190,26 @@ impl Desk {
         Verdict::Applied
     }
 
-    fn received(&mut self, event: &StockReceived) -> Verdict {
-        if self.state.receipts.contains(&event.event_id) {
+    /// Once refused, a record stays refused, whatever is received later: its repetition is one.
+    fn received(&mut self, source: Source, event: &StockReceived) -> Verdict {
+        if !self.state.receipts.insert(event.event_id) {
             return Verdict::Duplicate;
         }
         let delta = i64::from(event.delta.get());
         let available = self.available(&event.sku);
-        if available + delta < 0 {
-            let detail = format!("{} has {available}, the record takes {}", event.sku, -delta);
-            // A sum needs no order: what is received later is there to be sold.
-            let (cause, later) = (STOCK_BELOW_ZERO, Later::Flows);
-            return Verdict::Rejected { cause, detail, later };
+        let left = available.checked_add(delta);
+        let cause = match left {
+            Some(0..) => None,
+            Some(_) => Some(STOCK_BELOW_ZERO),
+            None => Some(STOCK_BEYOND_RANGE),
+        };
+        if let Some(cause) = cause {
+            let (place, event, at) = (source.into(), event.clone(), self.at);
+            let refused = Refused { place, event, available, cause, at };
+            self.decision.changes.push(Change::Refused(refused));
+            return Verdict::Refused { cause };
         }
         self.shift(&event.sku, delta);
-        self.state.receipts.insert(event.event_id);
         self.receipts.push(event.clone());
         Verdict::Applied
     }

@@ -11,11 +11,14 @@ use crate::order::Status;
 const ORDERS: &str = "orderflow_inventory_orders_total";
 /// Requests without effect that contradict their order: rows of `conflicts`.
 const CONFLICTS: &str = "orderflow_inventory_conflicts_total";
+/// Stock records that were refused: rows that `stock_refusals` was given.
+const REFUSALS: &str = "orderflow_inventory_stock_refusals_total";
 
 static CONFIRMED: LazyLock<Counter> = LazyLock::new(|| of_status(Status::Confirmed));
 static REJECTED: LazyLock<Counter> = LazyLock::new(|| of_status(Status::Rejected));
 static CANCELLED: LazyLock<Counter> = LazyLock::new(|| of_status(Status::Cancelled));
 static CONFLICT: LazyLock<Counter> = LazyLock::new(|| metrics::counter!(CONFLICTS));
+static REFUSED: LazyLock<Counter> = LazyLock::new(|| metrics::counter!(REFUSALS));
 
 fn of_status(status: Status) -> Counter {
     metrics::counter!(ORDERS, "status" => status.as_str())
@@ -33,4 +36,9 @@ pub(crate) fn order(status: Status) {
 /// Counts conflicts.
 pub(crate) fn conflicts(count: usize) {
     CONFLICT.increment(count as u64);
+}
+
+/// Counts refused stock records.
+pub(crate) fn refusals(count: usize) {
+    REFUSED.increment(count as u64);
 }

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::decide::{self, State};
 use crate::order::Order;
 
+mod refusals;
 mod row;
 mod write;
 
@@ -106,7 +107,7 @@ fn stock_records(batch: &Batch) -> impl Iterator<Item = &events_schema::StockRec
 
 /// Gives every SKU that receives stock a row before rows are locked. A row that were inserted only
 /// when the batch is saved would be locked out of order, and two workers could wait for each other.
-/// Only what comes in makes a row: a write-off of nothing is going to be rejected.
+/// Only what comes in makes a row: a write-off of nothing is going to be refused.
 async fn open_shelves(conn: &mut PgConnection, batch: &Batch) -> Result<(), StoreError> {
     let incoming = stock_records(batch).filter(|event| event.delta.get() > 0);
     let skus: BTreeSet<&str> = incoming.map(|event| event.sku.as_str()).collect();

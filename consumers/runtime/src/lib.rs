@@ -48,6 +48,6 @@ pub use error::StoreError;
 pub use grants::grant;
 pub use migrate::migrate;
 pub use projection::{
-    Batch, Decision, Delivered, FollowUp, Later, Offset, Partition, Projection, Rejection, Source,
+    Batch, Decision, Delivered, FollowUp, Offset, Partition, Projection, Refusal, Rejection, Source,
 };
 pub use serve::{Beside, Tables, main, main_with};

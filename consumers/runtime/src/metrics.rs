@@ -24,6 +24,7 @@ const HALTED: &str = "orderflow_halted_lanes";
 pub(crate) struct Metrics {
     applied: Counter,
     duplicate: Counter,
+    refused: Counter,
     rejected: Counter,
     pub batch_seconds: Histogram,
     pub batch_records: Histogram,
@@ -45,6 +46,7 @@ impl Metrics {
         Self {
             applied: outcome("applied"),
             duplicate: outcome("duplicate"),
+            refused: outcome("refused"),
             rejected: outcome("rejected"),
             batch_seconds: histogram!(BATCH_SECONDS, "projection" => name),
             batch_records: histogram!(BATCH_RECORDS, "projection" => name),
@@ -61,6 +63,7 @@ impl Metrics {
     pub(crate) fn count(&self, outcomes: Outcomes) {
         self.applied.increment(outcomes.applied as u64);
         self.duplicate.increment(outcomes.duplicate as u64);
+        self.refused.increment(outcomes.refused as u64);
         self.rejected.increment(outcomes.rejected as u64);
     }
 

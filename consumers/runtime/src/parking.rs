@@ -11,7 +11,7 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
-use crate::projection::{Later, Rejection, Source};
+use crate::projection::{Rejection, Source};
 use crate::record::{Content, Record};
 use crate::topic_names::TopicNames;
 
@@ -32,8 +32,6 @@ pub(crate) struct Parking {
 pub(crate) struct Reason {
     pub cause: &'static str,
     pub detail: String,
-    /// What becomes of the later events of its subject.
-    pub later: Later,
     /// It is fine itself, but waits behind another one.
     pub waits: bool,
 }
@@ -61,11 +59,11 @@ impl Parking {
         Ok(Self { blocked: rows.into_iter().filter_map(key).collect(), rejected: HashMap::new() })
     }
 
-    /// Records what decide refused.
+    /// Records what decide rejected.
     pub(crate) fn reject(&mut self, rejections: &[Rejection]) {
-        for Rejection { source, cause, detail, later } in rejections {
-            let (cause, detail, later) = (*cause, detail.clone(), *later);
-            self.rejected.insert(*source, Reason { cause, detail, later, waits: false });
+        for Rejection { source, cause, detail } in rejections {
+            let (cause, detail) = (*cause, detail.clone());
+            self.rejected.insert(*source, Reason { cause, detail, waits: false });
         }
     }
 
@@ -85,7 +83,7 @@ impl Parking {
                     own_reason(content).or_else(|| self.rejected.get(&record.source).cloned())
                 }
             };
-            if reason.as_ref().is_some_and(|reason| reason.later == Later::Parks) {
+            if reason.is_some() {
                 blocked.extend(subject);
             }
             reasons.push(reason);
@@ -118,12 +116,12 @@ fn subject_of(record: &Record) -> Option<(Topic, &str)> {
 
 fn own_reason(content: &Content) -> Option<Reason> {
     let Content::Poison { cause, detail } = content else { return None };
-    Some(Reason { cause, detail: detail.clone(), later: Later::Parks, waits: false })
+    Some(Reason { cause, detail: detail.clone(), waits: false })
 }
 
 fn waiting() -> Reason {
     let detail = "an earlier event of the same subject is parked".to_owned();
-    Reason { cause: "blocked", detail, later: Later::Parks, waits: true }
+    Reason { cause: "blocked", detail, waits: true }
 }
 
 /// Rows of `parked`, column by column.
@@ -137,7 +135,6 @@ struct Rows<'a> {
     event_types: Vec<Option<&'a str>>,
     causes: Vec<&'a str>,
     details: Vec<String>,
-    blocks: Vec<bool>,
     keys: Vec<Option<&'a [u8]>>,
     payloads: Vec<Option<&'a [u8]>>,
     headers: Vec<Value>,
@@ -154,7 +151,6 @@ impl<'a> Rows<'a> {
         self.event_types.push(record.envelope.event_type.as_deref());
         self.causes.push(reason.cause);
         self.details.push(without_controls(&reason.detail));
-        self.blocks.push(reason.later == Later::Parks);
         self.keys.push(record.raw.key.as_deref());
         self.payloads.push(record.raw.payload.as_deref());
         self.headers.push(stored_headers::to_json(&record.raw));
@@ -172,16 +168,16 @@ impl<'a> Rows<'a> {
                  event_type, cause, detail, blocks, record_key, payload, headers, recorded_at,
                  attempts, blocked_by)
              SELECT new.topic, at.topic_id, new.partition, record_offset, subject, event_id,
-                 event_type, cause, detail, blocks, record_key, payload, headers, recorded_at,
-                 CASE WHEN $14 THEN 0 ELSE 1 END,
-                 CASE WHEN $14 THEN (SELECT min(p.id) FROM parked AS p
+                 event_type, cause, detail, true, record_key, payload, headers, recorded_at,
+                 CASE WHEN $13 THEN 0 ELSE 1 END,
+                 CASE WHEN $13 THEN (SELECT min(p.id) FROM parked AS p
                      WHERE p.blocks AND p.state <> 'discarded'
                      AND p.topic = new.topic AND p.subject = new.subject) END
              FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::uuid[], $6::text[],
-                 $7::text[], $8::text[], $9::bool[], $10::bytea[], $11::bytea[], $12::jsonb[],
-                 $13::timestamptz[]) WITH ORDINALITY
+                 $7::text[], $8::text[], $9::bytea[], $10::bytea[], $11::jsonb[],
+                 $12::timestamptz[]) WITH ORDINALITY
                  AS new (topic, partition, record_offset, subject, event_id, event_type, cause,
-                     detail, blocks, record_key, payload, headers, recorded_at, place)
+                     detail, record_key, payload, headers, recorded_at, place)
              JOIN positions AS at ON at.topic = new.topic AND at.partition = new.partition
              ORDER BY place
              ON CONFLICT DO NOTHING",
@@ -194,7 +190,6 @@ impl<'a> Rows<'a> {
         .bind(&self.event_types)
         .bind(&self.causes)
         .bind(&self.details)
-        .bind(&self.blocks)
         .bind(&self.keys)
         .bind(&self.payloads)
         .bind(&self.headers)

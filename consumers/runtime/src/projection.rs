@@ -93,6 +93,9 @@ pub struct Decision<C> {
     pub follow_ups: Vec<FollowUp>,
     /// Records that say what is known already.
     pub duplicates: Vec<Source>,
+    /// Records that ask for what a rule of the domain does not allow. They cost their sender, and
+    /// nobody else: they never park. What the sender is to see of one, a change says.
+    pub refusals: Vec<Refusal>,
     /// Records that break an invariant: they park.
     pub rejections: Vec<Rejection>,
 }
@@ -107,7 +110,17 @@ pub struct FollowUp {
     pub event: Event,
 }
 
-/// A record that breaks an invariant.
+/// A record that asks for what a rule of the domain does not allow, as anybody may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which record.
+    pub source: Source,
+    /// Which rule, in a word that an operator can group by.
+    pub cause: &'static str,
+}
+
+/// A record that breaks an invariant, as none of the APIs writes it. The later events of its
+/// subject park behind it: applied without it they would mean something else.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rejection {
     /// Which record.
@@ -116,22 +129,17 @@ pub struct Rejection {
     pub cause: &'static str,
     /// The particulars; no personal data.
     pub detail: String,
-    /// What becomes of the later events of its subject.
-    pub later: Later,
-}
-
-/// What becomes of the later events of a subject, when one of its records is rejected.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Later {
-    /// They park behind it: applied without it they would mean something else.
-    Parks,
-    /// They are applied: they mean the same without it, in any order.
-    Flows,
 }
 
 impl<C> Default for Decision<C> {
     fn default() -> Self {
-        Self { changes: vec![], follow_ups: vec![], duplicates: vec![], rejections: vec![] }
+        Self {
+            changes: vec![],
+            follow_ups: vec![],
+            duplicates: vec![],
+            refusals: vec![],
+            rejections: vec![],
+        }
     }
 }
 

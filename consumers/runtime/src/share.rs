@@ -28,9 +28,19 @@ pub(crate) struct Bench<'a> {
 pub(crate) struct Outcomes {
     pub applied: usize,
     pub duplicate: usize,
+    /// By a rule of the domain: nothing is wrong with the record.
+    pub refused: usize,
+    /// Parked.
     pub rejected: usize,
     /// Events that wait in the outbox; not an outcome of a record.
     pub follow_ups: usize,
+}
+
+impl Outcomes {
+    /// The records that ended.
+    pub(crate) fn received(&self) -> usize {
+        self.applied + self.duplicate + self.refused + self.rejected
+    }
 }
 
 /// What became of each record, in order: why it parks, or `None` where its effect is written.
@@ -91,24 +101,26 @@ impl<'a> Share<'a> {
         Ok(())
     }
 
-    /// Received = applied + duplicate + rejected, each counted by itself.
+    /// Received = applied + duplicate + refused + rejected, each counted by itself.
     fn count<C>(
         &self,
         reasons: &[Option<Reason>],
         decision: &Decision<C>,
     ) -> Result<Outcomes, StoreError> {
-        let duplicates: HashSet<Source> = decision.duplicates.iter().copied().collect();
-        let is_new = |record: &&Delivered| !duplicates.contains(&record.source);
+        let refused = decision.refusals.iter().map(|refusal| refusal.source);
+        let without: HashSet<Source> = decision.duplicates.iter().copied().chain(refused).collect();
+        let is_new = |record: &&Delivered| !without.contains(&record.source);
         let flows = self.records.iter().zip(reasons).filter(|(_, reason)| reason.is_none());
         let irrelevant = flows.filter(|(r, _)| matches!(r.content, Content::Irrelevant)).count();
         let outcomes = Outcomes {
             applied: self.batch.records.iter().filter(is_new).count() + irrelevant,
             duplicate: decision.duplicates.len(),
+            refused: decision.refusals.len(),
             rejected: reasons.iter().flatten().count(),
             follow_ups: decision.follow_ups.len(),
         };
         let received = self.records.len();
-        match outcomes.applied + outcomes.duplicate + outcomes.rejected == received {
+        match outcomes.received() == received {
             true => Ok(outcomes),
             false => Err(StoreError::Broken(format!("{received} records ended as {outcomes:?}"))),
         }

@@ -1,8 +1,8 @@
 //! The breaker of each partition: a release that fails every record must not park the topic. Pure;
 //! whether a breaker is open is kept with the position, so that a new process begins with a probe.
 //!
-//! Counted per partition, because a healthy one says nothing of another. A batch in which anything
-//! succeeds never trips it: so bad records, however many, cost their sender a row each as long as
+//! Counted per partition, because a healthy one says nothing of another. What a rule of the domain
+//! refuses was read and decided: it is a success. A batch in which anything succeeds never trips it: so bad records, however many, cost their sender a row each as long as
 //! good ones come between.
 
 use std::collections::BTreeMap;
@@ -136,7 +136,7 @@ mod tests {
     use events_schema::Topic;
 
     use super::*;
-    use crate::projection::{Later, Offset, Partition, Source};
+    use crate::projection::{Offset, Partition, Source};
     use crate::testing::{record, shelf};
 
     /// A batch of partition 0, from an offset on: `.` succeeds, `x` fails, `w` waits, `i` is
@@ -151,12 +151,7 @@ mod tests {
             if letter == 'i' {
                 record.content = Content::Irrelevant;
             }
-            let reason = Reason {
-                cause: "unlucky",
-                detail: String::new(),
-                later: Later::Parks,
-                waits: letter == 'w',
-            };
+            let reason = Reason { cause: "unlucky", detail: String::new(), waits: letter == 'w' };
             records.push(record);
             reasons.push("xw".contains(letter).then_some(reason));
         }

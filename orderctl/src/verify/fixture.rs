@@ -10,14 +10,18 @@ use crate::testing::{
     received, rejected,
 };
 
-pub(super) const MIGRATIONS: [(&str, [&str; 2]); 3] = [
+pub(super) const MIGRATIONS: [(&str, &[&str]); 3] = [
     (
         "inventory",
-        [RUNTIME, include_str!("../../../consumers/inventory/migrations/0001_inventory.sql")],
+        &[
+            RUNTIME,
+            include_str!("../../../consumers/inventory/migrations/0001_inventory.sql"),
+            include_str!("../../../consumers/inventory/migrations/0003_stock_refusals.sql"),
+        ],
     ),
     (
         "confirmation-email",
-        [
+        &[
             RUNTIME,
             concat!(
                 include_str!(
@@ -29,12 +33,12 @@ pub(super) const MIGRATIONS: [(&str, [&str; 2]); 3] = [
     ),
     (
         "analytics",
-        [RUNTIME, include_str!("../../../consumers/analytics/migrations/0001_analytics.sql")],
+        &[RUNTIME, include_str!("../../../consumers/analytics/migrations/0001_analytics.sql")],
     ),
 ];
 /// Order 1 was confirmed and cancelled, 2 rejected, 4 cancelled before it was placed. Of order 3
 /// the confirmation stands behind the positions; of order 6 it is still in the outbox. Nobody has
-/// read order 5.
+/// read order 5. The last write-off was refused: nothing was left.
 fn log() -> Vec<(Topic, i32, Vec<Event>)> {
     let first: Vec<Event> = vec![
         placed(1).into(),
@@ -58,6 +62,7 @@ fn log() -> Vec<(Topic, i32, Vec<Event>)> {
         received(1, "a", 10),
         received(3, "c", 2),
         received(4, "c", -2),
+        received(5, "c", -1),
     ];
     vec![
         (Topic::Orders, 0, first),
@@ -69,7 +74,7 @@ fn log() -> Vec<(Topic, i32, Vec<Event>)> {
 
 /// How far every projection has read.
 pub(super) const POSITIONS: [(Topic, i32, i64); 4] =
-    [(Topic::Orders, 0, 10), (Topic::Orders, 1, 1), (Topic::Products, 0, 3), (Topic::Stock, 0, 5)];
+    [(Topic::Orders, 0, 10), (Topic::Orders, 1, 1), (Topic::Products, 0, 3), (Topic::Stock, 0, 6)];
 
 pub(super) fn story() -> Story {
     let mut story = Story::default();
@@ -138,8 +143,14 @@ async fn inventory_rows(pool: &PgPool) {
     let shelf = json!([row("a", 6), row("b", 3), row("c", 0)]);
     insert(pool, "inventory.stock", shelf).await;
     let receipt = |n: u8, sku: &str, delta: i32| json!({"event_id": order(n), "sku": sku, "delta": delta, "received_at": at(0)});
-    let receipts =
-        json!([receipt(1, "a", 10), receipt(2, "b", 5), receipt(3, "c", 2), receipt(4, "c", -2)]);
+    let refused = receipt(5, "c", 0);
+    let receipts = json!([
+        receipt(1, "a", 10),
+        receipt(2, "b", 5),
+        receipt(3, "c", 2),
+        receipt(4, "c", -2),
+        refused
+    ]);
     insert(pool, "inventory.stock_receipts", receipts).await;
     insert(pool, "inventory.products", products()).await;
     let payload = encoder().encode(&confirmed(6).into(), vec![]).unwrap();

@@ -216,8 +216,11 @@ fn fates<'a>(view: View<'a>) -> impl Iterator<Item = (OrderId, Fate<'a>)> + 'a {
 fn stock(view: View<'_>) -> BTreeMap<Sku, i64> {
     let mut shelf = BTreeMap::new();
     let mut shift = |sku: &Sku, delta: i64| *shelf.entry(sku.clone()).or_default() += delta;
-    for event in view.stock() {
-        shift(&event.sku, i64::from(event.delta.get()));
+    for (_, event) in view.stock() {
+        // What was refused of a SKU that never had stock made no shelf.
+        if !view.stand.refused.contains(&event.event_id) {
+            shift(&event.sku, i64::from(event.delta.get()));
+        }
     }
     let units = |line: &StockLine| i64::from(line.quantity);
     for (_, fate) in fates(view) {
@@ -241,8 +244,8 @@ pub(super) fn reserved(view: View<'_>) -> BTreeMap<Sku, i64> {
 }
 
 fn receipts(view: View<'_>) -> BTreeMap<String, Row> {
-    let row = |event: &events_schema::StockReceived| {
-        let cells = vec![cell(&event.sku), cell(event.delta.get()), time(event.received_at)];
+    let row = |(_, event): (_, &events_schema::StockReceived)| {
+        let cells = vec![cell(&event.sku), cell(view.added(event)), time(event.received_at)];
         Row::new(event.event_id, cells)
     };
     view.stock().map(row).map(|row| (row.key.clone(), row)).collect()

@@ -109,7 +109,8 @@ fn heads<'a>(view: View<'a>) -> HashMap<(Topic, &'a str), i64> {
     for (place, row) in &view.stand.parked {
         let record = view.story.parked.get(place);
         let subject = record.and_then(|record| record.subject.as_deref());
-        // A sum needs no order: behind a write-off nothing waits. One that was redriven in vain may
+        // A sum needs no order: behind a write-off, which builds of today refuse and do not
+        // park, nothing waited. One that was redriven in vain may
         // have been parked for another cause before.
         let is_write_off = row.cause == STOCK_BELOW_ZERO && place.topic == Topic::Stock;
         let is_write_off = is_write_off && !row.tried_again;
@@ -207,7 +208,7 @@ impl Court<'_> {
             is_before && self.view.has_seen(*at)
         });
         let received = earlier.filter(|(_, other)| known.insert(other.event_id));
-        let received: i64 = received.map(|(_, other)| i64::from(other.delta.get())).sum();
+        let received: i64 = received.map(|(_, other)| i64::from(self.view.added(other))).sum();
         let reserved = self.reserved.get(&event.sku).copied().unwrap_or_default();
         received - reserved + i64::from(event.delta.get()) < 0
     }

@@ -8,6 +8,7 @@ use events_schema::Topic;
 use super::compare::{Compared, Difference};
 use super::parked;
 use super::projection::Projection;
+use super::refused;
 use super::story::View;
 use crate::exit::Outcome;
 
@@ -26,6 +27,8 @@ pub(super) struct Report {
     /// Of the parked: on the database's word, and no longer in the log.
     unproven: usize,
     lost: usize,
+    /// Stock records that changed nothing, by a rule of the domain.
+    refused: usize,
     pending: usize,
     pub(super) tables: Vec<(&'static str, Compared)>,
     log: Compared,
@@ -45,6 +48,7 @@ impl Report {
         unreadable(projection, view).for_each(|place| log.add(place));
         let judged = parked::judge(projection, view);
         judged.unjustified.into_iter().for_each(|unjustified| log.add(unjustified));
+        refused::unjustified(view).into_iter().for_each(|unjustified| log.add(unjustified));
         let states = |state| view.stand.parked.values().filter(|row| row.state == state).count();
         Self {
             projection,
@@ -55,6 +59,7 @@ impl Report {
             parked: view.stand.parked.len() - states(parked::State::Discarded),
             unproven: judged.unproven,
             lost: judged.lost,
+            refused: view.stand.refused.len(),
             pending: view.stand.outbox.values().map(Vec::len).sum(),
             tables: Vec::new(),
             log,
@@ -89,6 +94,9 @@ impl Report {
             out(format!("  {name:<16} {records:>10} records folded from {partitions} partitions"))?;
         }
         out(self.parked_line())?;
+        if self.refused > 0 {
+            out(format!("  {:<16} {:>10} by a rule of the domain", "refused", self.refused))?;
+        }
         if self.pending > 0 {
             out(format!(
                 "  {:<16} {:>10} facts are still to be published",

@@ -126,6 +126,13 @@ pub(super) async fn stored(
             .with_context(context)?;
 
     let mut stand = Stand::default();
+    if projection == Projection::Inventory {
+        let refused: Vec<(uuid::Uuid,)> =
+            rows(snapshot, projection, "event_id FROM", "stock_receipts WHERE delta = 0")
+                .await
+                .with_context(context)?;
+        stand.refused = refused.into_iter().map(|row| row.0.into()).collect();
+    }
     let mut by_partition = HashMap::new();
     for (topic, partition, id, next) in positions {
         if let Some(known) = names.get(&topic) {

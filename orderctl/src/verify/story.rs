@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
-use events_schema::{Event, OrderId, ProductUpserted, Sku, StockReceived, Topic};
+use events_schema::{Event, EventId, OrderId, ProductUpserted, Sku, StockReceived, Topic};
 
 use super::parked::Parked;
 use super::record::{LogRecord, Unreadable};
@@ -102,6 +102,8 @@ pub(super) struct Stand {
     pub(super) former: usize,
     /// Topics of parked rows that it does not read.
     pub(super) strays: Vec<String>,
+    /// Stock records that a rule of the domain refused: they changed nothing.
+    pub(super) refused: HashSet<EventId>,
     /// Facts that are decided but may not be in the log yet.
     pub(super) outbox: HashMap<OrderId, Vec<Event>>,
 }
@@ -178,10 +180,16 @@ impl<'a> View<'a> {
     }
 
     /// Every stock record that it has seen, at its first occurrence.
-    pub(super) fn stock(&self) -> impl Iterator<Item = &'a StockReceived> + 'a {
+    pub(super) fn stock(&self) -> impl Iterator<Item = (Place, &'a StockReceived)> + 'a {
         let view = *self;
         let mut known = HashSet::new();
         let seen = self.story.stock.iter().filter(move |(place, _)| view.has_seen(*place));
-        seen.map(|(_, event)| event).filter(move |event| known.insert(event.event_id))
+        let first = seen.filter(move |(_, event)| known.insert(event.event_id));
+        first.map(|(place, event)| (*place, event))
+    }
+
+    /// What a stock record added to the shelf.
+    pub(super) fn added(&self, event: &StockReceived) -> i32 {
+        if self.stand.refused.contains(&event.event_id) { 0 } else { event.delta.get() }
     }
 }

@@ -51,7 +51,7 @@ async fn rows_that_the_log_explains_are_not_reported(pool: PgPool) {
 }
 
 /// What is done by hand, and what verify says of it.
-const TAMPERED: [(Projection, &str, &str); 18] = [
+const TAMPERED: [(Projection, &str, &str); 20] = [
     (
         Projection::Inventory,
         "UPDATE inventory.stock SET available = 7 WHERE sku = 'a'",
@@ -71,6 +71,16 @@ const TAMPERED: [(Projection, &str, &str); 18] = [
         Projection::Inventory,
         "UPDATE inventory.stock_receipts SET delta = 11 WHERE sku = 'a'",
         "delta: the log says 10, Postgres says 11",
+    ),
+    (
+        Projection::Inventory,
+        "UPDATE inventory.stock_receipts SET delta = 0 WHERE sku = 'a'",
+        "it was refused, and nothing in the log justifies that: stock:0@0",
+    ),
+    (
+        Projection::Inventory,
+        "DELETE FROM inventory.stock_receipts WHERE delta = 0",
+        "inventory.stock_receipts 00000000-0000-0000-0000-000000000005  the log has this row",
     ),
     (
         Projection::Inventory,

@@ -95,6 +95,10 @@ async fn delisted(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Prob
 /// The same delta of the same SKU under the same Idempotency-Key counts once; without a key every
 /// request counts. Another delta under a used key is another movement, and counts too: a client
 /// that wants to correct a delta sends the difference.
+///
+/// `202` says that the delta is in the log. A write-off of more than there is then changes nothing:
+/// `GET /v1/products/{sku}/stock-refusals` of the query API says so, with the `Order-Position` of
+/// this answer as `Order-Min-Position`. It stays refused, also repeated under its key.
 #[utoipa::path(
     post,
     path = "/v1/products/{sku}/stock",

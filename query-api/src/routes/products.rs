@@ -1,7 +1,6 @@
 //! Products over HTTP. How they are read, `products` knows.
 
-use actix_web::http::header::LINK;
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
 use events_schema::limits::DEPARTMENT_CHARS_MAX;
@@ -11,15 +10,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::freshness::{Freshness, Seen, applied};
-use super::{Api, GET_PRODUCT, LIST_PRODUCTS, ROUTES, found};
+use super::{Api, GET_PRODUCT, LIST_PRODUCTS, ROUTES, found, paging};
 use crate::cursor;
 use crate::openapi::{FreshnessHeaders, ProductNotFoundProblem, RequestProblems};
 use crate::problems::{self, NotFound};
 use crate::products::{self, Page, ProductView};
-
-/// Most products of a page.
-const LIMIT_MAX: u16 = 200;
-const LIMIT_DEFAULT: u16 = 50;
 
 /// Which page.
 #[derive(Deserialize, IntoParams)]
@@ -82,40 +77,20 @@ pub(crate) async fn list(request: HttpRequest, api: Data<Api>) -> HttpResponse {
 }
 
 async fn listed(request: &HttpRequest, api: &Api) -> Result<HttpResponse, Problem> {
-    let query = Query::<ListQuery>::from_query(request.query_string());
-    let query = query.map_err(|error| problems::invalid_query(plain(&error)))?.into_inner();
-    let limit = query.limit.unwrap_or(LIMIT_DEFAULT);
+    let query: ListQuery = paging::query(request)?;
+    let limit = paging::limit(query.limit)?;
     let page = page(query, limit)?;
     let freshness = Freshness::of(request)?;
     let seen = freshness.read(api, |conn| products::page(conn, &page)).await?;
     let Seen { rows: mut items, stale, waited, .. } = seen;
-    // One more was asked for than is shown: it only tells that there is a next page.
-    let more = items.len() > usize::from(limit);
-    items.truncate(usize::from(limit));
-    let last = items.last().filter(|_| more).map(|last| cursor::after(&last.sku));
+    let last = paging::cut(&mut items, limit).map(|last| cursor::after(&last.sku));
     let next = last.map(|cursor| link(limit, &cursor, page.department.as_deref()));
-    let header = next.as_ref().map(|next| (LINK, format!("<{next}>; rel=\"next\"")));
-    let view = PageView { items, next, stale };
-    let mut response = HttpResponse::Ok();
-    header.into_iter().for_each(|header| {
-        response.insert_header(header);
-    });
-    Ok(applied(response.json(view), waited))
-}
-
-fn plain(error: &actix_web::error::QueryPayloadError) -> String {
-    match error {
-        actix_web::error::QueryPayloadError::Deserialize(why) => why.to_string(),
-        other => other.to_string(),
-    }
+    let mut response = paging::linked(next.as_deref());
+    Ok(applied(response.json(PageView { items, next, stale }), waited))
 }
 
 fn page(query: ListQuery, limit: u16) -> Result<Page, Problem> {
-    if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(problems::invalid_query(format!("limit must be 1 to {LIMIT_MAX}")));
-    }
-    let unreadable = || problems::invalid_query("cursor must be from the next of a page".into());
-    let after = query.cursor.map(|text| cursor::read(&text).ok_or_else(unreadable)).transpose()?;
+    let after = paging::cursor(query.cursor, cursor::read)?;
     let department = query.department.map(Text::<DEPARTMENT_CHARS_MAX>::try_from).transpose();
     let invalid = |why| problems::invalid_query(format!("department: {why}"));
     let department = department.map_err(invalid)?.map(|text| text.as_str().to_owned());

@@ -9,3 +9,5 @@ mod orders;
 mod outage;
 #[cfg(test)]
 mod products;
+#[cfg(test)]
+mod refusals;

@@ -8,7 +8,7 @@ use events_schema::limits::QUANTITY_MAX;
 use events_schema::{
     MoneyMinor, OrderCancelled, OrderConfirmed, OrderLine, OrderRejected, Quantity, StockLine,
 };
-use runtime::{Later, Source};
+use runtime::Source;
 
 use super::reach::is_earlier;
 use super::{Desk, STOCK_BELOW_ZERO, Verdict};
@@ -28,8 +28,7 @@ impl Desk {
         if known.as_ref().is_none_or(|known| known.status == Status::Rejected) {
             if let Some(short) = self.shortages(&event.reserved).first() {
                 let detail = format!("order {order_id} took more of {} than there is", short.sku);
-                let (cause, later) = (STOCK_BELOW_ZERO, Later::Parks);
-                return Verdict::Rejected { cause, detail, later };
+                return Verdict::Rejected { cause: STOCK_BELOW_ZERO, detail };
             }
             self.reserve(order_id, event.reserved.clone());
         }

@@ -5,7 +5,8 @@ use runtime::StoreError;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 
-use crate::decide::Change;
+use super::refusals;
+use crate::decide::{Change, Refused};
 use crate::metrics;
 use crate::order::Order;
 
@@ -22,6 +23,7 @@ pub(crate) async fn save(conn: &mut PgConnection, changes: &[Change]) -> Written
     lines(conn, &sorted.orders).await?;
     stock(conn, &sorted.stock).await?;
     receipts(conn, &sorted.receipts).await?;
+    refusals::save(conn, &sorted.refused).await?;
     products(conn, &sorted.products).await?;
     delisted(conn, &sorted.delisted).await?;
     conflicts(conn, &sorted.conflicts).await
@@ -32,7 +34,9 @@ pub(crate) async fn save(conn: &mut PgConnection, changes: &[Change]) -> Written
 struct Sorted<'a> {
     orders: Vec<(&'a Order, &'a [OrderLine])>,
     stock: Vec<(&'a str, i64)>,
-    receipts: Vec<&'a StockReceived>,
+    /// Each with what it added to the shelf.
+    receipts: Vec<(&'a StockReceived, i32)>,
+    refused: Vec<&'a Refused>,
     products: Vec<&'a ProductUpserted>,
     delisted: Vec<&'a str>,
     conflicts: Vec<&'a Change>,
@@ -43,7 +47,11 @@ impl<'a> Sorted<'a> {
         match change {
             Change::Order { order, lines } => self.orders.push((order, lines)),
             Change::Stock { sku, delta } => self.stock.push((sku.as_str(), *delta)),
-            Change::Receipt(receipt) => self.receipts.push(receipt),
+            Change::Receipt(receipt) => self.receipts.push((receipt, receipt.delta.get())),
+            Change::Refused(refused) => {
+                self.receipts.push((&refused.event, 0));
+                self.refused.push(refused);
+            }
             Change::Product(product) => self.products.push(product),
             Change::Delisted(sku) => self.delisted.push(sku.as_str()),
             Change::Conflict { .. } => self.conflicts.push(change),
@@ -52,7 +60,7 @@ impl<'a> Sorted<'a> {
 }
 
 /// One column of many rows, as an array.
-fn column<T, V>(rows: &[T], value: impl FnMut(&T) -> V) -> Vec<V> {
+pub(super) fn column<T, V>(rows: &[T], value: impl FnMut(&T) -> V) -> Vec<V> {
     rows.iter().map(value).collect()
 }
 
@@ -138,7 +146,7 @@ async fn stock(conn: &mut PgConnection, rows: &[(&str, i64)]) -> Written {
     Ok(())
 }
 
-async fn receipts(conn: &mut PgConnection, rows: &[&StockReceived]) -> Written {
+async fn receipts(conn: &mut PgConnection, rows: &[(&StockReceived, i32)]) -> Written {
     if rows.is_empty() {
         return Ok(());
     }
@@ -146,10 +154,10 @@ async fn receipts(conn: &mut PgConnection, rows: &[&StockReceived]) -> Written {
         "INSERT INTO stock_receipts (event_id, sku, delta, received_at)
          SELECT * FROM unnest($1::uuid[], $2::text[], $3::integer[], $4::timestamptz[])",
     )
-    .bind(column(rows, |receipt| receipt.event_id.uuid()))
-    .bind(column(rows, |receipt| receipt.sku.as_str()))
-    .bind(column(rows, |receipt| receipt.delta.get()))
-    .bind(column(rows, |receipt| receipt.received_at.to_utc()))
+    .bind(column(rows, |(receipt, _)| receipt.event_id.uuid()))
+    .bind(column(rows, |(receipt, _)| receipt.sku.as_str()))
+    .bind(column(rows, |(_, delta)| *delta))
+    .bind(column(rows, |(receipt, _)| receipt.received_at.to_utc()))
     .execute(conn)
     .await?;
     Ok(())

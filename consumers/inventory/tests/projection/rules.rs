@@ -55,6 +55,9 @@ impl World {
             Change::Receipt(event) => {
                 self.state.receipts.insert(event.event_id);
             }
+            Change::Refused(refused) => {
+                self.state.receipts.insert(refused.event.event_id);
+            }
             Change::Product(_) | Change::Delisted(_) => {}
             Change::Conflict { cause, .. } => self.conflicts.push(cause),
         }
@@ -87,7 +90,7 @@ fn has_no_effect(decision: &Decision<Change>) {
     let rows = |change: &&Change| !matches!(change, Change::Conflict { .. });
     assert_eq!(decision.changes.iter().filter(rows).collect::<Vec<_>>(), Vec::<&Change>::new());
     assert_eq!(decision.follow_ups, []);
-    assert_eq!(decision.rejections, []);
+    assert_eq!((&decision.rejections[..], &decision.refusals[..]), (&[][..], &[][..]));
     assert_eq!(decision.duplicates.len(), 1);
 }
 
@@ -218,12 +221,35 @@ fn a_stock_record_counts_once_also_within_a_batch() {
 }
 
 #[test]
-fn a_write_off_below_zero_is_rejected_and_its_neighbours_are_not() {
+fn a_write_off_below_zero_is_refused_and_its_neighbours_are_not() {
     let mut world = given([receive(1, "tea", 2)]);
     let decision = world.when([receive(2, "tea", -3), receive(3, "tea", -2), receive(4, "x", -1)]);
-    let causes: Vec<_> = decision.rejections.iter().map(|r| (r.source.offset.0, r.cause)).collect();
+    let causes: Vec<_> = decision.refusals.iter().map(|r| (r.source.offset.0, r.cause)).collect();
     assert_eq!(causes, [(1, "stock-below-zero"), (3, "stock-below-zero")]);
-    assert_eq!(world.stock("tea"), 0);
+    let seen = decision.changes.iter().filter_map(|change| match change {
+        Change::Refused(refused) => Some((refused.place.offset, refused.available)),
+        _ => None,
+    });
+    assert_eq!(seen.collect::<Vec<_>>(), [(1, 2), (3, 0)]);
+    assert_eq!((decision.rejections.len(), world.stock("tea")), (0, 0));
+}
+
+#[test]
+fn what_was_refused_stays_refused_whatever_is_received_later() {
+    let mut world = given([receive(1, "tea", -3), receive(2, "tea", 9)]);
+    has_no_effect(&world.when([receive(1, "tea", -3)]));
+    let decision = world.when([receive(3, "egg", -1), receive(4, "egg", 5), receive(3, "egg", -1)]);
+    assert_eq!((decision.refusals.len(), decision.duplicates.len()), (1, 1));
+    assert_eq!((world.stock("tea"), world.stock("egg")), (9, 5));
+}
+
+#[test]
+fn more_than_can_be_counted_is_refused() {
+    let mut world = given([]);
+    world.state.available.insert(sku("tea"), i64::MAX - 1);
+    let decision = world.when([receive(1, "tea", 2), receive(2, "tea", 1)]);
+    assert_eq!(decision.refusals[0].cause, "stock-beyond-range");
+    assert_eq!((decision.refusals.len(), world.stock("tea")), (1, i64::MAX));
 }
 
 #[test]

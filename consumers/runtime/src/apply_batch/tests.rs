@@ -219,16 +219,17 @@ async fn a_repeated_event_counts_as_a_duplicate(pool: PgPoolOptions, options: Pg
 }
 
 #[sqlx::test]
-async fn a_rejection_that_lets_later_events_flow_parks_alone(
+async fn what_a_rule_of_the_domain_refuses_parks_nothing_and_holds_up_nobody(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
     let mut first = [record(0, "a", 1), record(1, "a", -13), record(2, "a", 2)];
     let outcomes = setting.apply(&mut first).await.unwrap();
-    assert_eq!(outcomes, Outcomes { applied: 2, rejected: 1, ..Default::default() });
+    assert_eq!(outcomes, Outcomes { applied: 2, refused: 1, ..Default::default() });
     let outcomes = setting.apply(&mut [record(3, "a", 3)]).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, ..Default::default() });
+    assert_eq!(setting.number(PARKED).await, 0);
     assert_eq!(setting.number("SELECT sum(delta) FROM deltas").await, 6);
 }
 
@@ -303,7 +304,7 @@ async fn a_duplicate_that_is_counted_twice_is_a_defect(
     assert_eq!(setting.number(DELTAS).await, 0);
 }
 
-/// Few subjects, so that everything meets everything; 13 and -13 are rejected, 0 is poison.
+/// Few subjects, so that everything meets everything; 13 is rejected, -13 refused, 0 is poison.
 fn history() -> impl Strategy<Value = Vec<(&'static str, i64, bool)>> {
     let sku = prop::sample::select(&["a", "b", "c", "d", "e"][..]);
     let delta = prop_oneof![6 => 1..9_i64, 1 => Just(13), 1 => Just(-13), 1 => Just(0)];
@@ -320,7 +321,7 @@ fn to_record((offset, (sku, delta, is_irrelevant)): (i64, (&str, i64, bool))) ->
 }
 
 #[sqlx::test]
-async fn every_record_received_is_applied_or_a_duplicate_or_rejected(
+async fn every_record_received_is_applied_or_a_duplicate_or_refused_or_rejected(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -339,12 +340,15 @@ async fn every_record_received_is_applied_or_a_duplicate_or_rejected(
         for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
             let outcomes = setting.apply(part).await.unwrap();
             total.applied += outcomes.applied;
+            total.refused += outcomes.refused;
             total.rejected += outcomes.rejected;
         }
-        assert_eq!(total.applied + total.rejected, records.len(), "cut at {cut}: {history:?}");
+        assert_eq!(total.received(), records.len(), "cut at {cut}: {history:?}");
         let applied = setting.number(DELTAS).await + irrelevant;
         assert_eq!(total.applied as i64, applied, "cut at {cut}: {history:?}");
         assert_eq!(total.rejected as i64, setting.number(PARKED).await, "{history:?}");
+        let asked = history.iter().filter(|(_, delta, skipped)| *delta == -13 && !skipped).count();
+        assert!(total.refused <= asked, "cut at {cut}: {history:?}");
     }
 }
 

@@ -8,7 +8,6 @@ use super::turn::{Place, Redrive};
 
 use crate::error::StoreError;
 use crate::parking::Reason;
-use crate::projection::Later;
 
 /// So many redrives in vain, and a record is left alone until an operator releases it.
 const FAILURES_MAX: i32 = 3;
@@ -51,7 +50,7 @@ pub(super) async fn note(
             Some(reason) => {
                 let why = format!("{}: {}", reason.cause, reason.detail);
                 progress.failure.get_or_insert(why);
-                progress.is_blocked |= reason.later == Later::Parks;
+                progress.is_blocked = true;
                 failed.push(place.id, reason);
             }
         }
@@ -91,7 +90,6 @@ struct Failed<'a> {
     ids: Vec<i64>,
     causes: Vec<&'a str>,
     details: Vec<String>,
-    blocks: Vec<bool>,
 }
 
 impl<'a> Failed<'a> {
@@ -99,7 +97,6 @@ impl<'a> Failed<'a> {
         self.ids.push(id);
         self.causes.push(reason.cause);
         self.details.push(crate::parking::without_controls(&reason.detail));
-        self.blocks.push(reason.later == Later::Parks);
     }
 
     async fn mark(&self, conn: &mut PgConnection, redrive: &Redrive) -> Result<(), StoreError> {
@@ -109,14 +106,14 @@ impl<'a> Failed<'a> {
         sqlx::query(
             "WITH failed AS (
                  UPDATE parked SET attempts = attempts + 1, redrives_failed = redrives_failed + 1,
-                     cause = new.cause, detail = new.detail, blocks = new.blocks, blocked_by = NULL,
-                     state = CASE WHEN redrives_failed + 1 >= $7 THEN 'quarantined' ELSE state END
-                 FROM unnest($1::bigint[], $2::text[], $3::text[], $4::bool[])
-                     AS new (id, cause, detail, blocks)
+                     cause = new.cause, detail = new.detail, blocks = true, blocked_by = NULL,
+                     state = CASE WHEN redrives_failed + 1 >= $6 THEN 'quarantined' ELSE state END
+                 FROM unnest($1::bigint[], $2::text[], $3::text[])
+                     AS new (id, cause, detail)
                  WHERE parked.id = new.id RETURNING parked.*)
              INSERT INTO audit (actor, action, redrive_id, topic, partition, record_offset,
                  parked_id, subject, detail)
-             SELECT $5, what, $6, topic, partition, record_offset, id, subject,
+             SELECT $4, what, $5, topic, partition, record_offset, id, subject,
                  jsonb_build_object('cause', cause, 'detail', failed.detail)
              FROM failed CROSS JOIN (VALUES ('redrive-failed'), ('quarantined')) AS actions (what)
              WHERE what = 'redrive-failed' OR state = 'quarantined'
@@ -125,7 +122,6 @@ impl<'a> Failed<'a> {
         .bind(&self.ids)
         .bind(&self.causes)
         .bind(&self.details)
-        .bind(&self.blocks)
         .bind(&redrive.requested_by)
         .bind(redrive.id)
         .bind(FAILURES_MAX)

@@ -204,22 +204,17 @@ async fn a_rate_makes_small_steps_and_pauses(pool: PgPoolOptions, options: PgCon
 }
 
 #[sqlx::test]
-async fn what_fails_and_blocks_nobody_is_tried_once_and_passed(
+async fn what_a_rule_of_the_domain_refuses_is_settled_and_leaves_the_table(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
     let world = World::new(pool, options).await;
     park(&world, &[(0, 1, "a", -13), (0, 2, "a", 2)]).await;
-    let redrive = ask(&world, false, Some(1)).await;
+    let redrive = ask(&world, false, None).await;
     let shared = world.shared().await;
-    let now = "UPDATE redrives SET next_step_at = now()";
-    for _ in 0..3 {
-        run(&shared).await;
-        sqlx::raw_sql(now).execute(&world.pool).await.unwrap();
-    }
-    let why = "too-unlucky: nor is what it takes";
-    assert_eq!(sequences(&world, redrive).await, [failed("a", 1, why)]);
-    assert_eq!(world.number("SELECT sum(redrives_failed) FROM parked").await, 1);
+    run(&shared).await;
+    assert_eq!(sequences(&world, redrive).await, [done("a", 2)]);
+    assert_eq!((world.number(PARKED).await, world.number(DELTAS).await), (0, 1));
 }
 
 #[sqlx::test]

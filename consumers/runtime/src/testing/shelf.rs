@@ -9,15 +9,14 @@ use uuid::Uuid;
 use super::database;
 use crate::error::StoreError;
 use crate::projection::{
-    Batch, Decision, Delivered, Later, Partition, Projection, Rejection, Source,
+    Batch, Decision, Delivered, Partition, Projection, Refusal, Rejection, Source,
 };
 
 /// Deltas that make `decide` break its contract.
 pub(crate) const BLAMES_ANOTHER: i64 = 1001;
 pub(crate) const COUNTS_TWICE: i64 = 1002;
 
-/// Keeps every stock delta once; refuses 13 (later deltas of the SKU park) and -13 (they flow). The
-/// database refuses 99.
+/// Keeps every stock delta once; rejects 13, and refuses -13 by its rules. The database refuses 99.
 pub(crate) struct Shelf;
 
 impl Projection for Shelf {
@@ -44,18 +43,15 @@ impl Projection for Shelf {
                 decision.duplicates.push(*source);
             } else if received.delta.get() == BLAMES_ANOTHER as i32 {
                 let source = Source { partition: Partition(77), ..*source };
-                let (cause, detail, later) = ("blames", String::new(), Later::Parks);
-                decision.rejections.push(Rejection { source, cause, detail, later });
+                let (cause, detail) = ("blames", String::new());
+                decision.rejections.push(Rejection { source, cause, detail });
             } else if received.delta.get() == COUNTS_TWICE as i32 {
                 decision.duplicates.extend([*source, *source]);
             } else if received.delta.get() == 13 {
                 let (cause, detail) = ("unlucky", "13 is not kept".to_owned());
-                let (source, later) = (*source, Later::Parks);
-                decision.rejections.push(Rejection { source, cause, detail, later });
+                decision.rejections.push(Rejection { source: *source, cause, detail });
             } else if received.delta.get() == -13 {
-                let (cause, detail) = ("too-unlucky", "nor is what it takes".to_owned());
-                let (source, later) = (*source, Later::Flows);
-                decision.rejections.push(Rejection { source, cause, detail, later });
+                decision.refusals.push(Refusal { source: *source, cause: "too-unlucky" });
             } else {
                 decision.changes.push((received.event_id.uuid(), received.delta.get()));
             }

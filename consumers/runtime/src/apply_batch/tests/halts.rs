@@ -76,6 +76,24 @@ async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succe
 }
 
 #[sqlx::test]
+async fn refusals_never_trip_a_partition_and_close_its_probe(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let key = (Topic::Stock, 0);
+    setting.breakers = Breakers::new(3);
+    setting.note(key, Halt::Tripped { rejected: 3, cause: "undecodable" }).await;
+    setting.take().await;
+    setting.breakers.set(key, Breaker::new(true, 0));
+    let mut refused: Vec<Record> = (0..9).map(|offset| record(offset, "a", -13)).collect();
+    let outcomes = setting.apply(&mut refused).await.unwrap();
+    assert_eq!(outcomes, Outcomes { refused: 9, ..Default::default() });
+    assert_eq!(setting.number(PARKED).await, 0);
+    assert_eq!(setting.number("SELECT count(*) FROM positions WHERE tripped").await, 0);
+}
+
+#[sqlx::test]
 async fn why_a_lane_stopped_is_noted_until_it_moves_by_the_worker_that_holds_it(
     pool: PgPoolOptions,
     options: PgConnectOptions,
