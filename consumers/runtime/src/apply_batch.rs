@@ -86,7 +86,7 @@ impl Attempt<'_> {
                 Ok(Err(why)) => return Err(why),
                 Err(_) => {
                     let late = std::io::Error::from(ErrorKind::TimedOut);
-                    return Err(sqlx::Error::Io(late).into());
+                    return Err(StoreError::Slow(sqlx::Error::Io(late)).into());
                 }
             }
         }

@@ -26,7 +26,7 @@ impl<P: Projection> Worker<P> {
             let age = chassis::clock::now() - last.recorded_at.to_utc();
             shared.metrics.event_age_seconds.set(age.num_milliseconds() as f64 / 1000.0);
         }
-        self.pending.applied();
+        self.pending.applied(began.elapsed());
         self.committed(spans, outcomes);
     }
 

@@ -6,6 +6,9 @@ pub enum StoreError {
     /// Nothing is wrong with the records: pause, then the same batch again.
     #[error("the database is not available")]
     Retry(#[source] sqlx::Error),
+    /// It was too much at once: half of it next. A single record again after a pause, as in an outage.
+    #[error("the database did not get through in time")]
+    Slow(#[source] sqlx::Error),
     /// The database refuses what a record asks it to store: find the record, park it.
     #[error("the database refuses a record")]
     Refused(#[source] sqlx::Error),
@@ -27,6 +30,7 @@ impl From<sqlx::Error> for StoreError {
             None => without_code(error),
             Some(code) => match class_of(&code) {
                 Class::Retry => Self::Retry(error),
+                Class::Slow => Self::Slow(error),
                 Class::Refused => Self::Refused(error),
                 Class::Halt => Self::Halt(error),
             },
@@ -52,6 +56,7 @@ fn without_code(error: sqlx::Error) -> StoreError {
 #[derive(Debug, PartialEq, Eq)]
 enum Class {
     Retry,
+    Slow,
     Refused,
     Halt,
 }
@@ -61,6 +66,8 @@ fn class_of(code: &str) -> Class {
     match code {
         // A schema or table that does not exist yet, or a role without the right: somebody has to
         // run the migrations or grant it.
+        // A statement, a lock or a transaction took longer than it may: less may be fast enough.
+        "57014" | "55P03" | "25P04" => Class::Slow,
         "42P01" | "42703" | "42501" | "3F000" | "42883" => Class::Halt,
         _ => match code.get(..2).unwrap_or_default() {
             // Data exceptions, broken constraints, and what is too long for a row or an index: it is
@@ -69,7 +76,7 @@ fn class_of(code: &str) -> Class {
             // Syntax, features, internal assumptions of the statement.
             "42" | "0A" | "26" | "34" => Class::Halt,
             // Connections, resources, operator intervention, system errors, conflicts between
-            // transactions, time-outs, read-only after a failover, and whatever is new.
+            // transactions, read-only after a failover, and whatever is new.
             _ => Class::Retry,
         },
     }
@@ -89,10 +96,11 @@ mod tests {
             ("53100", Class::Retry),   // disk full
             ("57P01", Class::Retry),   // shutdown by an administrator
             ("57P03", Class::Retry),   // still starting
-            ("57014", Class::Retry),   // statement time-out
+            ("57014", Class::Slow),    // statement time-out
+            ("25P04", Class::Slow),    // transaction time-out
             ("25P03", Class::Retry),   // idle in transaction
             ("25006", Class::Retry),   // read-only
-            ("55P03", Class::Retry),   // lock not available
+            ("55P03", Class::Slow),    // lock not available
             ("58030", Class::Retry),   // I/O error
             ("XX000", Class::Retry),   // internal error
             ("22001", Class::Refused), // value too long

@@ -1,5 +1,8 @@
 //! What a worker took and has not applied yet, and how much of it the next transaction takes: all,
-//! or less while a record that the database refuses is being looked for. Pure.
+//! or less while a record that the database refuses is being looked for, and as long as the
+//! database is too slow for more. Pure.
+
+use std::time::Duration;
 
 use crate::error::StoreError;
 use crate::record::{Content, Record};
@@ -11,7 +14,13 @@ pub(crate) struct Pending {
     /// The next transaction takes so many, where something was refused; otherwise all.
     share: Option<usize>,
     refused_alone: bool,
+    /// More than this the database did not get through in time. Outlives the batch: the next one is
+    /// as large.
+    room: Option<usize>,
 }
+
+/// A transaction that took no longer than this leaves room for one twice as large.
+const QUICK: Duration = Duration::from_secs(5);
 
 impl Pending {
     pub(crate) fn of(records: Vec<Record>) -> Self {
@@ -20,12 +29,16 @@ impl Pending {
 
     /// What the next transaction takes.
     pub(crate) fn next(&mut self) -> &mut [Record] {
-        let count = self.share.unwrap_or(usize::MAX).min(self.records.len());
+        let count = self.share.unwrap_or(usize::MAX).min(self.room.unwrap_or(usize::MAX));
+        let count = count.min(self.records.len());
         self.records.get_mut(..count).unwrap_or_default()
     }
 
-    /// It was applied: the one after takes more again.
-    pub(crate) fn applied(&mut self) {
+    /// It was applied, in this time: the one after takes more again.
+    pub(crate) fn applied(&mut self, took: Duration) {
+        if took <= QUICK {
+            self.room = self.room.and_then(|room| room.checked_mul(2));
+        }
         let count = self.next().len();
         self.records.drain(..count);
         self.grow();
@@ -41,6 +54,14 @@ impl Pending {
         self.refused_alone = false;
         let share = self.share.map(|share| share.saturating_mul(2));
         self.share = share.filter(|share| *share < self.records.len());
+    }
+
+    /// It did not get through in time: half of it next. `false` where it is a single record, which
+    /// is not to blame: what is to be done is that of an outage.
+    pub(crate) fn too_much(&mut self) -> bool {
+        let count = self.next().len();
+        self.room = Some((count / 2).max(1));
+        count > 1
     }
 
     /// Only for the fault `park-on-outage`: the next transaction parks all that it takes.
@@ -119,7 +140,7 @@ mod tests {
                 continue;
             }
             parked.extend(share.iter_mut().filter(poison).map(|record| record.source.offset.0));
-            pending.applied();
+            pending.applied(Duration::ZERO);
         }
         (parked, transactions)
     }
@@ -130,6 +151,39 @@ mod tests {
             let (parked, transactions) = work(1000, bad);
             assert_eq!(parked, [bad]);
             assert!(transactions < 45, "{transactions} transactions to find {bad}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_in_time_is_halved_until_it_does_and_grows_while_it_is_quick() {
+        let mut pending = Pending::of(records(1000));
+        let mut sizes = vec![];
+        while !pending.records.is_empty() {
+            let count = pending.next().len();
+            sizes.push(count);
+            match count {
+                300.. => assert!(pending.too_much()),
+                200.. => pending.applied(QUICK * 2),
+                _ => pending.applied(QUICK),
+            }
+        }
+        assert_eq!(sizes, [1000, 500, 250, 250, 250, 250]);
+        pending.records = records(1000);
+        assert_eq!(pending.next().len(), 250, "the next batch begins with what fitted");
+        for doubled in [500, 1000] {
+            pending.applied(QUICK);
+            pending.records = records(2000);
+            assert_eq!(pending.next().len(), doubled);
+        }
+    }
+
+    #[test]
+    fn a_single_record_that_does_not_fit_in_time_stays_and_does_not_park() {
+        let mut pending = Pending::of(records(2));
+        assert!(pending.too_much());
+        for _ in 0..5 {
+            assert!(!pending.too_much());
+            assert!(matches!(pending.next(), [one] if matches!(one.content, Content::Event(_))));
         }
     }
 

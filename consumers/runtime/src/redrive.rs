@@ -145,6 +145,7 @@ async fn decide<P: Projection>(
     loop {
         match apply::<P>(conn, bench, pending.next(), keep).await {
             Err(StoreError::Refused(refused)) => pending.refused(&refused)?,
+            Err(StoreError::Slow(_)) if pending.too_much() => {}
             other => return other,
         }
     }

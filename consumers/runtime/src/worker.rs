@@ -255,7 +255,7 @@ impl<P: Projection> Worker<P> {
 
     pub(crate) fn setback(&self, error: StoreError) -> Setback {
         match error {
-            StoreError::Retry(source) => {
+            StoreError::Retry(source) | StoreError::Slow(source) => {
                 self.shared.postgres.down("not available");
                 self.shared.circuit.failed();
                 Setback::Wait(format!("the database is not available: {source}"))
@@ -265,6 +265,25 @@ impl<P: Projection> Worker<P> {
                 Setback::End(WorkerError::Fenced)
             }
             error => Setback::End(WorkerError::Halt(error)),
+        }
+    }
+
+    /// Too much at once is no outage, and is said as what it is: a pause, then half as much.
+    fn too_much_or_away(&mut self, error: StoreError) -> Setback {
+        let is_answered = |error: &sqlx::Error| error.as_database_error().is_some();
+        match error {
+            StoreError::Slow(source) => {
+                let halved = self.pending.too_much();
+                if halved && is_answered(&source) {
+                    self.postgres_answered();
+                    let room = self.pending.next().len();
+                    return Setback::Wait(format!(
+                        "too much at once, {room} records next: {source}"
+                    ));
+                }
+                self.setback(StoreError::Slow(source))
+            }
+            error => self.setback(error),
         }
     }
 
@@ -301,7 +320,7 @@ impl<P: Projection> Worker<P> {
             Err(failed) => failed,
         };
         let NotApplied { why, unheard } = failed;
-        if !matches!(why, Why::Store(StoreError::Retry(_))) {
+        if !matches!(why, Why::Store(StoreError::Retry(_) | StoreError::Slow(_))) {
             self.postgres_answered();
         }
         match why {
@@ -316,7 +335,7 @@ impl<P: Projection> Worker<P> {
                 }
                 let unheard = unheard.map(|outcomes| Unheard { spans, outcomes });
                 self.unheard = unheard.or(self.unheard.take());
-                Err(self.setback(error))
+                Err(self.too_much_or_away(error))
             }
         }
     }

@@ -54,6 +54,40 @@ async fn a_record_that_can_neither_be_applied_nor_parked_is_named_until_it_can(
     worker.stop().await;
 }
 
+/// As a disk on which a statement of more rows than these takes longer than a statement may.
+async fn slow_beyond(world: &World, rows: usize) {
+    let slow = format!(
+        "CREATE OR REPLACE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             IF (SELECT count(*) FROM new_rows) > {rows} THEN
+                 RAISE EXCEPTION 'statement timeout' USING ERRCODE = '57014';
+             END IF; RETURN NULL; END $$;
+         CREATE OR REPLACE TRIGGER slow AFTER INSERT ON deltas REFERENCING NEW TABLE AS new_rows
+             FOR EACH STATEMENT EXECUTE FUNCTION slow()"
+    );
+    sqlx::raw_sql(sqlx::AssertSqlSafe(slow)).execute(&world.pool).await.unwrap();
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_batch_that_is_too_slow_is_halved_and_a_record_that_is_waits_and_never_parks(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    slow_beyond(&world, 2).await;
+    for number in 1..=20 {
+        world.receive(0, number, "milk").await;
+    }
+    let worker = world.worker().await;
+    world.until_number(DELTAS, 20).await;
+    slow_beyond(&world, 0).await;
+    world.receive(0, 21, "milk").await;
+    worker.until_complaint("postgres", "not available").await;
+    assert_eq!(world.number("SELECT count(*) FROM parked").await, 0);
+    slow_beyond(&world, 1).await;
+    world.until_number(DELTAS, 21).await;
+    worker.stop().await;
+}
+
 #[sqlx::test(migrations = false)]
 async fn a_backlog_of_many_batches_is_applied(pool: PgPoolOptions, options: PgConnectOptions) {
     let world = World::new(pool, options).await;
