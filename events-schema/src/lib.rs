@@ -8,6 +8,7 @@ pub mod envelope;
 pub mod event;
 pub mod ids;
 pub mod limits;
+pub mod meaning;
 mod readable;
 pub mod reading;
 pub mod registry;

@@ -4,6 +4,7 @@
 mod absent;
 mod address;
 mod cache;
+pub mod versions;
 
 use std::path::Path;
 use std::sync::Mutex;

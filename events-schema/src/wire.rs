@@ -11,6 +11,7 @@ use crate::event::{
     Event, EventType, OrderCancelRequested, OrderCancelled, OrderConfirmed, OrderPlaced,
     OrderRejected, ProductUpserted, StockReceived,
 };
+use crate::meaning;
 
 /// Bytes before the datum.
 pub const HEADER_BYTES: usize = 5;
@@ -127,6 +128,18 @@ struct OurSchema {
 }
 
 impl OurSchema {
+    /// One that means something else by a name of ours is none of ours, though the bytes fit.
+    fn of(event_type: EventType, schema: &str, parsed: Schema) -> Writer {
+        let differences = meaning::differences(event_type.schema(), schema);
+        match differences.is_empty() {
+            true => Writer::Ours(Self::new(event_type, parsed)),
+            false => {
+                let name = event_type.full_name();
+                Writer::Foreign(format!("a {name} whose {}", differences.join(", and ")))
+            }
+        }
+    }
+
     fn new(event_type: EventType, parsed: Schema) -> Self {
         // The fingerprint leaves out what decides no byte, such as the docs.
         let current = event_type.schema().parse::<Schema>();
@@ -197,7 +210,7 @@ impl WriterSchema {
     pub fn parse(schema: &str) -> Self {
         Self(match schema.parse::<Schema>() {
             Ok(parsed) => match EventType::from_full_name(&record_name(schema)) {
-                Some(event_type) => Writer::Ours(OurSchema::new(event_type, parsed)),
+                Some(event_type) => OurSchema::of(event_type, schema, parsed),
                 None => Writer::Foreign(record_name(schema)),
             },
             Err(error) => Writer::Foreign(format!("no readable Avro schema ({error})")),

@@ -20,6 +20,9 @@ mod golden;
 #[path = "contract/invariants.rs"]
 mod invariants;
 #[cfg(test)]
+#[path = "contract/meaning.rs"]
+mod meaning;
+#[cfg(test)]
 #[path = "contract/properties.rs"]
 mod properties;
 #[cfg(test)]

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::Context;
 use chassis::settings;
 use clap::Subcommand;
-use events_schema::EventType;
+use events_schema::registry::versions::Version;
 use events_schema::registry::{Registry, RegistryError};
+use events_schema::{EventType, meaning};
 
 use crate::exit::Outcome;
 use crate::output;
@@ -76,6 +77,14 @@ async fn verdict(
     registry: &Registry,
     event_type: EventType,
 ) -> Result<(Outcome, String), RegistryError> {
+    // Neither the registry nor a fingerprint looks at what the bytes mean.
+    for Version { version, schema, .. } in registry.versions(event_type).await? {
+        let found = meaning::differences(event_type.schema(), &schema);
+        if !found.is_empty() {
+            let what = format!("version {version} means something else: {}", found.join("; "));
+            return Ok((Outcome::Differs, what));
+        }
+    }
     match registry.schema_id(event_type).await {
         Ok(id) => return Ok((Outcome::Fine, format!("id {id}"))),
         Err(RegistryError::NotFound(_)) => {}

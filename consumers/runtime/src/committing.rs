@@ -32,6 +32,12 @@ impl<P: Projection> Worker<P> {
 
     /// What follows from a commit, whenever it is heard of.
     fn committed(&mut self, spans: &[Span], outcomes: Outcomes) {
+        self.passed(spans);
+        self.shared.committed(outcomes);
+    }
+
+    /// The positions have moved.
+    pub(crate) fn passed(&mut self, spans: &[Span]) {
         self.postgres_answered();
         self.breakers.settle();
         self.unheard = None;
@@ -41,8 +47,6 @@ impl<P: Projection> Worker<P> {
         }
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         progress.extend(spans.iter().map(|span| (span.key, span.to)));
-        drop(progress);
-        self.shared.committed(outcomes);
     }
 
     /// A position that is not where this worker left it was moved by its own commit, whose answer

@@ -13,6 +13,7 @@ mod gap;
 mod grants;
 mod group;
 mod halt;
+mod hole;
 mod identity;
 mod lanes;
 mod metrics;

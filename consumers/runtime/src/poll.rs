@@ -18,13 +18,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::claim::{Claim, Start};
 use crate::group::{GroupContext, Rebalance, is_unreadable};
+use crate::hole::Suspects;
 use crate::lanes::LaneKey;
 use crate::metrics::Metrics;
 use crate::record::{Record, Wanted, Weight};
 use crate::standby::Standby;
 use crate::stopping::Reclaim;
 use crate::topic_names::TopicNames;
-use crate::unreadable::Unreadable;
+use crate::unreadable::{Fetched, Unreadable};
 
 /// How long a poll waits; answers to the group wait no longer than this.
 const POLL: Duration = Duration::from_millis(20);
@@ -44,6 +45,8 @@ pub(crate) enum Control {
     Claim(Vec<Claim>),
     /// Finish the batch under way, forget these partitions, then say so.
     Release(Vec<LaneKey>, std::sync::mpsc::SyncSender<()>),
+    /// Look whether the log holds no record from here on, though it goes on.
+    Hole(LaneKey, i64),
     /// Stop these partitions: what comes next of them cannot be read.
     Unreadable(Vec<LaneKey>),
 }
@@ -83,6 +86,7 @@ pub(crate) struct Poller {
     pub metrics: Arc<Metrics>,
     pub standby: Standby,
     pub unreadable: Unreadable,
+    pub holes: Suspects,
     pub told_at: Instant,
 }
 
@@ -285,24 +289,37 @@ impl Poller {
             // Only tools read it; the next one follows in a second.
             let _ = self.consumer.commit(&list, CommitMode::Async);
         }
-        let mut lanes = Vec::new();
+        let (mut lanes, mut standing) = (Vec::new(), Vec::new());
         for ((topic, partition), (end, fetched)) in self.consumer.context().take_ends() {
             let Some(key) = self.names.topic(&topic).map(|topic| (topic, partition)) else {
                 continue;
             };
             if let Some(next) = self.applied.get(&key) {
-                self.metrics.lag(&topic, partition, end.saturating_sub(*next));
+                // The end is as old as the last fetch; the position may be beyond it.
+                self.metrics.lag(&topic, partition, end.saturating_sub(*next).max(0));
+                standing.push((key, *next, fetched));
             }
             if self.assigned.contains(&key) {
                 lanes.push((key, fetched));
             }
         }
+        self.ask_for_holes(&standing);
         // While nothing is fetched, or not all of it is taken, standing still says nothing.
         if !self.is_paused && self.carry.is_empty() && !lanes.is_empty() {
             let stuck = self.unreadable.stuck(self.told_at, &lanes);
             if !stuck.is_empty() {
                 let _ = self.control.send(Control::Unreadable(stuck));
             }
+        }
+    }
+}
+
+impl Poller {
+    /// Where nothing comes any more, though the log goes on, the rest may be no record.
+    fn ask_for_holes(&mut self, standing: &[(LaneKey, i64, Fetched)]) {
+        let is_busy = self.is_paused || !self.carry.is_empty();
+        for (key, from) in self.holes.of(standing).into_iter().filter(|_| !is_busy) {
+            let _ = self.control.send(Control::Hole(key, from));
         }
     }
 }

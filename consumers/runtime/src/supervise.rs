@@ -170,6 +170,7 @@ fn set_up<P: Projection>(
         metrics: Arc::clone(&shared.metrics),
         standby: Standby::new(index, Arc::clone(&shared.metrics), health.clone()),
         unreadable: Unreadable::default(),
+        holes: Default::default(),
         told_at: Instant::now(),
     };
     let worker = Worker {

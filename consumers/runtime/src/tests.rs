@@ -5,6 +5,7 @@ mod dead_letters;
 mod members;
 pub(crate) mod outbox;
 mod partitions;
+mod transactions;
 mod workers;
 pub(crate) mod world;
 

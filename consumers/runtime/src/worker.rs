@@ -67,6 +67,8 @@ pub(crate) enum Asked {
     Positions(Vec<Claim>, Answer),
     Log(Check, Result<Option<Gap>, KafkaError>),
     TopicIds(Result<TopicIds, TopicIdError>),
+    /// How far a partition holds no record from there on.
+    Hole(LaneKey, i64, Result<Option<i64>, KafkaError>),
 }
 
 pub(crate) struct Worker<P: Projection> {
@@ -115,7 +117,7 @@ impl<P: Projection> Worker<P> {
                 },
                 Some(asked) = self.asked.join_next() => {
                     let lost = |e: JoinError| StoreError::Broken(e.to_string());
-                    self.hear(asked.map_err(lost).map_err(WorkerError::Halt)?)?;
+                    self.hear(asked.map_err(lost).map_err(WorkerError::Halt)?).await?;
                 }
                 () = self.claiming.over(), if !self.claims.is_empty() => {
                     self.claim();
@@ -165,6 +167,7 @@ impl<P: Projection> Worker<P> {
 
     async fn note(&mut self, control: Control) -> Result<(), WorkerError> {
         match control {
+            Control::Hole(key, from) => self.look_for_hole(key, from),
             Control::Unreadable(keys) => self.stop_unreadable(keys).await?,
             Control::Claim(claims) => self.claims.extend(claims),
             Control::Release(_, done) if faults::release_missed() => drop(done.send(())),
@@ -204,7 +207,7 @@ impl<P: Projection> Worker<P> {
             .spawn_blocking(move || Asked::TopicIds(claim::ask_topic_ids(&consumer, &topics)));
     }
 
-    fn hear(&mut self, asked: Asked) -> Result<(), WorkerError> {
+    async fn hear(&mut self, asked: Asked) -> Result<(), WorkerError> {
         match asked {
             Asked::Positions(claims, answer) => return self.claimed(claims, answer),
             Asked::Log(check, Ok(gap)) => self.start(check, gap),
@@ -221,6 +224,12 @@ impl<P: Projection> Worker<P> {
                     }
                 }
             }
+            Asked::Hole(key, from, Ok(Some(to))) => {
+                let passed = self.pass_hole(key, from, to).await;
+                return self.after(passed, |worker| &mut worker.applying);
+            }
+            Asked::Hole(_, _, Ok(None)) => {}
+            Asked::Hole(_, _, Err(error)) => tracing::debug!(%error, "holes not looked for"),
             // Whoever fetches hears it too.
             Asked::TopicIds(Err(error)) => tracing::debug!(%error, "topics not compared"),
         }

@@ -197,6 +197,30 @@ fn a_logical_type_may_not_change() {
     let rule = [("logical-type-changed", "R.id")];
     check(with("/fields/0/type", json!("string")), &rule);
     check(with("/fields/0/type/logicalType", json!("iri")), &rule);
+    let millis = json!({"type": "long", "logicalType": "timestamp-millis"});
+    check(with("/fields/2/type", millis.clone()), &[("logical-type-changed", "R.sum")]);
+    check(with("/fields/2/type", json!(["null", millis])), &[("type-changed", "R.sum")]);
+    check(
+        with("/fields/5/type/logicalType", json!("duration")),
+        &[("logical-type-changed", "R.sealed")],
+    );
+    let sku = json!({"type": "string", "logicalType": "uuid"});
+    check(
+        with("/fields/7/type/items/fields/0/type", sku),
+        &[("logical-type-changed", "R.lines[].sku"), ("logical-type-changed", "R.first.sku")],
+    );
+}
+
+#[test]
+fn a_decimal_keeps_its_scale() {
+    let decimal = |scale: u8| {
+        let kind =
+            json!({"type": "bytes", "logicalType": "decimal", "precision": 9, "scale": scale});
+        json!({"type": "record", "name": "R", "fields": [{"name": "price", "type": kind}]})
+    };
+    let found = broken(&decimal(2), &decimal(3));
+    let found: Vec<_> = found.iter().map(|b| (b.rule, b.field.as_str())).collect();
+    assert_eq!(found, [("logical-type-changed", "R.price")]);
 }
 
 #[test]

@@ -98,7 +98,10 @@ impl<'a> Check<'a> {
     }
 
     fn plain(&mut self, old: &'a Value, new: &'a Value, at: &str) {
-        if text(old, "logicalType") != text(new, "logicalType") {
+        let differs = |member: &&str| old.get(member) != new.get(member);
+        if text(old, "logicalType") != text(new, "logicalType")
+            || ["precision", "scale"].iter().any(differs)
+        {
             return self.note("logical-type-changed", at);
         }
         match (kind(old), kind(new)) {

@@ -1,7 +1,7 @@
 //! Follows the products topic from its beginning, on a thread of its own. Joins no group, commits
 //! nothing, and stops for no record: what cannot be read is counted and passed over.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use events_schema::registry::{Registry, RegistryError};
 use events_schema::wire::{Decoder, SchemaId};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 
 use super::fetched::Fetched;
@@ -103,6 +103,10 @@ struct Reading {
     /// A record whose schema the registry has yet to tell.
     waiting: Option<Fetched>,
     measured: Instant,
+    /// Partitions of which everything was fetched, as far as they went then.
+    at_end: HashSet<i32>,
+    /// Where each partition ended when it was last measured, if nothing waited then.
+    ends: HashMap<i32, i64>,
 }
 
 /// Whether a record could be taken.
@@ -149,7 +153,15 @@ impl Follower {
             }
         }
         consumer.assign(&assignment)?;
-        Ok(Reading { consumer, next, behind, waiting: None, measured: Instant::now() })
+        Ok(Reading {
+            consumer,
+            next,
+            behind,
+            waiting: None,
+            measured: Instant::now(),
+            at_end: HashSet::new(),
+            ends: HashMap::new(),
+        })
     }
 
     fn read(&mut self, mut reading: Reading) -> KafkaResult<()> {
@@ -245,10 +257,16 @@ impl Follower {
             return;
         }
         reading.measured = Instant::now();
+        reading.pass_markers();
         let mut lag = 0;
         for (partition, next) in &reading.next {
             match reading.consumer.fetch_watermarks(&self.topic, *partition, ASK) {
-                Ok((low, high)) => lag += (high - low.max(*next)).max(0),
+                Ok((low, high)) => {
+                    lag += (high - low.max(*next)).max(0);
+                    if reading.waiting.is_none() {
+                        reading.ends.insert(*partition, high);
+                    }
+                }
                 // Without an answer the last figure stands.
                 Err(_) => return,
             }
@@ -258,6 +276,17 @@ impl Follower {
 }
 
 impl Reading {
+    /// What stood before the end that was measured last time, and was fetched since without a
+    /// record coming of it, is no record: the marker of a transaction, or what was aborted.
+    fn pass_markers(&mut self) {
+        for (partition, end) in std::mem::take(&mut self.ends) {
+            if self.at_end.contains(&partition) && self.waiting.is_none() {
+                let next = self.next.entry(partition).or_default();
+                *next = end.max(*next);
+            }
+        }
+    }
+
     /// The record that waits, or the next one, if one comes.
     fn record(&mut self) -> KafkaResult<Option<Fetched>> {
         if let Some(record) = self.waiting.take() {
@@ -265,8 +294,12 @@ impl Reading {
         }
         match self.consumer.poll(POLL) {
             None => Ok(None),
-            Some(Ok(message)) => Ok(Some(Fetched::copy(&message))),
+            Some(Ok(message)) => {
+                self.at_end.remove(&message.partition());
+                Ok(Some(Fetched::copy(&message)))
+            }
             Some(Err(KafkaError::PartitionEOF(partition))) => {
+                self.at_end.insert(partition);
                 self.behind.remove(&partition);
                 Ok(None)
             }
