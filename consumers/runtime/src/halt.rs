@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use events_schema::wire::SchemaId;
+
 use crate::gap::Gap;
 
 /// A partition stands still under one of these names; readiness and a metric say so.
@@ -14,6 +16,8 @@ pub(crate) enum Halt {
     ParkedFull(String),
     /// The client cannot read the batch that comes next: somebody has to pass it.
     Unreadable { next: i64 },
+    /// What comes next was written with a schema that the registry does not tell at the moment.
+    SchemaUnknown { id: SchemaId },
     /// Nothing that it tries succeeds: more likely a release is broken than every record.
     Tripped { rejected: usize, cause: &'static str },
 }
@@ -25,6 +29,7 @@ impl Halt {
             Self::Gap(gap) => gap.state(),
             Self::ParkedFull(_) => "parked_full",
             Self::Unreadable { .. } => "unreadable",
+            Self::SchemaUnknown { .. } => "schema_unknown",
             Self::Tripped { .. } => "tripped",
         }
     }
@@ -34,6 +39,7 @@ impl Halt {
         match self {
             Self::Gap(_) => Duration::from_secs(3),
             Self::ParkedFull(_) | Self::Unreadable { .. } => Duration::from_secs(5),
+            Self::SchemaUnknown { .. } => Duration::from_secs(2),
             Self::Tripped { .. } => probe,
         }
     }
@@ -48,6 +54,9 @@ impl fmt::Display for Halt {
                 f,
                 "unreadable: the batch at offset {next} is damaged, or too large unpacked"
             ),
+            Self::SchemaUnknown { id } => {
+                write!(f, "schema_unknown: the registry does not tell the schema id {id}")
+            }
             Self::Tripped { rejected, cause } => write!(
                 f,
                 "tripped: nothing was applied since {rejected} records were rejected, \

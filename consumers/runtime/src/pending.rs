@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use std::collections::HashSet;
+
 use crate::error::StoreError;
 use crate::record::{Content, Record};
 
@@ -17,6 +19,8 @@ pub(crate) struct Pending {
     /// More than this the database did not get through in time. Outlives the batch: the next one is
     /// as large.
     room: Option<usize>,
+    /// So many at the end wait for a schema, themselves or behind one that does.
+    held: usize,
 }
 
 /// A transaction that took no longer than this leaves room for one twice as large.
@@ -29,9 +33,29 @@ impl Pending {
 
     /// What the next transaction takes.
     pub(crate) fn next(&mut self) -> &mut [Record] {
+        let free = self.records.len().saturating_sub(self.held);
         let count = self.share.unwrap_or(usize::MAX).min(self.room.unwrap_or(usize::MAX));
-        let count = count.min(self.records.len());
-        self.records.get_mut(..count).unwrap_or_default()
+        self.records.get_mut(..count.min(free)).unwrap_or_default()
+    }
+
+    /// Nothing waits for a schema.
+    pub(crate) fn hold_none(&mut self) {
+        self.held = 0;
+    }
+
+    /// Puts what waits for a schema, and what stands behind it in its partition, behind the rest.
+    pub(crate) fn hold_unresolved(&mut self) {
+        let mut waiting = HashSet::new();
+        let waits = |record: &mut Record| {
+            let lane = record.source.lane();
+            if record.needs().is_some() {
+                waiting.insert(lane);
+            }
+            waiting.contains(&lane)
+        };
+        let held: Vec<Record> = self.records.extract_if(.., waits).collect();
+        self.held = held.len();
+        self.records.extend(held);
     }
 
     /// It was applied, in this time: the one after takes more again.
@@ -185,6 +209,29 @@ mod tests {
             assert!(!pending.too_much());
             assert!(matches!(pending.next(), [one] if matches!(one.content, Content::Event(_))));
         }
+    }
+
+    #[test]
+    fn what_waits_for_a_schema_holds_its_own_partition_only() {
+        let place = |(offset, partition): (i64, i32)| {
+            let (topic, partition) = (events_schema::Topic::Stock, Partition(partition));
+            let source = Source { topic, partition, offset: Offset(offset) };
+            record(source, shelf::received(offset, "a", 1))
+        };
+        let mut pending =
+            Pending::of([(0, 1), (0, 2), (1, 1), (2, 1), (1, 2)].map(place).into_iter().collect());
+        pending.records[2].content = Content::Unresolved(7);
+        pending.hold_unresolved();
+        let places = |records: &[Record]| -> Vec<(i32, i64)> {
+            records.iter().map(|r| (r.source.partition.0, r.source.offset.0)).collect()
+        };
+        assert_eq!(places(pending.next()), [(1, 0), (2, 0), (2, 1)]);
+        pending.applied(Duration::ZERO);
+        assert!(pending.next().is_empty());
+        assert_eq!(places(&pending.records), [(1, 1), (1, 2)]);
+        pending.records[0].content = Content::Irrelevant;
+        pending.hold_none();
+        assert_eq!(pending.next().len(), 2);
     }
 
     #[test]

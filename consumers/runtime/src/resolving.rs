@@ -1,36 +1,68 @@
-//! How a worker gets to know the schemas that a batch was written with.
+//! How a worker gets to know the schemas that a batch was written with, and which partitions wait for
+//! one: alone, at the record that needs it.
 
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
 use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
+use futures::{StreamExt, stream};
 
+use crate::halt::Halt;
+use crate::lanes::LaneKey;
 use crate::projection::Projection;
 use crate::record::Record;
-use crate::worker::{Setback, Worker};
+use crate::worker::Worker;
+
+/// Questions to the registry at the same time.
+const QUESTIONS_MAX: usize = 16;
 
 impl<P: Projection> Worker<P> {
-    /// Asks the registry for the schemas that the batch needs and nobody asked for before.
-    pub(crate) async fn resolve(&mut self) -> Result<(), Setback> {
-        for id in self.decode() {
-            match self.shared.learn(id).await {
-                Ok(()) => self.shared.schemas.up(),
-                Err(RegistryError::Unavailable { url, cause }) => {
-                    self.shared.schemas.down("the registry is not available");
-                    return Err(Setback::Wait(format!("the registry at {url}: {cause}")));
+    /// Asks the registry for the schemas that the batch needs and nobody asked for before. What
+    /// cannot be told now stays unresolved, and so does what follows it in its partition.
+    pub(crate) async fn resolve(&mut self) {
+        let unknown = self.decode();
+        if unknown.is_empty() {
+            return self.pending.hold_none();
+        }
+        let shared = &self.shared;
+        let ask = |id| async move { (id, shared.learn(id).await) };
+        let mut answers = stream::iter(unknown).map(ask).buffer_unordered(QUESTIONS_MAX);
+        let mut foreign = Vec::new();
+        while let Some((id, answer)) = answers.next().await {
+            match answer {
+                Ok(()) => shared.schemas.up(),
+                Err(error @ RegistryError::Unavailable { .. }) => {
+                    shared.schemas.down("the registry is not available");
+                    tracing::warn!(%error, id, "a schema is not known yet");
+                    // It will not answer the others either.
+                    break;
                 }
                 Err(error) => {
                     // It answered.
-                    self.shared.schemas.up();
-                    let of = |r: &&mut Record| r.needs() == Some(id);
-                    let records = self.pending.records.iter_mut();
-                    records.filter(of).for_each(|record| record.is_foreign(&error));
+                    shared.schemas.up();
+                    foreign.push((id, error));
                 }
             }
         }
+        drop(answers);
+        for (id, error) in foreign {
+            let of = |r: &&mut Record| r.needs() == Some(id);
+            self.pending.records.iter_mut().filter(of).for_each(|record| record.is_foreign(&error));
+        }
         self.decode();
-        Ok(())
+        self.pending.hold_unresolved();
+    }
+
+    /// The partitions whose next record cannot be read yet, where nothing else is to be applied.
+    pub(crate) fn unresolved_lanes(&self) -> Vec<(LaneKey, Halt)> {
+        let unresolved = self.pending.records.iter();
+        let mut seen = BTreeSet::new();
+        let first = unresolved.filter(|record| seen.insert(record.source.lane()));
+        let halt = |record: &Record| {
+            record.needs().map(|id| (record.source.lane(), Halt::SchemaUnknown { id }))
+        };
+        first.filter_map(halt).collect()
     }
 
     /// Decodes what waits for a schema that is known by now; says which are not.

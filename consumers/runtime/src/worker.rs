@@ -314,7 +314,10 @@ impl<P: Projection> Worker<P> {
         if self.pending.records.is_empty() {
             return Ok(());
         }
-        self.resolve().await?;
+        self.resolve().await;
+        if self.pending.next().is_empty() {
+            return self.stop_lanes(self.unresolved_lanes()).await;
+        }
         self.ask_circuit()?;
         let began = Instant::now();
         let share = self.pending.next();

@@ -39,6 +39,34 @@ async fn a_position_outside_the_log_stops_its_partition_under_a_name(
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_partition_whose_next_schema_nobody_tells_stops_alone(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    // The registry of these tests is always away.
+    let world = World::new(pool, options).await;
+    let worker = world.worker().await;
+    world.receive(0, 1, "milk").await;
+    for id in 100..200_u8 {
+        world.write(0, "tea", &[0, 0, 0, 9, id, 1], OwnedHeaders::new()).await;
+    }
+    world.receive(0, 2, "milk").await;
+    worker.until_complaint("stock/0", "schema_unknown: the registry does not tell").await;
+    world.receive(1, 3, "tea").await;
+    world.until_number(DELTAS, 2).await;
+    world.until_number("SELECT next_offset FROM positions WHERE partition = 0", 1).await;
+    assert_eq!(worker.complaint("stock/1"), None);
+    // Whoever comes to know the schemas lets it go on, by itself.
+    let mut decoder = worker.shared.decoder.write().unwrap();
+    (100..200).for_each(|id| decoder.learn_absent(9 * 256 + id));
+    drop(decoder);
+    world.until_number(DELTAS, 3).await;
+    world.until_number("SELECT count(*) FROM parked WHERE cause = 'foreign-schema'", 100).await;
+    assert_eq!(worker.complaint("stock/0"), None);
+    worker.stop().await;
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_partition_that_may_park_nothing_more_stops_alone_and_goes_on_when_there_is_room(
     pool: PgPoolOptions,
     options: PgConnectOptions,
