@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use chassis::kafka::KafkaSettings;
+use chassis::postgres::{CONVERSATION, within};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
@@ -99,7 +100,7 @@ impl<P: Projection> Worker<P> {
             let mut conn = pool.acquire().await?;
             positions::advance(&mut conn, names, &spans).await
         };
-        moved.await.map_err(|error| self.setback(error))?;
+        within(CONVERSATION, moved).await.map_err(|error| self.setback(error))?;
         self.passed(&spans);
         Ok(())
     }

@@ -26,6 +26,7 @@ mod poll;
 mod positions;
 mod projection;
 mod publish;
+mod questions;
 mod record;
 mod redrive;
 mod resolving;

@@ -2,9 +2,8 @@
 //! or less while a record that the database refuses is being looked for, and as long as the
 //! database is too slow for more. Pure.
 
-use std::time::Duration;
-
 use std::collections::HashSet;
+use std::time::Duration;
 
 use crate::error::StoreError;
 use crate::record::{Content, Record};

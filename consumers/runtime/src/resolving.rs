@@ -2,11 +2,10 @@
 //! one: alone, at the record that needs it.
 
 use std::collections::BTreeSet;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
-use futures::{StreamExt, stream};
 
 use crate::halt::Halt;
 use crate::lanes::LaneKey;
@@ -14,29 +13,26 @@ use crate::projection::Projection;
 use crate::record::Record;
 use crate::worker::Worker;
 
-/// Questions to the registry at the same time.
-const QUESTIONS_MAX: usize = 16;
-
 impl<P: Projection> Worker<P> {
-    /// Asks the registry for the schemas that the batch needs and nobody asked for before. What
-    /// cannot be told now stays unresolved, and so does what follows it in its partition.
+    /// Asks the registry for the schemas that the batch needs. What cannot be told now stays
+    /// unresolved, and so does what follows it in its partition.
     pub(crate) async fn resolve(&mut self) {
         let unknown = self.decode();
         if unknown.is_empty() {
             return self.pending.hold_none();
         }
         let shared = &self.shared;
-        let ask = |id| async move { (id, shared.learn(id).await) };
-        let mut answers = stream::iter(unknown).map(ask).buffer_unordered(QUESTIONS_MAX);
+        let learn = |id| {
+            let shared = Arc::clone(shared);
+            async move { shared.learn(id).await }
+        };
         let mut foreign = Vec::new();
-        while let Some((id, answer)) = answers.next().await {
+        for (id, answer) in self.questions.ask(unknown, learn).await {
             match answer {
                 Ok(()) => shared.schemas.up(),
                 Err(error @ RegistryError::Unavailable { .. }) => {
                     shared.schemas.down("the registry is not available");
                     tracing::warn!(%error, id, "a schema is not known yet");
-                    // It will not answer the others either.
-                    break;
                 }
                 Err(error) => {
                     // It answered.
@@ -45,7 +41,6 @@ impl<P: Projection> Worker<P> {
                 }
             }
         }
-        drop(answers);
         for (id, error) in foreign {
             let of = |r: &&mut Record| r.needs() == Some(id);
             self.pending.records.iter_mut().filter(of).for_each(|record| record.is_foreign(&error));

@@ -20,6 +20,7 @@ use crate::pending::Pending;
 use crate::poll::{DRAIN, Poller};
 use crate::positions;
 use crate::projection::Projection;
+use crate::questions::Questions;
 use crate::shared::Shared;
 use crate::standby::Standby;
 use crate::trip::Breakers;
@@ -183,6 +184,7 @@ fn set_up<P: Projection>(
         heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
         lanes: Lanes::default(),
         pending: Pending::default(),
+        questions: Questions::default(),
         applying: Patience::default(),
         unheard: None,
         claims: Vec::new(),

@@ -27,6 +27,7 @@ use crate::patience::Patience;
 use crate::pending::Pending;
 use crate::poll::{Control, Progress};
 use crate::projection::Projection;
+use crate::questions::Questions;
 use crate::record::Record;
 use crate::shared::Shared;
 use crate::stopping::{PutOff, Reclaim};
@@ -81,6 +82,7 @@ pub(crate) struct Worker<P: Projection> {
     pub heartbeat: Heartbeat,
     pub lanes: Lanes,
     pub pending: Pending,
+    pub questions: Questions,
     pub applying: Patience,
     /// What the last attempt was to commit, where its answer was lost.
     pub unheard: Option<Unheard>,

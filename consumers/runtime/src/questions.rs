@@ -1,0 +1,125 @@
+//! What a worker asks the registry: each schema once at a time, in the background, so that a registry
+//! that does not answer holds up only what waits for it. Knows no records.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::time::{Duration, Instant};
+
+use events_schema::registry::RegistryError;
+use events_schema::wire::SchemaId;
+use tokio::task::JoinSet;
+use tokio::time::timeout_at;
+
+/// Questions to the registry at the same time.
+const OPEN_MAX: usize = 16;
+/// How long a batch waits for the answers to its own questions. A registry that works is faster.
+const PATIENCE: Duration = Duration::from_millis(300);
+/// A registry that gave no answer is asked again after this time.
+const AGAIN: Duration = Duration::from_secs(1);
+
+type Answer = (SchemaId, Result<(), RegistryError>);
+
+#[derive(Debug, Default)]
+pub(crate) struct Questions {
+    open: JoinSet<Answer>,
+    ids: BTreeSet<SchemaId>,
+    not_before: Option<Instant>,
+}
+
+impl Questions {
+    /// Asks for what is not being asked for, and returns what was answered: within [`PATIENCE`]
+    /// where it asked, or else at once.
+    pub(crate) async fn ask<F>(
+        &mut self,
+        ids: impl IntoIterator<Item = SchemaId>,
+        question: impl Fn(SchemaId) -> F,
+    ) -> Vec<Answer>
+    where
+        F: Future<Output = Result<(), RegistryError>> + Send + 'static,
+    {
+        let mut patience = Duration::ZERO;
+        for id in ids {
+            let is_full = self.open.len() >= OPEN_MAX;
+            if is_full || self.not_before.is_some_and(|then| Instant::now() < then) {
+                break;
+            }
+            if self.ids.insert(id) {
+                patience = PATIENCE;
+                let answer = question(id);
+                self.open.spawn(async move { (id, answer.await) });
+            }
+        }
+        self.answers(patience).await
+    }
+
+    async fn answers(&mut self, patience: Duration) -> Vec<Answer> {
+        let until = tokio::time::Instant::now() + patience;
+        let mut answers = Vec::new();
+        while let Ok(Some(answer)) = timeout_at(until, self.open.join_next()).await {
+            // One that panicked asks no more: what it was about waits for a new worker.
+            let Ok((id, answer)) = answer else { continue };
+            self.ids.remove(&id);
+            if matches!(answer, Err(RegistryError::Unavailable { .. })) {
+                self.not_before = Some(Instant::now() + AGAIN);
+            }
+            answers.push((id, answer));
+        }
+        answers
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::sync::Notify;
+
+    use super::*;
+
+    fn unavailable() -> RegistryError {
+        RegistryError::Unavailable { url: String::new(), cause: String::new() }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_silent_registry_costs_a_batch_a_moment_once_and_is_heard_when_it_answers() {
+        let (mut questions, speaks) = (Questions::default(), Arc::new(Notify::new()));
+        let asked = Arc::new(AtomicUsize::new(0));
+        let question = |_| {
+            let (speaks, asked) = (Arc::clone(&speaks), Arc::clone(&asked));
+            async move {
+                asked.fetch_add(1, Ordering::Relaxed);
+                speaks.notified().await;
+                Ok(())
+            }
+        };
+        let began = tokio::time::Instant::now();
+        assert!(questions.ask([7], question).await.is_empty());
+        assert_eq!(began.elapsed(), PATIENCE);
+        for _ in 0..100 {
+            assert!(questions.ask([7], question).await.is_empty());
+        }
+        assert_eq!((began.elapsed(), asked.load(Ordering::Relaxed)), (PATIENCE, 1));
+        speaks.notify_one();
+        tokio::task::yield_now().await;
+        assert!(matches!(questions.ask([], question).await[..], [(7, Ok(()))]));
+    }
+
+    #[tokio::test]
+    async fn a_registry_that_is_away_is_not_asked_again_at_once() {
+        let mut questions = Questions::default();
+        let away = |_| async { Err(unavailable()) };
+        assert_eq!(questions.ask([7], away).await.len(), 1);
+        assert!(questions.ask([7, 8], away).await.is_empty());
+        questions.not_before = questions.not_before.map(|then| then - AGAIN);
+        assert_eq!(questions.ask([7, 8], away).await.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn no_more_than_so_many_questions_are_open() {
+        let mut questions = Questions::default();
+        let silent = |_| std::future::pending();
+        questions.ask(0..100, silent).await;
+        assert_eq!(questions.open.len(), OPEN_MAX);
+    }
+}
