@@ -51,6 +51,7 @@ fn every_section_of_the_page_is_tried() {
         "Everything fails",
         "Too much is parked",
         "A position does not fit the log",
+        "A projection has not begun",
         "A batch cannot be read",
         "A position is to be elsewhere",
         "Lag grows",
@@ -114,6 +115,12 @@ async fn an_operator_with_the_page_gets_every_partition_going_again() {
     inventory.ready().await;
     shop.receive("milk", 1).await;
     deployment.in_stock("milk", 12).await;
+    sqlx::query("DELETE FROM inventory.positions").execute(&deployment.pool).await.unwrap();
+    until_unready(&inventory, "unstarted: the log has a past").await;
+    operator.follows("A projection has not begun").await;
+    inventory.ready().await;
+    shop.receive("milk", 1).await;
+    deployment.in_stock("milk", 13).await;
 }
 
 /// Junk that says it is about milk, and a delivery of milk behind it.

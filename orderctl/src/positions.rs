@@ -1,8 +1,9 @@
-//! `positions show|ack-gap|set|admit`: where the projections stand, and the operator's word where one
+//! `positions show|ack-gap|set|admit|start`: where the projections stand, and the operator's word where one
 //! cannot go on by itself. Nothing is skipped or repeated in silence.
 
 mod command;
 mod misfit;
+mod start;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -29,6 +30,7 @@ impl Command {
             Self::AckGap(asked) => go_on(asked, Why::Gap).await,
             Self::Set(asked) => go_on(asked, Why::Choice).await,
             Self::Admit(asked) => admit(asked).await,
+            Self::Start(asked) => start::run(asked).await,
         }
     }
 }
@@ -46,7 +48,19 @@ async fn show(projections: &[Projection]) -> anyhow::Result<Outcome> {
     }
     let mut outcome = Outcome::Fine;
     for projection in projections {
-        for ((topic, partition), stand) in store::all(&mut admin, *projection).await? {
+        let stands = store::all(&mut admin, *projection).await?;
+        let topics: Vec<String> =
+            projection.topics().iter().map(|topic| reader.name(topic.name())).collect();
+        let has_past =
+            logs.iter().any(|(name, _, log)| topics.contains(name) && log.start < log.end);
+        if stands.is_empty() && has_past {
+            outcome = Outcome::Differs;
+            let name = projection.name();
+            output::line(format_args!(
+                "{name}  unstarted: say where it begins with positions start"
+            ))?;
+        }
+        for ((topic, partition), stand) in stands {
             let log = logs.iter().find(|(name, number, _)| *name == topic && *number == partition);
             let said = match log.map(|(_, _, log)| (log, Misfit::between(&stand, log))) {
                 None => "is no topic of this deployment".to_owned(),

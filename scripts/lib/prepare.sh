@@ -49,4 +49,6 @@ set_up() {
   done
   quietly topics "$orderctl" topics apply
   quietly schemas "$orderctl" schemas register
+  # The topics are new: what comes before a consumer is up is no past to it.
+  quietly positions "$orderctl" positions start --at beginning --yes
 }

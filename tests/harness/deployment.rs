@@ -119,6 +119,9 @@ impl Deployment {
             let environment = [("DATABASE_URL", url)];
             self.command(consumer, &["migrate"], &environment).await.expect_success();
         }
+        // A test may fill the topics before it starts a consumer.
+        let start = ["positions", "start", "--at", "beginning", "--yes"];
+        self.orderctl(&start).await.expect_success();
     }
 
     /// A process of this binary, not yet started; `name` tells its log from those of its siblings.

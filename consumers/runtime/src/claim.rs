@@ -42,6 +42,9 @@ pub(crate) enum ClaimError {
     Kafka(#[from] KafkaError),
     #[error(transparent)]
     TopicId(#[from] TopicIdError),
+    /// The log has a past and the projection none: an operator has to say where it begins.
+    #[error("the projection has not begun")]
+    Unstarted,
     #[error("the claim was interrupted")]
     Interrupted(#[from] tokio::task::JoinError),
 }

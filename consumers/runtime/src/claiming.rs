@@ -8,6 +8,8 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use crate::claim::{self, Check, Claim, ClaimError, TopicIds};
+use crate::first_start;
+use crate::halt::Halt;
 use crate::lanes::LaneKey;
 use crate::positions::Taken;
 use crate::projection::Projection;
@@ -39,7 +41,12 @@ impl<P: Projection> Worker<P> {
         let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
         self.asked.spawn(async move {
             let _ended = ended.drop_guard();
-            let taken = claim::take(&shared.pool, &consumer, &shared.names, &claims).await;
+            let (pool, names) = (&shared.pool, &shared.names);
+            let taken = async {
+                first_start::begin::<P>(pool, &consumer, names).await?;
+                claim::take(pool, &consumer, names, &claims).await
+            };
+            let taken = taken.await;
             Asked::Positions(claims, taken)
         });
     }
@@ -65,6 +72,12 @@ impl<P: Projection> Worker<P> {
     ) -> Result<(), WorkerError> {
         let (taken, ids) = match answer {
             Ok(taken) => taken,
+            Err(ClaimError::Unstarted) => {
+                self.postgres_answered();
+                claims.into_iter().for_each(|claim| self.put_off(claim, &Halt::Unstarted));
+                self.lanes_changed();
+                return Ok(());
+            }
             Err(error) => {
                 self.claims.extend(claims);
                 let setback = match error {

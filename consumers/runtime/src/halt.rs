@@ -10,6 +10,9 @@ use crate::gap::Gap;
 /// A partition stands still under one of these names; readiness and a metric say so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Halt {
+    /// The projection has no position at all, and the log has a past: an operator has to say whether
+    /// it begins before that or behind it.
+    Unstarted,
     /// Its position does not fit the log: an operator has to acknowledge it.
     Gap(Gap),
     /// What it would park is more than may be parked: somebody has to redrive or discard.
@@ -26,6 +29,7 @@ impl Halt {
     /// The name of the state, in metrics and readiness.
     pub(crate) fn state(&self) -> &'static str {
         match self {
+            Self::Unstarted => "unstarted",
             Self::Gap(gap) => gap.state(),
             Self::ParkedFull(_) => "parked_full",
             Self::Unreadable { .. } => "unreadable",
@@ -37,7 +41,7 @@ impl Halt {
     /// How long until it is looked at again; `probe` between two tries of a tripped partition.
     pub(crate) fn pause(&self, probe: Duration) -> Duration {
         match self {
-            Self::Gap(_) => Duration::from_secs(3),
+            Self::Gap(_) | Self::Unstarted => Duration::from_secs(3),
             Self::ParkedFull(_) | Self::Unreadable { .. } => Duration::from_secs(5),
             Self::SchemaUnknown { .. } => Duration::from_secs(2),
             Self::Tripped { .. } => probe,
@@ -48,6 +52,11 @@ impl Halt {
 impl fmt::Display for Halt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Unstarted => write!(
+                f,
+                "unstarted: the log has a past and this projection none: say where it begins \
+                 (orderctl positions start)"
+            ),
             Self::Gap(gap) => gap.fmt(f),
             Self::ParkedFull(what) => write!(f, "parked_full: {what}"),
             Self::Unreadable { next } => write!(

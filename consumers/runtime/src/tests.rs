@@ -2,6 +2,7 @@
 //! real cluster where the mock cannot do it). Apply and park are tested beside their code.
 
 mod dead_letters;
+mod first_start;
 mod members;
 pub(crate) mod outbox;
 mod partitions;

@@ -44,6 +44,33 @@ Example:
 For records that are really bad, and so many that no good one comes in between. Without --yes it only
 says what would be.")]
     Admit(Admit),
+    /// Says where a projection begins that has no position yet while the log has a past.
+    #[command(after_help = "\
+Examples:
+  orderctl positions start --projection inventory --at beginning
+  orderctl positions start --projection confirmation-email --at end --yes
+
+At the beginning all that the log holds is applied, with what follows: orders are decided, mails sent
+(not those older than MAIL_MAX_AGE). At the end it is skipped for ever. An empty log needs no word.
+Without --yes it only says what would be. One that has begun is passed over, and where it is named,
+refused (exit 2).")]
+    Start(Start),
+}
+
+/// Which projections, and where they begin.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Start {
+    /// Only this projection; may be repeated.
+    #[arg(long, value_name = "NAME")]
+    pub(super) projection: Vec<Projection>,
+    /// Before the first record that there is, or behind the last one.
+    #[arg(long, value_name = "beginning|end")]
+    pub(super) at: To,
+    /// Do it.
+    #[arg(long)]
+    pub(super) yes: bool,
+    #[command(flatten)]
+    pub(super) actor: Actor,
 }
 
 /// Which position.

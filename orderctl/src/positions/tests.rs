@@ -5,6 +5,7 @@ use sqlx::{Connection, PgConnection, PgPool};
 
 use super::command::To;
 use super::misfit::{Log, Stand};
+use super::start;
 use super::store::{Change, all};
 use crate::projection::Projection;
 use crate::testing::RUNTIME;
@@ -59,6 +60,32 @@ async fn what_is_not_committed_changes_nothing(pool: PgPool) {
     let mut change = Change::begin(&mut admin, Projection::Inventory, "orders", 4).await.unwrap();
     assert_eq!(change.stand().await.unwrap(), None);
     drop(change);
+    admin.close().await.unwrap();
+}
+
+#[sqlx::test]
+async fn a_projection_begins_once_everywhere_or_nowhere(pool: PgPool) {
+    let mut admin = with_a_position(pool).await;
+    let log = |start, end| Log { topic_id: "a".into(), start, end };
+    let logs = [("orders".to_owned(), 0, log(5, 9)), ("stock".to_owned(), 3, log(0, 0))];
+    let inventory = Projection::Inventory;
+    let begun = start::begin(&mut admin, inventory, &logs, To::End, "ada").await;
+    assert!(begun.unwrap_err().is::<crate::exit::Usage>(), "it stands somewhere");
+    let none = "DELETE FROM inventory.positions";
+    for (at, expected) in [(To::Beginning, 5), (To::End, 9)] {
+        sqlx::query(none).execute(&mut admin).await.unwrap();
+        start::begin(&mut admin, inventory, &logs, at, "ada").await.unwrap();
+        let stand = |next| Stand { topic_id: "a".into(), next, stopped: None };
+        let begun =
+            [(("orders".to_owned(), 0), stand(expected)), (("stock".to_owned(), 3), stand(0))];
+        assert_eq!(all(&mut admin, inventory).await.unwrap(), begun);
+    }
+    let told: i64 =
+        sqlx::query_scalar("SELECT count(*) FROM inventory.audit WHERE action = 'started'")
+            .fetch_one(&mut admin)
+            .await
+            .unwrap();
+    assert_eq!(told, 4);
     admin.close().await.unwrap();
 }
 

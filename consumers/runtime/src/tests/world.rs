@@ -41,6 +41,8 @@ pub(crate) struct World {
     producer: FutureProducer,
     cache: tempfile::TempDir,
     on_brokers: Option<AdminClient<DefaultClientContext>>,
+    /// The projection has begun before, somewhere else than in these partitions.
+    pub(crate) has_begun: bool,
 }
 
 impl World {
@@ -65,6 +67,7 @@ impl World {
             producer,
             cache: tempfile::tempdir().unwrap(),
             on_brokers: None,
+            has_begun: true,
         }
     }
 
@@ -103,6 +106,11 @@ impl World {
             health: Health::default(),
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
+        if self.has_begun {
+            let elsewhere = "INSERT INTO positions (topic, partition, topic_id, epoch, next_offset)
+                             VALUES ('elsewhere', 99, '', 0, 0) ON CONFLICT DO NOTHING";
+            sqlx::query(elsewhere).execute(&self.pool).await.unwrap();
+        }
         let own = Beside { process, pool: self.pool.clone(), committed: Arc::default() };
         let mut settings = settings(&self.kafka, self.cache.path());
         set(&mut settings);
