@@ -116,11 +116,11 @@ mod tests {
 
     fn asked(looks: &[(i64, i64, i64, i64)]) -> Vec<bool> {
         let mut suspects = Suspects::default();
-        let mut look = |(next, fetched, readable_end, queued): &(i64, i64, i64, i64)| {
+        let look = |(next, fetched, readable_end, queued): &(i64, i64, i64, i64)| {
             let fetched = Fetched { next: *fetched, readable_end: *readable_end, queued: *queued };
             suspects.of(&[(KEY, *next, fetched)]) == [(KEY, *next)]
         };
-        looks.iter().map(|seen| look(seen)).collect()
+        looks.iter().map(look).collect()
     }
 
     #[test]

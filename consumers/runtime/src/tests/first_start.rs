@@ -12,7 +12,8 @@ async fn a_first_start_on_a_log_with_a_past_waits_for_the_operators_word(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
-    let world = World { has_begun: false, ..World::new(pool, options).await };
+    let mut world = World::new(pool, options).await;
+    world.has_begun = false;
     world.receive(0, 1, "milk").await;
     let worker = world.worker().await;
     // Also of a partition in which nothing has happened yet.
@@ -34,7 +35,8 @@ async fn a_first_start_on_an_empty_log_needs_no_word_whatever_comes_then(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
-    let world = World { has_begun: false, ..World::new(pool, options).await };
+    let mut world = World::new(pool, options).await;
+    world.has_begun = false;
     let first = world.worker().await;
     world.until_number(POSITIONS, i64::from(PARTITIONS)).await;
     first.stop().await;

@@ -57,9 +57,10 @@ async fn a_partition_whose_next_schema_nobody_tells_stops_alone(
     world.until_number("SELECT next_offset FROM positions WHERE partition = 0", 1).await;
     assert_eq!(worker.complaint("stock/1"), None);
     // Whoever comes to know the schemas lets it go on, by itself.
-    let mut decoder = worker.shared.decoder.write().unwrap();
-    (100..200).for_each(|id| decoder.learn_absent(9 * 256 + id));
-    drop(decoder);
+    {
+        let mut decoder = worker.shared.decoder.write().unwrap();
+        (100..200).for_each(|id| decoder.learn_absent(9 * 256 + id));
+    }
     world.until_number(DELTAS, 3).await;
     world.until_number("SELECT count(*) FROM parked WHERE cause = 'foreign-schema'", 100).await;
     assert_eq!(worker.complaint("stock/0"), None);
