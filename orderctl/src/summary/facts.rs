@@ -61,6 +61,7 @@ pub(crate) struct Department {
     pub(crate) department: String,
     pub(crate) currency: String,
     pub(crate) units: i64,
+    /// At most 2^63 - 1: the table holds more.
     pub(crate) revenue_minor: i64,
 }
 
@@ -91,7 +92,7 @@ const MAILS: &str = "
     GROUP BY state ORDER BY count DESC, state";
 const DEPARTMENTS: &str = "
     SELECT department, currency, sum(units)::bigint AS units,
-           sum(revenue_minor)::bigint AS revenue_minor
+           least(sum(revenue_minor), 9223372036854775807)::bigint AS revenue_minor
     FROM analytics.hourly_sales_by_department
     GROUP BY department, currency HAVING sum(units) > 0
     ORDER BY revenue_minor DESC, department";

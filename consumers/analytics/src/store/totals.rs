@@ -8,7 +8,7 @@ use crate::totals::{CustomerTotals, Funnel, Sales, Totals};
 /// Adds a batch's share. The funnel's row of this hour is the one that every worker wants: last.
 ///
 /// # Errors
-/// What the database answered; a sum beyond a `bigint` is refused.
+/// What the database answered.
 pub(super) async fn save(conn: &mut PgConnection, totals: &Totals) -> Result<(), StoreError> {
     add_customers(conn, totals).await?;
     add_sales(conn, totals).await?;
@@ -16,9 +16,9 @@ pub(super) async fn save(conn: &mut PgConnection, totals: &Totals) -> Result<(),
     add_funnel(conn, totals).await
 }
 
-fn bigint(amount: i128) -> Result<i64, StoreError> {
-    let beyond = |e: std::num::TryFromIntError| sqlx::Error::Encode(e.into());
-    amount.try_into().map_err(|e| StoreError::Refused(beyond(e)))
+/// A thousand of the largest orders are more than a `bigint` holds: as text, for a `numeric`.
+fn numeric(amount: i128) -> String {
+    amount.to_string()
 }
 
 async fn add_customers(conn: &mut PgConnection, totals: &Totals) -> Result<(), StoreError> {
@@ -27,13 +27,13 @@ async fn add_customers(conn: &mut PgConnection, totals: &Totals) -> Result<(), S
         return Ok(());
     }
     let column = |of: fn(&CustomerTotals) -> i64| rows.values().map(of).collect::<Vec<_>>();
-    let revenue: Result<Vec<_>, _> = rows.values().map(|r| bigint(r.revenue_minor)).collect();
+    let revenue: Vec<_> = rows.values().map(|row| numeric(row.revenue_minor)).collect();
     sqlx::query(
         "INSERT INTO customers AS old
              (customer_id, currency, orders, confirmed, rejected, cancelled, revenue_minor,
               first_order_at, last_order_at)
          SELECT * FROM UNNEST($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[],
-             $6::bigint[], $7::bigint[], $8::timestamptz[], $9::timestamptz[])
+             $6::bigint[], $7::text[]::numeric[], $8::timestamptz[], $9::timestamptz[])
          ON CONFLICT (customer_id, currency) DO UPDATE SET
              orders = old.orders + excluded.orders,
              confirmed = old.confirmed + excluded.confirmed,
@@ -49,7 +49,7 @@ async fn add_customers(conn: &mut PgConnection, totals: &Totals) -> Result<(), S
     .bind(column(|row| row.confirmed))
     .bind(column(|row| row.rejected))
     .bind(column(|row| row.cancelled))
-    .bind(revenue?)
+    .bind(revenue)
     .bind(rows.values().map(|row| row.first_order_at.to_utc()).collect::<Vec<_>>())
     .bind(rows.values().map(|row| row.last_order_at.to_utc()).collect::<Vec<_>>())
     .execute(conn)
@@ -63,11 +63,11 @@ async fn add_sales(conn: &mut PgConnection, totals: &Totals) -> Result<(), Store
         return Ok(());
     }
     let column = |of: fn(&Sales) -> i64| rows.values().map(of).collect::<Vec<_>>();
-    let revenue: Result<Vec<_>, _> = rows.values().map(|r| bigint(r.revenue_minor)).collect();
+    let revenue: Vec<_> = rows.values().map(|row| numeric(row.revenue_minor)).collect();
     sqlx::query(
         "INSERT INTO hourly_sales AS old (hour, sku, currency, orders, units, revenue_minor)
          SELECT * FROM UNNEST($1::timestamptz[], $2::text[], $3::text[], $4::bigint[],
-             $5::bigint[], $6::bigint[])
+             $5::bigint[], $6::text[]::numeric[])
          ON CONFLICT (hour, sku, currency) DO UPDATE SET
              orders = old.orders + excluded.orders,
              units = old.units + excluded.units,
@@ -78,7 +78,7 @@ async fn add_sales(conn: &mut PgConnection, totals: &Totals) -> Result<(), Store
     .bind(rows.keys().map(|(_, _, currency)| currency.as_str()).collect::<Vec<_>>())
     .bind(column(|row| row.orders))
     .bind(column(|row| row.units))
-    .bind(revenue?)
+    .bind(revenue)
     .execute(conn)
     .await?;
     Ok(())

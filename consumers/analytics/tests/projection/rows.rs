@@ -2,6 +2,7 @@
 
 use analytics::{Analytics, MIGRATIONS};
 use events_schema::Event;
+use events_schema::limits::{QUANTITY_MAX, UNIT_PRICE_MINOR_MAX};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use runtime::testing::{self, apply, batch};
@@ -82,6 +83,24 @@ async fn a_story_leaves_the_rows_that_it_tells(pool: PgPoolOptions, options: PgC
         rows(&pool, "SELECT line, sku, quantity FROM order_lines WHERE sku = 'apple'").await,
         ["(0,apple,1)", "(0,apple,2)", "(1,apple,1)"]
     );
+}
+
+#[sqlx::test]
+async fn there_is_room_for_what_the_largest_orders_sum_up_to(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = database(pool, options).await;
+    let largest = vec![line("apple", QUANTITY_MAX.into(), UNIT_PRICE_MINOR_MAX); 9];
+    let sold = |order| [placed(order, 0, &largest).into(), confirmed(order, 1)];
+    let orders = (0..1100).flat_map(sold).collect::<Vec<_>>();
+    deliver(&pool, orders.chunks(200).map(<[Event]>::to_vec)).await;
+    // 1100 * 9 * 10^15, more than 2^63.
+    let sum = "9900000000000000000";
+    for table in ["hourly_sales", "customers", "hourly_sales_by_department"] {
+        let revenue = format!("SELECT sum(revenue_minor) FROM {table}");
+        assert_eq!(rows(&pool, &revenue).await, [format!("({sum})")], "{table}");
+    }
 }
 
 #[sqlx::test]
