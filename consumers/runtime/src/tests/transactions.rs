@@ -26,9 +26,9 @@ impl World {
     }
 }
 
-const NEXT_OF_0: &str = "SELECT next_offset FROM positions WHERE partition = 0";
-const NEXT_OF_1: &str = "SELECT next_offset FROM positions WHERE partition = 1";
-const NEXT_OF_2: &str = "SELECT next_offset FROM positions WHERE partition = 2";
+const NEXT_OF_0: &str = "SELECT coalesce(max(next_offset), 0) FROM positions WHERE partition = 0";
+const NEXT_OF_1: &str = "SELECT coalesce(max(next_offset), 0) FROM positions WHERE partition = 1";
+const NEXT_OF_2: &str = "SELECT coalesce(max(next_offset), 0) FROM positions WHERE partition = 2";
 const DELTAS: &str = "SELECT count(*) FROM deltas";
 
 #[sqlx::test(migrations = false)]
