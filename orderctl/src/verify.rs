@@ -13,13 +13,18 @@ mod record;
 mod refused;
 mod report;
 mod row;
+mod shelf;
 mod snapshot;
+mod sorting;
+mod spool;
 mod story;
 
 #[cfg(test)]
 pub(crate) mod fixture;
 #[cfg(test)]
 mod purged_tests;
+#[cfg(test)]
+mod put_aside_tests;
 #[cfg(test)]
 mod stranger_tests;
 #[cfg(test)]
@@ -119,6 +124,7 @@ async fn check(
             compare::compare(&mut *snapshot, projection.name(), &table, expected).await?;
         report.tables.push((table.name, compared));
     }
+    view.story.whole()?;
     report.took = began.elapsed();
     Ok(report)
 }

@@ -1,11 +1,14 @@
 //! What the log says analytics' tables hold. Every total is grouped anew from the orders.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use chrono::DurationRound;
-use events_schema::{CustomerId, Event, OrderId, OrderLine, OrderPlaced, Timestamp};
+use events_schema::{CustomerId, Event, OrderId, OrderLine, OrderPlaced, Sku, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::row::{Row, Rows, Table, cell, line_rows, price, sql_time, time};
+use super::sorting::Sorting;
 use super::story::{Told, View};
 
 /// What is known of an order, from its own customer.
@@ -67,11 +70,11 @@ impl<'a> Facts<'a> {
 pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
     let products =
         view.descriptions(|event| vec![cell(event.name.as_str()), cell(event.department.as_str())]);
-    let orders = view.story.orders.iter().flat_map(move |(id, told)| {
+    let orders = view.rows_of_orders(|view, id, told| {
         let facts = by_customer(view, told).into_iter();
-        facts.map(|(customer, facts)| facts.row(*id, customer))
+        facts.map(|(customer, facts)| facts.row(id, customer)).collect::<Vec<_>>()
     });
-    let lines = view.story.orders.iter().flat_map(move |(id, told)| {
+    let lines = view.rows_of_orders(|view, id, told| {
         let placed = by_customer(view, told).into_values().find_map(|facts| facts.placed);
         line_rows(id, placed.map(|event| event.lines.as_slice()).unwrap_or_default())
     });
@@ -79,8 +82,11 @@ pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
         (PRODUCTS, Box::new(products)),
         (ORDERS, Box::new(orders)),
         (ORDER_LINES, Box::new(lines)),
-        (HOURLY_SALES, rows(sales(view), |sale| &sale.0)),
-        (HOURLY_FUNNEL, rows(funnel(view), |stages| &stages[..])),
+        (HOURLY_SALES, sales(view).rows(view.story, Sale::add, |Sale(n)| cells(&n))),
+        (
+            HOURLY_FUNNEL,
+            Box::new(funnel(view).into_iter().map(|(hour, n)| Row::new(hour, cells(&n)))),
+        ),
         (CUSTOMERS, Box::new(customers(view).into_iter().map(|(key, c)| c.row(key)))),
     ]
 }
@@ -106,9 +112,12 @@ fn customer_of(event: &Event) -> Option<&CustomerId> {
     }
 }
 
-fn placed_orders<'a>(view: View<'a>) -> impl Iterator<Item = (&'a OrderPlaced, Facts<'a>)> {
-    let facts = view.story.orders.values().flat_map(move |told| by_customer(view, told));
-    facts.filter_map(|(_, facts)| facts.placed.map(|placed| (placed, facts)))
+fn each_placed(view: View<'_>, mut each: impl FnMut(&OrderPlaced, &Facts<'_>)) {
+    view.each_order(|_, told| {
+        for facts in by_customer(view, told).values() {
+            facts.placed.into_iter().for_each(|placed| each(placed, facts));
+        }
+    });
 }
 
 fn hour(at: Timestamp) -> String {
@@ -117,56 +126,67 @@ fn hour(at: Timestamp) -> String {
     time(hour.into()).unwrap_or_default()
 }
 
-fn rows<'a, T: Send + 'a>(
-    totals: BTreeMap<String, T>,
-    numbers: impl Fn(&T) -> &[i64] + Send + 'a,
-) -> Rows<'a> {
-    let cells = move |total: &T| numbers(total).iter().map(cell).collect();
-    Box::new(totals.into_iter().map(move |(key, total)| Row::new(key, cells(&total))))
+fn cells(numbers: &[impl Display]) -> Vec<Option<String>> {
+    numbers.iter().map(cell).collect()
 }
 
 /// Orders, units, revenue.
-#[derive(Default)]
-struct Sale([i64; 3]);
+#[derive(Default, Serialize, Deserialize)]
+struct Sale([i128; 3]);
 
-/// A SKU counts an order once, however many of its lines name it.
-fn sales(view: View<'_>) -> BTreeMap<String, Sale> {
-    let mut sales: BTreeMap<String, Sale> = BTreeMap::new();
-    for (placed, _) in placed_orders(view).filter(|(_, facts)| facts.is_sold()) {
-        let mut counted = BTreeSet::new();
-        let (hour, currency) = (hour(placed.placed_at), placed.currency.as_str());
-        for line in &placed.lines {
-            let key = format!("{hour} {} {currency}", line.sku);
-            let Sale([orders, units, revenue]) = sales.entry(key).or_default();
-            *orders += i64::from(counted.insert(&line.sku));
-            *units += i64::from(line.quantity.get());
-            *revenue += amount(line);
-        }
+impl Sale {
+    fn add(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(sum, number)| *sum += number);
     }
-    sales
 }
 
-fn amount(line: &OrderLine) -> i64 {
-    i64::from(line.quantity.get()).saturating_mul(price(line))
+/// A key begins with its day.
+const DAY: usize = "2026-01-31".len();
+
+/// A SKU counts an order once, however many of its lines name it. There may be as many sums as lines:
+/// they are put together day by day.
+fn sales(view: View<'_>) -> Sorting {
+    let mut sorting = Sorting::by_the_first(DAY);
+    each_placed(view, |placed, facts| {
+        if !facts.is_sold() {
+            return;
+        }
+        let mut sales: BTreeMap<&Sku, Sale> = BTreeMap::new();
+        for line in &placed.lines {
+            let order = i128::from(!sales.contains_key(&line.sku));
+            let sale = Sale([order, line.quantity.get().into(), amount(line)]);
+            sales.entry(&line.sku).or_default().add(sale);
+        }
+        let (hour, currency) = (hour(placed.placed_at), placed.currency.as_str());
+        for (sku, sale) in sales {
+            sorting.push(&format!("{hour} {sku} {currency}"), &sale);
+        }
+    });
+    sorting
+}
+
+/// A sum of the largest orders is more than a bigint holds.
+fn amount(line: &OrderLine) -> i128 {
+    i128::from(line.quantity.get()) * i128::from(price(line))
 }
 
 fn funnel(view: View<'_>) -> BTreeMap<String, [i64; 5]> {
     let mut funnel: BTreeMap<String, [i64; 5]> = BTreeMap::new();
-    for (placed, facts) in placed_orders(view) {
+    each_placed(view, |placed, facts| {
         let stages = funnel.entry(hour(placed.placed_at)).or_default();
         let reached = [facts.confirmed, facts.rejected, facts.cancel_requested, facts.cancelled];
         let reached = [true].into_iter().chain(reached.map(|at| at.is_some()));
         for (count, reached) in stages.iter_mut().zip(reached) {
             *count += i64::from(reached);
         }
-    }
+    });
     funnel
 }
 
 #[derive(Default)]
 struct Customer {
     counts: [i64; 4],
-    revenue: i64,
+    revenue: i128,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
 }
@@ -181,17 +201,18 @@ impl Customer {
 
 fn customers(view: View<'_>) -> BTreeMap<String, Customer> {
     let mut customers: BTreeMap<String, Customer> = BTreeMap::new();
-    for (placed, facts) in placed_orders(view) {
+    each_placed(view, |placed, facts| {
         let key = format!("{} {}", placed.customer_id, placed.currency.as_str());
         let customer = customers.entry(key).or_default();
         let reached = [facts.confirmed, facts.rejected, facts.cancelled].map(|at| at.is_some());
         for (count, reached) in customer.counts.iter_mut().zip([true].into_iter().chain(reached)) {
             *count += i64::from(reached);
         }
-        customer.revenue += if facts.is_sold() { placed.total_minor.get() } else { 0 };
+        let total = i128::from(placed.total_minor.get());
+        customer.revenue += if facts.is_sold() { total } else { 0 };
         customer.first = customer.first.into_iter().chain([placed.placed_at]).min();
         customer.last = customer.last.into_iter().chain([placed.placed_at]).max();
-    }
+    });
     customers
 }
 

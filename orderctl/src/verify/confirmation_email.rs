@@ -3,20 +3,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use events_schema::{CustomerId, Event, EventId, OrderId, OrderPlaced, Shortage, Timestamp};
+use events_schema::{CustomerId, Event, OrderId, OrderPlaced, Shortage, Timestamp};
 
 use super::row::{Row, Rows, Table, cell, lines, shortages, sql_list, sql_time, time};
+use super::sorting::Sorting;
 use super::story::{Told, View};
 
 /// Every table with what it should hold.
 pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
-    let orders = view.story.orders.values();
-    let orders = orders.flat_map(move |told| placed(view, told).into_values().map(order));
+    let orders = view.rows_of_orders(|view, _, told| {
+        placed(view, told).into_values().map(order).collect::<Vec<_>>()
+    });
     let products = view.descriptions(|event| vec![cell(event.name.as_str())]);
     vec![
         (ORDERS, Box::new(orders)),
         (PRODUCTS, Box::new(products)),
-        (MAILS, Box::new(mails(view).into_values())),
+        (MAILS, mails(view).rows(view.story, |_, _| {}, |cells: Vec<Option<String>>| cells)),
     ]
 }
 
@@ -45,23 +47,23 @@ fn order(event: &OrderPlaced) -> Row {
     Row::new(format_args!("{} {}", event.order_id, event.customer_id), cells)
 }
 
-type Mails<'a> = BTreeMap<(EventId, &'a CustomerId), Row>;
+/// A key begins with the event's id, which is a hash.
+const SLICE: usize = 3;
 
-fn mails<'a>(view: View<'a>) -> Mails<'a> {
-    let mut mails = Mails::new();
-    for told in view.story.orders.values() {
+fn mails(view: View<'_>) -> Sorting {
+    let mut mails = Sorting::by_the_first(SLICE);
+    view.each_order(|_, told| {
         let mut reachable = HashMap::new();
         for told in view.seen(told) {
             if let Event::OrderPlaced(event) = &*told.event {
                 reachable.entry(&event.customer_id).or_insert(event.contact.is_some());
             } else if let Some(outcome) = outcome(&told.event) {
                 let withheld = reachable.get(outcome.customer) != Some(&true);
-                let id = told.event.event_id();
-                let row = || outcome.row(id, withheld, told.event.occurred_at());
-                mails.entry((id, outcome.customer)).or_insert_with(row);
+                let key = format!("{} {}", told.event.event_id(), outcome.customer);
+                mails.push(&key, &outcome.cells(withheld, told.event.occurred_at()));
             }
         }
-    }
+    });
     mails
 }
 
@@ -74,15 +76,14 @@ struct Outcome<'a> {
 }
 
 impl Outcome<'_> {
-    fn row(&self, id: EventId, withheld: bool, at: Timestamp) -> Row {
-        let cells = vec![
+    fn cells(&self, withheld: bool, at: Timestamp) -> Vec<Option<String>> {
+        vec![
             cell(self.order_id),
             cell(self.kind),
             cell(withheld),
             shortages(self.shortages),
             time(at),
-        ];
-        Row::new(format_args!("{id} {}", self.customer), cells)
+        ]
     }
 }
 

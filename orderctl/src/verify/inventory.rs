@@ -185,10 +185,11 @@ pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
         (STOCK, Box::new(stock(view).into_iter().map(|(sku, n)| Row::new(sku, vec![cell(n)])))),
         (RECEIPTS, Box::new(receipts(view).into_values())),
         (PRODUCTS, Box::new(view.products(product))),
-        (ORDERS, Box::new(fates(view).filter_map(|(id, fate)| fate.row(id)))),
+        (ORDERS, Box::new(view.rows_of_orders(|view, id, told| Fate::of(view, id, told).row(id)))),
         (
             ORDER_LINES,
-            Box::new(fates(view).flat_map(|(id, fate)| {
+            Box::new(view.rows_of_orders(|view, id, told| {
+                let fate = Fate::of(view, id, told);
                 let lines = fate.decided_on().map(|(event, _)| event.lines.as_slice());
                 line_rows(id, lines.unwrap_or_default())
             })),
@@ -202,14 +203,12 @@ pub(super) fn broken_invariants(view: View<'_>) -> Vec<Difference> {
     let below = below.map(|(sku, available)| {
         Difference::invariant("stock", &sku, format!("the log leaves {available} on the shelf"))
     });
-    let open = fates(view).filter_map(|(id, fate)| {
-        fate.unanswered().map(|why| Difference::invariant("orders", &id, why.to_owned()))
+    let mut open = Vec::new();
+    view.each_order(|id, told| {
+        let why = Fate::of(view, id, told).unanswered();
+        open.extend(why.map(|why| Difference::invariant("orders", &id, why.to_owned())));
     });
     below.chain(open).collect()
-}
-
-fn fates<'a>(view: View<'a>) -> impl Iterator<Item = (OrderId, Fate<'a>)> + 'a {
-    view.story.orders.iter().map(move |(id, told)| (*id, Fate::of(view, *id, told)))
 }
 
 /// Came to the shelf, less what is reserved, plus what came back.
@@ -223,23 +222,26 @@ fn stock(view: View<'_>) -> BTreeMap<Sku, i64> {
         }
     }
     let units = |line: &StockLine| i64::from(line.quantity);
-    for (_, fate) in fates(view) {
+    view.each_order(|id, told| {
+        let fate = Fate::of(view, id, told);
         for line in fate.confirmed.map_or(&[][..], |event| &event.reserved) {
             shift(&line.sku, -units(line));
         }
         for line in fate.cancelled().map_or(&[][..], |event| &event.released) {
             shift(&line.sku, units(line));
         }
-    }
+    });
     shelf
 }
 
 /// Units of each SKU that were ever confirmed, whatever came back.
 pub(super) fn reserved(view: View<'_>) -> BTreeMap<Sku, i64> {
     let mut reserved = BTreeMap::new();
-    for line in fates(view).flat_map(|(_, fate)| fate.confirmed.map_or(&[][..], |e| &e.reserved)) {
-        *reserved.entry(line.sku.clone()).or_default() += i64::from(line.quantity);
-    }
+    view.each_order(|id, told| {
+        for line in Fate::of(view, id, told).confirmed.map_or(&[][..], |e| &e.reserved) {
+            *reserved.entry(line.sku.clone()).or_default() += i64::from(line.quantity);
+        }
+    });
     reserved
 }
 

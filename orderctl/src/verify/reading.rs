@@ -152,6 +152,7 @@ impl Reading<'_> {
                     ledger.found(place, &event);
                 }
                 self.story.tell(place, event);
+                self.story.make_room()?;
             }
             Err(what) => self.story.tell_unreadable(place, message.key(), what),
         }

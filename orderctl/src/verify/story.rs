@@ -1,14 +1,18 @@
-//! The log by subject: every event with its place, each once in memory however many projections
-//! are checked. Decides nothing: what a projection has seen of it is a `View`.
+//! The log by subject: every event with its place, each once however many projections are checked.
+//! Decides nothing: what a projection has seen of it is a `View`.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
+use std::io;
+use std::sync::OnceLock;
 
 use events_schema::{Event, EventId, OrderId, ProductUpserted, Sku, StockReceived, Topic};
 
 use super::parked::Parked;
 use super::record::{LogRecord, Unreadable};
 use super::row::Row;
+use super::shelf::{Orders, Shelf};
 
 /// Where a record stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,7 +29,7 @@ impl fmt::Display for Place {
 }
 
 /// An event of an order, where it stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Told {
     pub(super) place: Place,
     pub(super) event: Box<Event>,
@@ -40,10 +44,18 @@ enum Product {
     Unreadable,
 }
 
+/// Events of orders that are in memory at most.
+const HELD_MAX: usize = 100_000;
+
 /// Everything the log says.
 #[derive(Debug, Default)]
 pub(super) struct Story {
-    pub(super) orders: BTreeMap<OrderId, Vec<Told>>,
+    /// Those that were told last; the others are put aside.
+    pub(super) orders: Orders,
+    held: usize,
+    shelf: Option<Shelf>,
+    /// Why what was put aside is not all there.
+    broken: OnceLock<String>,
     products: BTreeMap<Sku, Vec<(Place, Product)>>,
     pub(super) stock: Vec<(Place, StockReceived)>,
     pub(super) unreadable: BTreeMap<Place, Unreadable>,
@@ -73,6 +85,46 @@ impl Story {
             Event::OrderCancelled(ref event) => event.order_id,
         };
         self.orders.entry(order_id).or_default().push(Told { place, event: Box::new(event) });
+        self.held += 1;
+    }
+
+    /// Puts the orders aside where they have become many.
+    pub(super) fn make_room(&mut self) -> anyhow::Result<()> {
+        let is_full = self.held >= HELD_MAX;
+        if is_full { self.put_aside().map_err(|error| not_kept(&error)) } else { Ok(()) }
+    }
+
+    pub(super) fn put_aside(&mut self) -> io::Result<()> {
+        let shelf = match &mut self.shelf {
+            Some(shelf) => shelf,
+            empty => empty.insert(Shelf::new()?),
+        };
+        self.held = 0;
+        shelf.take(&mut self.orders)
+    }
+
+    /// Every order once, by id, a slice of them at a time. Whoever has gone through them asks
+    /// whether they were [`Self::whole`].
+    fn slices(&self) -> Box<dyn Iterator<Item = Cow<'_, Orders>> + Send + '_> {
+        match &self.shelf {
+            None => Box::new(std::iter::once(Cow::Borrowed(&self.orders))),
+            Some(shelf) => Box::new(shelf.slices(&self.orders).map_while(|slice| self.kept(slice))),
+        }
+    }
+
+    /// What was put aside; that it cannot be had is noted.
+    pub(super) fn kept<T>(&self, kept: io::Result<T>) -> Option<T> {
+        kept.inspect_err(|error| drop(self.broken.set(format!("{:#}", not_kept(error))))).ok()
+    }
+
+    /// Fails where something that was put aside did not come back: then nothing was compared.
+    pub(super) fn whole(&self) -> anyhow::Result<()> {
+        self.broken.get().map_or(Ok(()), |why| Err(anyhow::anyhow!("{why}")))
+    }
+
+    #[cfg(test)]
+    pub(super) fn shelf(&self) -> &Shelf {
+        self.shelf.as_ref().unwrap()
     }
 
     /// Takes in a record that is no event, under its key.
@@ -83,6 +135,11 @@ impl Story {
         }
         self.unreadable.insert(place, what);
     }
+}
+
+fn not_kept(error: &io::Error) -> anyhow::Error {
+    let folder = std::env::temp_dir();
+    anyhow::anyhow!("could not keep the log's orders in {} (TMPDIR): {error}", folder.display())
 }
 
 #[cfg(test)]
@@ -139,6 +196,25 @@ impl<'a> View<'a> {
     pub(super) fn seen(&self, told: &'a [Told]) -> impl Iterator<Item = &'a Told> {
         let view = *self;
         told.iter().filter(move |told| view.has_seen(told.place))
+    }
+
+    /// Looks at every order, by id.
+    pub(super) fn each_order(&self, mut each: impl FnMut(OrderId, &[Told])) {
+        for slice in self.story.slices() {
+            slice.iter().for_each(|(order, told)| each(*order, told));
+        }
+    }
+
+    /// The rows of every order, by id.
+    pub(super) fn rows_of_orders<R: IntoIterator<Item = Row>>(
+        &self,
+        rows: impl Fn(View<'_>, OrderId, &[Told]) -> R + Send + 'a,
+    ) -> impl Iterator<Item = Row> + Send + 'a {
+        let view = *self;
+        self.story.slices().flat_map(move |slice| {
+            let rows = slice.iter().flat_map(|(order, told)| rows(view, *order, told));
+            rows.collect::<Vec<_>>()
+        })
     }
 
     /// The row of each SKU that is listed, in SKU order: what the last record says that it has seen.
