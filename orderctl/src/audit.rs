@@ -69,8 +69,8 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
             "SELECT at, actor, action, topic, partition, record_offset, subject, detail FROM audit
              WHERE $1::text IS NULL OR subject = $1 ORDER BY id DESC LIMIT $2",
         );
-        let entries: Vec<Entry> =
-            query.bind(&args.subject).bind(i64::from(args.limit)).fetch_all(&mut admin).await?;
+        let query = query.bind(&args.subject).bind(i64::from(args.limit));
+        let entries: Vec<Entry> = database::answered(query.fetch_all(&mut admin)).await?;
         for entry in entries {
             output::line(format_args!("{}  {}", projection.name(), entry.line()))?;
         }

@@ -4,10 +4,14 @@
 mod isolation_tests;
 mod roles;
 mod secrets;
+#[cfg(test)]
+mod silence_tests;
 
 use std::str::FromStr;
+use std::time::Duration;
 
 use anyhow::Context;
+use chassis::postgres::within;
 use chassis::settings::{self, SettingsError};
 use clap::{Subcommand, ValueEnum};
 use reqwest::Url;
@@ -103,6 +107,21 @@ async fn apply() -> anyhow::Result<Outcome> {
     Ok(Outcome::Fine)
 }
 
+/// The longest that a connection is waited for.
+const CONNECT: Duration = Duration::from_secs(10);
+/// The longest that a conversation may take: a table may be large, and a server silent for ever.
+pub(crate) const ANSWER: Duration = Duration::from_secs(if cfg!(test) { 5 } else { 120 });
+
+/// Ends a conversation that takes too long.
+///
+/// # Errors
+/// Those of the conversation, or that it took too long.
+pub(crate) async fn answered<T, E: From<sqlx::Error>>(
+    conversation: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    within(ANSWER, conversation).await
+}
+
 /// A connection as DATABASE_URL's administrator.
 pub(crate) async fn connect() -> anyhow::Result<PgConnection> {
     let url = settings::secret("DATABASE_URL")?;
@@ -111,7 +130,8 @@ pub(crate) async fn connect() -> anyhow::Result<PgConnection> {
     // A query over a whole table is slow by its nature: no word about it.
     let options = options.application_name("orderctl").disable_statement_logging();
     let options = options.options([("timezone", "UTC")]);
-    PgConnection::connect_with(&options).await.context("could not connect to the database")
+    let connecting = within(CONNECT, PgConnection::connect_with(&options));
+    connecting.await.context("could not connect to the database")
 }
 
 /// From now on names are looked up in the projection's own schema.
@@ -119,9 +139,9 @@ pub(crate) async fn enter(admin: &mut PgConnection, projection: Projection) -> a
     // A constant of ours, quoted because it may hold a hyphen.
     let name = projection.name();
     let enter = format!("SET search_path TO \"{name}\"");
-    sqlx::raw_sql(AssertSqlSafe(enter)).execute(&mut *admin).await?;
-    let probe = sqlx::query("SELECT 1 FROM audit LIMIT 1").execute(admin).await;
-    probe.with_context(|| {
+    answered(sqlx::raw_sql(AssertSqlSafe(enter)).execute(&mut *admin)).await?;
+    let probe = sqlx::query("SELECT 1 FROM audit LIMIT 1");
+    answered(probe.execute(admin)).await.with_context(|| {
         format!("could not read schema {name}; has `{name} migrate` of this release been run?")
     })?;
     Ok(())

@@ -26,7 +26,7 @@ impl Command {
         self.run_as(&mut database::connect().await?).await
     }
 
-    async fn run_as(self, admin: &mut PgConnection) -> anyhow::Result<Outcome> {
+    pub(crate) async fn run_as(self, admin: &mut PgConnection) -> anyhow::Result<Outcome> {
         database::enter(admin, Projection::ConfirmationEmail).await?;
         match self {
             Self::List(args) => list::run(admin, args).await,

@@ -26,7 +26,7 @@ impl Command {
         self.run_as(&mut database::connect().await?).await
     }
 
-    async fn run_as(self, admin: &mut PgConnection) -> anyhow::Result<Outcome> {
+    pub(crate) async fn run_as(self, admin: &mut PgConnection) -> anyhow::Result<Outcome> {
         match self {
             Self::List(args) => list::run(admin, args).await,
             Self::Show(args) => show::run(admin, args).await,
@@ -77,7 +77,7 @@ async fn sequences(
          ORDER BY id LIMIT $5",
     );
     let query = query.bind(states).bind(&fits.subject).bind(&fits.cause).bind(fits.id);
-    Ok(query.bind(limit).fetch_all(admin).await?)
+    Ok(database::answered(query.bind(limit).fetch_all(admin)).await?)
 }
 
 impl Sequence {

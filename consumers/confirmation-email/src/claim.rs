@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chassis::postgres::{CONVERSATION, within};
 use events_schema::{OrderLine, Shortage};
 use runtime::StoreError;
 use sqlx::postgres::types::PgInterval;
@@ -121,7 +122,7 @@ impl Fate {
 pub(crate) async fn any_due(pool: &PgPool) -> Result<bool, StoreError> {
     let due =
         "SELECT EXISTS (SELECT FROM mails WHERE state = 'queued' AND next_attempt_at <= now())";
-    Ok(sqlx::query_scalar(due).fetch_one(pool).await?)
+    Ok(within(CONVERSATION, sqlx::query_scalar(due).fetch_one(pool)).await?)
 }
 
 /// Which mails are claimed, and for how long.
@@ -218,7 +219,7 @@ pub(crate) async fn expire(pool: &PgPool) -> Result<u64, StoreError> {
         UPDATE mails SET state = 'unknown', sending_until = NULL, finished_at = now(),
                cause = 'courier-gone', reply = 'whoever was sending it is gone'
         FROM gone WHERE mails.event_id = gone.event_id AND mails.customer_id = gone.customer_id";
-    Ok(sqlx::query(expire).execute(pool).await?.rows_affected())
+    Ok(within(CONVERSATION, sqlx::query(expire).execute(pool)).await?.rows_affected())
 }
 
 /// Queues again what was given up under these claims; which of them they were. The others may not
@@ -230,14 +231,14 @@ pub(crate) async fn reprieve(pool: &PgPool, claims: &[Uuid]) -> Result<Vec<Uuid>
         WHERE claim = ANY($1) AND state = 'bounced' AND finished_at > now() - interval '1 day'
         RETURNING claim";
     let reprieve = sqlx::query_scalar(reprieve).bind(claims).bind(interval(HELD_FOR));
-    Ok(reprieve.fetch_all(pool).await?)
+    Ok(within(CONVERSATION, reprieve.fetch_all(pool)).await?)
 }
 
 /// Makes due what was held: the server takes mails again.
 pub(crate) async fn release(pool: &PgPool) -> Result<u64, StoreError> {
     let release = "UPDATE mails SET next_attempt_at = now()
                    WHERE held_at IS NOT NULL AND state = 'queued' AND next_attempt_at > now()";
-    Ok(sqlx::query(release).execute(pool).await?.rows_affected())
+    Ok(within(CONVERSATION, sqlx::query(release).execute(pool)).await?.rows_affected())
 }
 
 /// So many mails are counted: a look at the ledger must not take longer the more of them wait.
@@ -249,7 +250,8 @@ const BACKLOG: &str = "
 
 /// How many mails wait, up to [`COUNTED_MAX`], and how long the oldest of them has.
 pub(crate) async fn backlog(pool: &PgPool) -> Result<(i64, f64), StoreError> {
-    Ok(sqlx::query_as(BACKLOG).bind(COUNTED_MAX).fetch_one(pool).await?)
+    let backlog = sqlx::query_as(BACKLOG).bind(COUNTED_MAX);
+    Ok(within(CONVERSATION, backlog.fetch_one(pool)).await?)
 }
 
 fn interval(duration: Duration) -> PgInterval {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chassis::postgres::{CONVERSATION, within};
 use runtime::StoreError;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
@@ -107,9 +108,13 @@ impl Courier {
         let terms = self.post.terms();
         let begin_before = Instant::now() + terms.lease - self.post.settings.mail_max();
         // One commit settles the last batch and claims the next: it is what costs time here.
-        let mut transaction = self.post.pool.begin().await?;
-        claim::settle(&mut transaction, &self.unsettled).await?;
-        let mails = claim::claim(&mut transaction, terms).await?;
+        let claiming = async {
+            let mut transaction = self.post.pool.begin().await?;
+            claim::settle(&mut transaction, &self.unsettled).await?;
+            let mails = claim::claim(&mut transaction, terms).await?;
+            Ok::<_, StoreError>((transaction, mails))
+        };
+        let (transaction, mails) = within(CONVERSATION, claiming).await?;
         let claimed = mails.len() as i64;
         let progress = if faults::mail_before_ledger() {
             let settled = self.unsettled.len();
@@ -120,7 +125,7 @@ impl Courier {
         } else {
             // The ledger says `sending` before the first byte goes out: whatever happens from here
             // on, no mail goes out twice.
-            if let Err(error) = transaction.commit().await {
+            if let Err(error) = within(CONVERSATION, transaction.commit()).await {
                 self.give_back(&mails);
                 return Err(error.into());
             }
@@ -200,7 +205,10 @@ impl Courier {
 
     async fn settle(&mut self) -> Result<(), StoreError> {
         if !self.unsettled.is_empty() {
-            claim::settle(&mut *self.post.pool.acquire().await?, &self.unsettled).await?;
+            let settling = async {
+                claim::settle(&mut *self.post.pool.acquire().await?, &self.unsettled).await
+            };
+            within(CONVERSATION, settling).await?;
             self.unsettled.clear();
         }
         Ok(())

@@ -71,7 +71,7 @@ const ATTEMPTS: usize = 5;
 pub(super) async fn apply(admin: &mut PgConnection, plan: &Plan) -> anyhow::Result<()> {
     let mut attempt = 1;
     loop {
-        match apply_once(admin, plan).await {
+        match super::answered(apply_once(admin, plan)).await {
             Err(error) if attempt < ATTEMPTS && is_race(&error) => attempt += 1,
             result => return result.context("could not make the roles and schemas"),
         }

@@ -6,6 +6,7 @@ use sqlx::{Connection, PgConnection};
 
 use super::command::{End, Resend, Settle, State, Unsent, Which, Word};
 use super::{Mail, bound, fits};
+use crate::database::answered;
 use crate::exit::Outcome;
 use crate::output;
 
@@ -60,24 +61,35 @@ impl Change {
         which: &Which,
         word: Word,
     ) -> anyhow::Result<Outcome> {
-        let mut transaction = admin.begin().await?;
-        let actor = word.actor.name();
-        let mails = self.apply(&mut transaction, which, (word.limit, &actor)).await?;
+        let (limit, dry_run) = (word.limit, word.dry_run);
+        // Nobody reads while rows are locked: whoever reads may be in no hurry.
+        let mails = answered(self.change(admin, which, word)).await?;
         for mail in &mails {
             mail.print()?;
         }
         let (count, done) = (mails.len(), self.done);
-        if word.dry_run {
-            transaction.rollback().await?;
-            output::line(format_args!("{count} mails would be {done}"))?;
-        } else {
-            transaction.commit().await.context("nobody knows whether it was done")?;
-            output::line(format_args!("{count} mails {done}"))?;
-        }
-        if count as i64 == word.limit {
+        let would = if dry_run { "would be " } else { "" };
+        output::line(format_args!("{count} mails {would}{done}"))?;
+        if count as i64 == limit {
             output::line("there may be more: --limit was reached")?;
         }
         Ok(if count > 0 { Outcome::Fine } else { Outcome::Differs })
+    }
+
+    async fn change(
+        &self,
+        admin: &mut PgConnection,
+        which: &Which,
+        word: Word,
+    ) -> anyhow::Result<Vec<Mail>> {
+        let mut transaction = admin.begin().await?;
+        let actor = word.actor.name();
+        let mails = self.apply(&mut transaction, which, (word.limit, &actor)).await?;
+        match word.dry_run {
+            true => transaction.rollback().await?,
+            false => transaction.commit().await.context("nobody knows whether it was done")?,
+        }
+        Ok(mails)
     }
 
     /// A row that a courier is just writing is left to it. One that was claimed once is nobody's any

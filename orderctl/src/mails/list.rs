@@ -4,6 +4,7 @@ use sqlx::PgConnection;
 
 use super::command::{List, State};
 use super::{bound, fits};
+use crate::database::answered;
 use crate::exit::Outcome;
 use crate::output;
 
@@ -20,7 +21,7 @@ pub(super) async fn run(admin: &mut PgConnection, args: List) -> anyhow::Result<
         " ORDER BY since DESC, event_id, customer_id LIMIT $8"
     ));
     let query = bound(query, &states, &args.which).bind(i64::from(args.limit));
-    for mail in query.fetch_all(&mut *admin).await? {
+    for mail in answered(query.fetch_all(&mut *admin)).await? {
         mail.print()?;
     }
     count(admin).await
@@ -35,7 +36,8 @@ async fn count(admin: &mut PgConnection) -> anyhow::Result<Outcome> {
                  UNION ALL SELECT state, COALESCE(cause, '-'), count(*) FROM mails
                  WHERE state IN ('bounced', 'unknown', 'withheld') GROUP BY 1, 2
                  ORDER BY 1, 2";
-    let counts: Vec<(String, String, i64)> = sqlx::query_as(count).fetch_all(admin).await?;
+    let counts: Vec<(String, String, i64)> =
+        answered(sqlx::query_as(count).fetch_all(admin)).await?;
     for (state, cause, count) in &counts {
         output::line(format_args!("{count} {state}, {cause}"))?;
     }

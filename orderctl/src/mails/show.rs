@@ -9,6 +9,7 @@ use uuid::Uuid;
 use super::command::Show;
 use super::shown;
 use crate::audit::Entry;
+use crate::database::answered;
 use crate::exit::{Outcome, Usage};
 use crate::output;
 
@@ -31,26 +32,24 @@ struct Row {
 }
 
 pub(super) async fn run(admin: &mut PgConnection, args: Show) -> anyhow::Result<Outcome> {
-    let rows: Vec<Row> = sqlx::query_as(
+    let rows = sqlx::query_as(
         "SELECT mails.*, name, email FROM mails LEFT JOIN orders USING (order_id, customer_id)
          WHERE event_id = $1 ORDER BY customer_id",
     )
-    .bind(args.id)
-    .fetch_all(&mut *admin)
-    .await?;
+    .bind(args.id);
+    let rows: Vec<Row> = answered(rows.fetch_all(&mut *admin)).await?;
     if rows.is_empty() {
         return Err(Usage(format!("there is no mail about event {}", args.id)).into());
     }
     for row in &rows {
         row.print(args.id, args.with_personal_data)?;
     }
-    let audit: Vec<Entry> = sqlx::query_as(
+    let audit = sqlx::query_as(
         "SELECT * FROM audit WHERE subject = $1 AND detail ->> 'event_id' = $2 ORDER BY id",
     )
     .bind(rows.first().map(|row| row.order_id.to_string()))
-    .bind(args.id.to_string())
-    .fetch_all(admin)
-    .await?;
+    .bind(args.id.to_string());
+    let audit: Vec<Entry> = answered(audit.fetch_all(admin)).await?;
     for entry in audit {
         output::line(format_args!("audit: {}", entry.line()))?;
     }

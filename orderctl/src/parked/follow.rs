@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use sqlx::PgConnection;
 
+use crate::database::answered;
 use crate::exit::{Interrupted, Outcome, Usage};
 use crate::output;
 use crate::projection::Projection;
@@ -39,7 +40,8 @@ const STANDS: &str = "SELECT r.id, requested_by, dry_run, ended_at IS NOT NULL A
     GROUP BY r.id ORDER BY r.id";
 
 pub(super) async fn all(admin: &mut PgConnection) -> anyhow::Result<Outcome> {
-    let stands: Vec<Stand> = sqlx::query_as(STANDS).bind(None::<i64>).fetch_all(admin).await?;
+    let stands: Vec<Stand> =
+        answered(sqlx::query_as(STANDS).bind(None::<i64>).fetch_all(admin)).await?;
     for stand in &stands {
         output::line(stand)?;
     }
@@ -73,7 +75,7 @@ async fn watch(
     let mut moved = Instant::now();
     loop {
         let stand: Option<Stand> =
-            sqlx::query_as(STANDS).bind(id).fetch_optional(&mut *admin).await?;
+            answered(sqlx::query_as(STANDS).bind(id).fetch_optional(&mut *admin)).await?;
         let stand = stand.ok_or_else(|| Usage(format!("there is no redrive {id}")))?;
         if before.as_ref() != Some(&stand) {
             moved = Instant::now();
@@ -98,7 +100,7 @@ async fn failures(admin: &mut PgConnection, stand: &Stand) -> anyhow::Result<Out
     let failures = "SELECT head, topic, coalesce(subject, '-'), failure FROM redrive_sequences
                     WHERE redrive_id = $1 AND failure IS NOT NULL ORDER BY head";
     let failures: Vec<(i64, String, String, String)> =
-        sqlx::query_as(failures).bind(stand.id).fetch_all(admin).await?;
+        answered(sqlx::query_as(failures).bind(stand.id).fetch_all(admin)).await?;
     for (head, topic, subject, failure) in &failures {
         output::line(format_args!("failed  {head}  {topic}  {subject}  {failure}"))?;
     }

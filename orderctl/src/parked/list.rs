@@ -22,7 +22,7 @@ pub(super) async fn run(admin: &mut PgConnection, args: List) -> anyhow::Result<
         let count = "SELECT count(*), count(*) FILTER (WHERE state = 'quarantined'),
                      count(*) FILTER (WHERE state = 'discarded') FROM parked";
         let (all, quarantined, discarded): (i64, i64, i64) =
-            sqlx::query_as(count).fetch_one(&mut *admin).await?;
+            database::answered(sqlx::query_as(count).fetch_one(&mut *admin)).await?;
         output::line(format_args!(
             "{}: {} records parked, {quarantined} of them quarantined; {discarded} given up \
              (discarded)",

@@ -49,7 +49,8 @@ pub(super) async fn run(admin: &mut PgConnection, args: Purge) -> anyhow::Result
     database::enter(admin, args.projection).await?;
     let rows = Rows::of(&args);
     if args.dry_run {
-        let count: i64 = rows.bound(sqlx::query_scalar(COUNT)).fetch_one(admin).await?;
+        let count: i64 =
+            database::answered(rows.bound(sqlx::query_scalar(COUNT)).fetch_one(admin)).await?;
         output::line(format_args!("{count} records would be purged"))?;
         return Ok(Outcome::Fine);
     }
@@ -108,7 +109,7 @@ impl Purging<'_> {
         let (begun, size) = (Instant::now(), self.rate.min(BATCH_MAX));
         let query = self.rows.bound(sqlx::query_scalar(PURGE)).bind(i64::from(size));
         let query = query.bind(self.actor.clone()).bind(self.reason.clone());
-        let purged = query.fetch_one(admin).await?;
+        let purged = database::answered(query.fetch_one(admin)).await?;
         self.done += purged;
         let pause = Duration::from_secs_f64(f64::from(size) / f64::from(self.rate));
         Ok((purged == i64::from(size)).then_some(begun + pause))

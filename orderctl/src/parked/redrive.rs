@@ -12,6 +12,34 @@ use crate::{database, output};
 
 pub(super) async fn run(admin: &mut PgConnection, args: Redrive) -> anyhow::Result<Outcome> {
     database::enter(admin, args.projection).await?;
+    let (wait, projection) = (!args.no_wait, args.projection);
+    let Some(Asked { id, asked, left_alone }) = database::answered(ask(admin, args)).await? else {
+        output::line("nothing is parked that fits")?;
+        return Ok(Outcome::Fine);
+    };
+    for (why, sequence) in &left_alone {
+        output::line(format_args!("left alone, {why}: {}", sequence.line(projection)))?;
+    }
+    let outcome = if left_alone.is_empty() { Outcome::Fine } else { Outcome::Differs };
+    let Some(id) = id else { return Ok(outcome) };
+    let records = asked.iter().map(|sequence| sequence.behind + 1).sum::<i64>();
+    output::line(format_args!("redrive {id}: {} sequences, {records} records", asked.len()))?;
+    if !wait {
+        return Ok(outcome);
+    }
+    Ok(outcome.and(follow::until_the_end(admin, projection, id).await?))
+}
+
+/// What came of asking.
+struct Asked {
+    /// `None` where everything was left alone.
+    id: Option<i64>,
+    asked: Vec<Sequence>,
+    left_alone: Vec<(&'static str, Sequence)>,
+}
+
+/// In one transaction; `None` where nothing fits.
+async fn ask(admin: &mut PgConnection, args: Redrive) -> anyhow::Result<Option<Asked>> {
     let mut transaction = admin.begin().await?;
     // So that two operators do not ask for the same; steps go on meanwhile.
     let lock = "LOCK TABLE redrives IN SHARE UPDATE EXCLUSIVE MODE";
@@ -19,26 +47,16 @@ pub(super) async fn run(admin: &mut PgConnection, args: Redrive) -> anyhow::Resu
     let states = [State::Parked.word(), State::Quarantined.word()];
     let found = sequences(&mut transaction, &states, &args.which, i64::MAX).await?;
     if found.is_empty() {
-        return nothing(&mut transaction, &args).await;
+        return nothing(&mut transaction, &args).await.map(|()| None);
     }
     let under_way = under_way(&mut transaction).await?.into_iter().collect();
     let (asked, left_alone) = sift(found, &under_way);
-    for (why, sequence) in &left_alone {
-        output::line(format_args!("left alone, {why}: {}", sequence.line(args.projection)))?;
-    }
-    let outcome = if left_alone.is_empty() { Outcome::Fine } else { Outcome::Differs };
     if asked.is_empty() {
-        return Ok(outcome);
+        return Ok(Some(Asked { id: None, asked, left_alone }));
     }
-    let records = asked.iter().map(|sequence| sequence.behind + 1).sum::<i64>();
-    let (wait, projection) = (!args.no_wait, args.projection);
     let id = request(&mut transaction, args, &asked).await?;
     transaction.commit().await.context("nobody knows whether the redrive was requested")?;
-    output::line(format_args!("redrive {id}: {} sequences, {records} records", asked.len()))?;
-    if !wait {
-        return Ok(outcome);
-    }
-    Ok(outcome.and(follow::until_the_end(admin, projection, id).await?))
+    Ok(Some(Asked { id: Some(id), asked, left_alone }))
 }
 
 /// What can be asked for, and what cannot be, and why.
@@ -60,7 +78,7 @@ fn sift(
 }
 
 /// Says why there is nothing: a record that is not the first of its subject waits for that one.
-async fn nothing(admin: &mut PgConnection, args: &Redrive) -> anyhow::Result<Outcome> {
+async fn nothing(admin: &mut PgConnection, args: &Redrive) -> anyhow::Result<()> {
     if let Some(id) = args.which.id {
         let head: Option<i64> = sqlx::query_scalar(
             "SELECT min(head.id) FROM parked AS head JOIN parked AS row USING (topic, subject)
@@ -75,8 +93,7 @@ async fn nothing(admin: &mut PgConnection, args: &Redrive) -> anyhow::Result<Out
         };
         return Err(Usage(why).into());
     }
-    output::line("nothing is parked that fits")?;
-    Ok(Outcome::Fine)
+    Ok(())
 }
 
 async fn under_way(admin: &mut PgConnection) -> anyhow::Result<Vec<i64>> {
@@ -126,13 +143,19 @@ pub(super) async fn redrives(admin: &mut PgConnection, args: Redrives) -> anyhow
     database::enter(admin, args.projection).await?;
     match (args.follow, args.cancel) {
         (Some(id), _) => follow::until_the_end(admin, args.projection, id).await,
-        (None, Some(id)) => cancel(admin, id, &args.actor.name()).await,
+        (None, Some(id)) => {
+            database::answered(cancel(admin, id, &args.actor.name())).await?;
+            output::line(format_args!(
+                "redrive {id} is cancelled; what was applied stays applied"
+            ))?;
+            Ok(Outcome::Fine)
+        }
         (None, None) => follow::all(admin).await,
     }
 }
 
 /// Takes the lock that a step takes, so that it ends between two steps.
-async fn cancel(admin: &mut PgConnection, id: i64, actor: &str) -> anyhow::Result<Outcome> {
+async fn cancel(admin: &mut PgConnection, id: i64, actor: &str) -> anyhow::Result<()> {
     let mut transaction = admin.begin().await?;
     let cancel =
         "UPDATE redrives SET ended_at = clock_timestamp() WHERE id = $1 AND ended_at IS NULL";
@@ -151,7 +174,5 @@ async fn cancel(admin: &mut PgConnection, id: i64, actor: &str) -> anyhow::Resul
     .bind(actor)
     .execute(&mut *transaction)
     .await?;
-    transaction.commit().await.context("nobody knows whether the redrive was cancelled")?;
-    output::line(format_args!("redrive {id} is cancelled; what was applied stays applied"))?;
-    Ok(Outcome::Fine)
+    transaction.commit().await.context("nobody knows whether the redrive was cancelled")
 }

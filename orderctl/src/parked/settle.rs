@@ -54,22 +54,30 @@ impl Change {
         which: &Which,
     ) -> anyhow::Result<Outcome> {
         database::enter(admin, projection).await?;
-        let mut transaction = admin.begin().await?;
-        lock(&mut transaction).await?;
-        let rows = self.apply(&mut transaction, which).await?;
+        // Nobody reads while the locks are held: whoever reads may be in no hurry.
+        let rows = database::answered(self.settle(admin, which)).await?;
         for (id, topic, partition, offset, subject, cause) in &rows {
             let subject = subject.as_deref().unwrap_or("-");
             output::line(format_args!("{id}  {topic}:{partition}@{offset}  {subject}  {cause}"))?;
         }
         let count = rows.len();
         if self.dry_run {
-            transaction.rollback().await?;
             output::line(format_args!("{count} records would be {}", self.action))?;
             return Ok(Outcome::Fine);
         }
-        transaction.commit().await.context("nobody knows whether it was done")?;
         output::line(format_args!("{count} records {}", self.action))?;
         Ok(if count > 0 { Outcome::Fine } else { Outcome::Differs })
+    }
+
+    async fn settle(&self, admin: &mut PgConnection, which: &Which) -> anyhow::Result<Vec<Row>> {
+        let mut transaction = admin.begin().await?;
+        lock(&mut transaction).await?;
+        let rows = self.apply(&mut transaction, which).await?;
+        match self.dry_run {
+            true => transaction.rollback().await?,
+            false => transaction.commit().await.context("nobody knows whether it was done")?,
+        }
+        Ok(rows)
     }
 
     async fn apply(&self, conn: &mut PgConnection, which: &Which) -> anyhow::Result<Vec<Row>> {

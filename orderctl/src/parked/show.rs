@@ -37,14 +37,11 @@ struct Row {
 
 pub(super) async fn run(admin: &mut PgConnection, args: Show) -> anyhow::Result<Outcome> {
     database::enter(admin, args.projection).await?;
-    let row: Option<Row> = sqlx::query_as("SELECT * FROM parked WHERE id = $1")
-        .bind(args.id)
-        .fetch_optional(&mut *admin)
-        .await?;
-    let audit: Vec<Entry> = sqlx::query_as("SELECT * FROM audit WHERE parked_id = $1 ORDER BY id")
-        .bind(args.id)
-        .fetch_all(admin)
-        .await?;
+    let row = sqlx::query_as("SELECT * FROM parked WHERE id = $1").bind(args.id);
+    let row: Option<Row> = database::answered(row.fetch_optional(&mut *admin)).await?;
+    let audit =
+        sqlx::query_as("SELECT * FROM audit WHERE parked_id = $1 ORDER BY id").bind(args.id);
+    let audit: Vec<Entry> = database::answered(audit.fetch_all(admin)).await?;
     if let Some(row) = &row {
         row.print(args.with_personal_data)?;
     }

@@ -27,7 +27,7 @@ pub(super) async fn run(asked: Start) -> anyhow::Result<Outcome> {
     let is_named = !projection.is_empty();
     for projection in Projection::these(&projection) {
         database::enter(&mut admin, projection).await?;
-        if has_begun(&mut admin).await? {
+        if database::answered(has_begun(&mut admin)).await? {
             if is_named {
                 return Err(begun(projection));
             }
@@ -40,7 +40,7 @@ pub(super) async fn run(asked: Start) -> anyhow::Result<Outcome> {
             outcome = not_meant()?;
             continue;
         }
-        begin(&mut admin, projection, &logs, at, &actor).await?;
+        database::answered(begin(&mut admin, projection, &logs, at, &actor)).await?;
         output::line(format_args!("{} starts within seconds", projection.name()))?;
     }
     Ok(outcome)

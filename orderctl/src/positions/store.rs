@@ -4,7 +4,7 @@ use anyhow::Context;
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 use crate::audit::PositionEntry;
-use crate::database;
+use crate::database::{self, answered};
 use crate::projection::Projection;
 
 use super::misfit::Stand;
@@ -28,7 +28,7 @@ pub(super) async fn all(
     let all =
         concat!("SELECT topic, partition, ", stand!(), " FROM positions ORDER BY topic, partition");
     let rows: Vec<(String, i32, String, i64, Option<String>)> =
-        sqlx::query_as(all).fetch_all(admin).await?;
+        answered(sqlx::query_as(all).fetch_all(admin)).await?;
     let row = |(topic, partition, topic_id, next, stopped)| {
         ((topic, partition), Stand { topic_id, next, stopped })
     };
@@ -50,7 +50,7 @@ impl<'a> Change<'a> {
         partition: i32,
     ) -> anyhow::Result<Self> {
         database::enter(admin, projection).await?;
-        Ok(Self { transaction: admin.begin().await?, topic, partition })
+        Ok(Self { transaction: answered(admin.begin()).await?, topic, partition })
     }
 
     /// The position, locked; `None` where there is none.
@@ -62,7 +62,7 @@ impl<'a> Change<'a> {
         );
         let stand = sqlx::query_as(stand).bind(self.topic).bind(self.partition);
         let row: Option<(String, i64, Option<String>)> =
-            stand.fetch_optional(&mut *self.transaction).await?;
+            answered(stand.fetch_optional(&mut *self.transaction)).await?;
         Ok(row.map(|(topic_id, next, stopped)| Stand { topic_id, next, stopped }))
     }
 
@@ -74,7 +74,8 @@ impl<'a> Change<'a> {
                           tripped = false, stopped = NULL, updated_at = clock_timestamp()
                       WHERE topic = $1 AND partition = $2";
         let update = sqlx::query(update).bind(self.topic).bind(self.partition);
-        update.bind(topic_id).bind(next).execute(&mut *self.transaction).await?;
+        let update = update.bind(topic_id).bind(next);
+        answered(update.execute(&mut *self.transaction)).await?;
         Ok(())
     }
 
@@ -83,7 +84,7 @@ impl<'a> Change<'a> {
         let update = "UPDATE positions SET admit_below = $3, tripped = false, stopped = NULL
                       WHERE topic = $1 AND partition = $2";
         let update = sqlx::query(update).bind(self.topic).bind(self.partition).bind(below);
-        update.execute(&mut *self.transaction).await?;
+        answered(update.execute(&mut *self.transaction)).await?;
         Ok(())
     }
 
@@ -96,7 +97,9 @@ impl<'a> Change<'a> {
     ) -> anyhow::Result<()> {
         let (topic, partition) = (self.topic, self.partition);
         let entry = PositionEntry { actor, action, topic, partition, detail };
-        entry.write(&mut self.transaction).await?;
-        self.transaction.commit().await.context("nobody knows whether the position was moved")
+        answered(entry.write(&mut self.transaction)).await?;
+        answered(self.transaction.commit())
+            .await
+            .context("nobody knows whether the position was moved")
     }
 }

@@ -11,6 +11,7 @@ use events_schema::Topic;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sqlx::PgConnection;
 
+use crate::database::answered;
 use crate::log::LogReader;
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
@@ -97,10 +98,9 @@ async fn read(
     log: &LogReader,
     settings: &KafkaSettings,
 ) -> anyhow::Result<Backlog> {
-    let positions: Vec<(String, String, i32, i64)> = sqlx::query_as(POSITIONS)
-        .fetch_all(database)
-        .await
-        .context("could not read the positions: run 'migrate' of every consumer")?;
+    let positions = answered(sqlx::query_as(POSITIONS).fetch_all(database));
+    let positions: Vec<(String, String, i32, i64)> =
+        positions.await.context("could not read the positions: run 'migrate' of every consumer")?;
     let ends = tokio::task::block_in_place(|| read_ends(log, settings))?;
     Ok(behind(&positions, &ends, |topic| settings.prefixed(topic.name())))
 }

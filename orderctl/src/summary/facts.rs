@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection};
 
 use super::visible::Run;
+use crate::database::answered;
 
 /// The whole of it.
 #[derive(Debug, Serialize)]
@@ -108,7 +109,7 @@ const PARKED: &str = "
 
 impl Summary {
     pub(crate) async fn read(database: &mut PgConnection) -> anyhow::Result<Self> {
-        Self::rows(database)
+        answered(Self::rows(database))
             .await
             .context("could not read the projections: run 'migrate' of every consumer")
     }

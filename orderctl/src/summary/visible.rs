@@ -7,6 +7,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::ledger::Acknowledged;
+use crate::database::answered;
 
 /// One load, from its ledger.
 #[derive(Debug, Serialize)]
@@ -41,13 +42,14 @@ pub(crate) async fn read(
     acknowledged: &Acknowledged,
 ) -> anyhow::Result<Option<Run>> {
     let tracked: String =
-        sqlx::query_scalar("SHOW track_commit_timestamp").fetch_one(&mut *database).await?;
+        answered(sqlx::query_scalar("SHOW track_commit_timestamp").fetch_one(&mut *database))
+            .await?;
     if tracked != "on" || acknowledged.is_empty() {
         return Ok(None);
     }
     let ids: Vec<Uuid> = acknowledged.keys().copied().collect();
     let rows: Vec<(Uuid, bool, Option<i64>)> =
-        sqlx::query_as(COMMITTED).bind(&ids).fetch_all(database).await?;
+        answered(sqlx::query_as(COMMITTED).bind(&ids).fetch_all(database)).await?;
     run_of(acknowledged, &rows).map(Some)
 }
 

@@ -3,8 +3,10 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::time::Duration;
 
 use anyhow::Context;
+use chassis::postgres::within;
 use futures::TryStreamExt;
 use sqlx::PgConnection;
 
@@ -12,6 +14,8 @@ use super::row::{Row, Rows, Table};
 
 /// Differences of a table that are named; the others are counted.
 const NAMED_MAX: usize = 20;
+/// The longest that a row is waited for: before the first the whole table may have to be sorted.
+const ROW: Duration = Duration::from_secs(600);
 /// Columns with personal data: that they differ is said, what they hold is not.
 const PERSONAL: [&str; 2] = ["name", "email"];
 
@@ -77,7 +81,8 @@ pub(super) async fn compare(
     let query = sqlx::query_as::<_, (String, i32, Vec<Option<String>>)>(table.sql);
     let mut found = query.fetch(snapshot);
     let context = || format!("could not read the table {} of schema {schema}", table.name);
-    let (mut said, mut stored) = (expected.next(), found.try_next().await.with_context(context)?);
+    let (mut said, mut stored) =
+        (expected.next(), within(ROW, found.try_next()).await.with_context(context)?);
     loop {
         let order = match (&said, &stored) {
             (None, None) => return Ok(compared),
@@ -96,7 +101,7 @@ pub(super) async fn compare(
             said = expected.next();
         }
         if order != Ordering::Less {
-            stored = found.try_next().await.with_context(context)?;
+            stored = within(ROW, found.try_next()).await.with_context(context)?;
         }
         let row = |(key, number, cells): (String, i32, _)| Row { number, ..Row::new(key, cells) };
         compared.take(table, left, right.map(row));

@@ -11,16 +11,17 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 use super::parked::{Parked, State};
 use super::projection::Projection;
 use super::story::{Place, Stand};
+use crate::database::answered;
 use crate::decoding::Decoding;
 use crate::exit::Gap;
 use crate::log::LogReader;
 
 /// One snapshot for everything that is read in it, however long that takes.
 pub(super) async fn begin(admin: &mut PgConnection) -> anyhow::Result<Transaction<'_, Postgres>> {
-    let mut snapshot = admin.begin().await?;
+    let mut snapshot = answered(admin.begin()).await?;
     let settings = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY;
         SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
-    sqlx::raw_sql(settings).execute(&mut *snapshot).await?;
+    answered(sqlx::raw_sql(settings).execute(&mut *snapshot)).await?;
     Ok(snapshot)
 }
 
@@ -223,7 +224,7 @@ where
     T: for<'r> sqlx::FromRow<'r, sqlx::postgres::PgRow> + Send + Unpin,
 {
     let sql = format!("SELECT {what} \"{}\".{table}", projection.name());
-    sqlx::query_as(AssertSqlSafe(sql)).fetch_all(snapshot).await
+    answered(sqlx::query_as(AssertSqlSafe(sql)).fetch_all(snapshot)).await
 }
 
 impl Stored {

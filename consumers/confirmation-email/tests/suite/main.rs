@@ -13,6 +13,7 @@ mod odd_replies;
 mod rate;
 mod refused_by_all;
 mod silence;
+mod silent_ledger;
 mod smtp_server;
 mod too_old;
 mod world;
