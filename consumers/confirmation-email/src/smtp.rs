@@ -236,6 +236,19 @@ mod tests {
         for bytes in [&b"250 a\r\n"[..], b"250 a\n", b"250 a\r", b"250 a", b"\r\n\n250"] {
             assert_eq!(heard(bytes).await.0, Ok(250), "{bytes:?}");
         }
+        for bytes in [&b"250-a\r550 b\r"[..], b"250-a\n550 b\r", b"250-a\r\n550 b\n"] {
+            assert_eq!(heard(bytes).await.0, Ok(550), "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lone_cr_that_nothing_follows_ends_the_answer() {
+        let (near, mut far) = tokio::io::duplex(1024);
+        far.write_all(b"250 a\r").await.unwrap();
+        let mut conversation = Conversation::new(Box::new(near), Duration::from_secs(60));
+        let hear = conversation.hear(Duration::from_secs(60));
+        let answer = timeout(Duration::from_secs(10), hear).await.expect("in time").unwrap();
+        assert_eq!((answer.status.code, conversation.has_ended()), (250, false));
     }
 
     #[tokio::test]
@@ -271,7 +284,8 @@ mod tests {
             }
         });
         let mut conversation = Conversation::new(Box::new(near), Duration::from_secs(5));
-        let answer = conversation.hear(Duration::from_millis(100)).await.unwrap();
+        let hear = conversation.hear(Duration::from_millis(100));
+        let answer = timeout(Duration::from_secs(5), hear).await.expect("in time").unwrap();
         assert_eq!((answer.status.code, conversation.has_ended()), (250, true));
         drop(conversation);
         drops.await.unwrap();

@@ -193,6 +193,15 @@ async fn a_huge_head_is_told_so_though_its_client_still_sends() {
     }
 }
 
+/// As most clients do: to hang up on what they still send would reset the connection, and the answer
+/// with it.
+#[tokio::test]
+async fn a_client_that_first_sends_all_it_has_reads_the_answer_too() {
+    let long = format!("GET /ok HTTP/1.1\r\nHost: x\r\nX-Long: {}\r\n\r\n", "x".repeat(8_000_000));
+    let mut client = connect(serve_one_path(), long.as_bytes()).await;
+    assert_problem(&rest(&mut client).await, 431, "head-too-large", "never");
+}
+
 #[tokio::test]
 async fn what_follows_a_request_is_refused_after_its_answer_and_a_broken_body_only_once() {
     let address = serve_one_path();

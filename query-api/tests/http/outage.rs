@@ -53,7 +53,8 @@ async fn connections_that_died_unseen_cost_no_request(
     let (house, relay) = house_on_a_relay(pool, options).await;
     let path = order_path(1);
     futures::future::join_all((0..20).map(|_| house.get(&path, &[]))).await;
-    // Shorter than it takes to see that anything was wrong.
+    // Until all of them lie in the pool; shorter than it takes to see that anything was wrong.
+    tokio::time::sleep(Duration::from_millis(100)).await;
     relay.end_open(Ending::Fin);
     tokio::task::yield_now().await;
     let answers = futures::future::join_all((0..20).map(|_| house.get(&path, &[]))).await;

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use confirmation_email::courier::Progress;
+use confirmation_email::settings::MailSettings;
 use events_schema::Locale;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
@@ -140,6 +141,21 @@ async fn an_answer_without_an_end_ends(pool: PgPoolOptions, options: PgConnectOp
         assert_eq!(outcome(&world, n).await.0, state, "{at:?} {bytes:?}");
     }
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+}
+
+/// A server that does not end its answer in time is given up, whatever the answer's beginning says.
+#[sqlx::test(migrations = false)]
+async fn a_go_ahead_that_is_not_ended_in_time_is_none(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let server = SmtpServer::start().await;
+    let reply_within = Duration::from_millis(500);
+    let settings = MailSettings { reply_within, ..settings(server.address) };
+    let world = World::new(pool, options, settings).await;
+    server.once(At::Rcpt, "", Act::Bytes(b"250-wait"));
+    assert_eq!(outcome(&world, 1).await.0, "queued");
+    assert_eq!(server.mails().len(), 0);
 }
 
 #[sqlx::test(migrations = false)]

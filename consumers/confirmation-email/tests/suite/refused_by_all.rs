@@ -48,6 +48,23 @@ async fn a_server_that_refuses_everybody_bounces_no_mail_and_is_told_of(
     }
 }
 
+/// None of them is due for an hour.
+#[sqlx::test(migrations = false)]
+async fn where_every_mail_is_held_one_is_tried_all_the_same(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    server.always(At::Rcpt, RELAY_DENIED);
+    world.confirm_orders(3).await;
+    try_often(&world).await;
+    let due = "SELECT count(*) FROM mails WHERE next_attempt_at <= now()";
+    let due: i64 = sqlx::query_scalar(due).fetch_one(&world.pool).await.unwrap();
+    assert_eq!((due, world.count("queued").await), (0, 3));
+    server.behave();
+    all_are_sent(&world, &server, 3).await;
+}
+
 #[sqlx::test(migrations = false)]
 async fn an_address_that_does_not_exist_bounces_alone(
     pool: PgPoolOptions,
