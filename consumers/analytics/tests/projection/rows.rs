@@ -196,23 +196,3 @@ async fn two_workers_on_the_same_hours_and_skus_do_not_lose_a_sale(
     assert_eq!(rows(&pool, "SELECT sum(units) FROM hourly_sales").await, ["(1200)"]);
     assert_totals_are_what_the_orders_say(&pool).await;
 }
-
-#[sqlx::test]
-async fn a_sum_that_does_not_fit_is_refused_and_leaves_no_trace(
-    pool: PgPoolOptions,
-    options: PgConnectOptions,
-) {
-    let pool = database(pool, options).await;
-    let huge = |order: u128| {
-        let lines = [line("gold", 1_000_000, 9_000_000_000_000)];
-        vec![Event::from(placed(order, 0, &lines)), confirmed(order, 1)]
-    };
-    deliver(&pool, [huge(0)]).await;
-    let before = all_rows(&pool).await;
-    let together = [huge(3), huge(6)].concat();
-    for events in [huge(3), together] {
-        let error = apply::<Analytics>(&pool, &batch(0, events)).await.unwrap_err();
-        assert!(matches!(error, runtime::StoreError::Refused(_)), "{error:?}");
-    }
-    assert_eq!(all_rows(&pool).await, before);
-}
