@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 pub mod clock;
+pub mod faults;
 pub mod health;
 pub mod kafka;
 pub mod postgres;

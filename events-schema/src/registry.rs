@@ -4,6 +4,7 @@
 mod absent;
 mod address;
 mod cache;
+mod patience;
 pub mod versions;
 
 use std::path::Path;
@@ -64,9 +65,6 @@ pub struct Registry {
 /// What is shown instead of an address that is none: it may still hold a password.
 const NO_URL: &str = "an address that is no URL";
 
-/// An answer takes this long at most.
-const TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A connection is there by then, or the registry is away.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -87,7 +85,7 @@ impl Registry {
         if let Some((user, password)) = &address.login {
             builder.set_basic_authorization(user, Some(password));
         }
-        let settings = builder.set_timeout(TIMEOUT).build_with(client());
+        let settings = builder.set_timeout(patience::answer()).build_with(client());
         let settings = settings.map_err(|e| unavailable(e.to_string()))?;
         let http = client().build();
         let http = http.map_err(|e| unavailable(e.to_string()))?;
@@ -279,7 +277,7 @@ impl Registry {
 /// A connection is asked once: questions are rare, and one that fell silent between two of them would
 /// cost the second its whole time-out.
 fn client() -> reqwest::ClientBuilder {
-    let client = reqwest::Client::builder().timeout(TIMEOUT).connect_timeout(CONNECT);
+    let client = reqwest::Client::builder().timeout(patience::answer()).connect_timeout(CONNECT);
     client.pool_max_idle_per_host(0)
 }
 

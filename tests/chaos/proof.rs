@@ -13,7 +13,7 @@ pub(crate) struct Proof {
     pub(crate) noticed_by: Invariant,
 }
 
-pub(crate) const PROOFS: [&Proof; 8] = [
+pub(crate) const PROOFS: [&Proof; 12] = [
     &Proof {
         defect: "position-first",
         binary: "inventory",
@@ -61,5 +61,29 @@ pub(crate) const PROOFS: [&Proof; 8] = [
         binary: "confirmation-email",
         fault: Fault::SmtpSilent,
         noticed_by: Invariant::Settled,
+    },
+    &Proof {
+        defect: "lend-dead-connections",
+        binary: "query-api",
+        fault: Fault::PostgresSilent,
+        noticed_by: Invariant::Served,
+    },
+    &Proof {
+        defect: "ready-beside-the-pool",
+        binary: "query-api",
+        fault: Fault::PostgresSilent,
+        noticed_by: Invariant::Honest,
+    },
+    &Proof {
+        defect: "lend-dead-connections",
+        binary: "inventory",
+        fault: Fault::PostgresFailover,
+        noticed_by: Invariant::Served,
+    },
+    &Proof {
+        defect: "patient-registry",
+        binary: "inventory",
+        fault: Fault::RegistrySilent,
+        noticed_by: Invariant::Served,
     },
 ];

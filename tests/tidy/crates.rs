@@ -85,8 +85,9 @@ pub(crate) fn direction(dependencies: &Dependencies) -> Vec<String> {
 }
 
 /// The crate that would become the drawer for everything is listed by name.
-const CHASSIS: [&str; 12] = [
+const CHASSIS: [&str; 13] = [
     "clock",
+    "faults",
     "health",
     "kafka",
     "lib",

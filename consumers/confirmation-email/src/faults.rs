@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chassis::faults::active;
+
 /// Whether a mail goes out before its ledger row is committed as `sending`.
 pub(crate) fn mail_before_ledger() -> bool {
     active("mail-before-ledger")
@@ -10,14 +12,4 @@ pub(crate) fn mail_before_ledger() -> bool {
 /// How long an answer of the mail server is waited for: with the fault, as good as for ever.
 pub(crate) fn patience(set: Duration) -> Duration {
     if active("patient-mailer") { Duration::from_secs(3600) } else { set }
-}
-
-#[cfg(feature = "faults")]
-fn active(fault: &str) -> bool {
-    chassis::settings::optional("ORDERFLOW_FAULT").as_deref() == Some(fault)
-}
-
-#[cfg(not(feature = "faults"))]
-const fn active(_fault: &str) -> bool {
-    false
 }

@@ -1,6 +1,8 @@
 //! Defects put in on purpose, behind the test-only feature `faults`: the tests show that each is
 //! noticed. Without the feature every one of them is off, whatever the environment says.
 
+use chassis::faults::active;
+
 /// The position is committed before the rows.
 pub(crate) fn position_first() -> bool {
     active("position-first")
@@ -29,17 +31,4 @@ pub(crate) fn skip_on_gap() -> bool {
 /// A redrive applies what comes last first.
 pub(crate) fn redrive_out_of_order() -> bool {
     active("redrive-out-of-order")
-}
-
-#[cfg(feature = "faults")]
-fn active(fault: &str) -> bool {
-    use std::sync::LazyLock;
-    static FAULT: LazyLock<Option<String>> =
-        LazyLock::new(|| chassis::settings::optional("ORDERFLOW_FAULT"));
-    FAULT.as_deref() == Some(fault)
-}
-
-#[cfg(not(feature = "faults"))]
-fn active(_fault: &str) -> bool {
-    false
 }
