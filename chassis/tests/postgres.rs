@@ -79,6 +79,27 @@ async fn a_connection_that_lay_idle_is_looked_at_before_it_is_lent(
 }
 
 #[sqlx::test(migrations = false)]
+async fn one_silent_connection_speaks_for_those_beside_it(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (pool, relay) = pool_over_a_relay(options).await;
+    relay.silence();
+    // Longer than a connection counts as fresh.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let all = async {
+        let mut held = Vec::new();
+        for _ in 0..CONNECTIONS {
+            held.push(pool.acquire().await?);
+        }
+        Ok(held)
+    };
+    // A look at each of the five would take five seconds.
+    let all: Result<_, sqlx::Error> = within(Duration::from_millis(3500), all).await;
+    assert_eq!(all.map(|held| held.len()).ok(), Some(CONNECTIONS as usize));
+}
+
+#[sqlx::test(migrations = false)]
 async fn a_commit_whose_answer_is_lost_costs_one_connection(
     _: PgPoolOptions,
     options: PgConnectOptions,
