@@ -8,7 +8,7 @@ mod patience;
 pub mod versions;
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::event::EventType;
@@ -262,14 +262,13 @@ impl Registry {
     /// Remembers whether the registry answered.
     fn heard<T>(&self, answer: Result<T, RegistryError>) -> Result<T, RegistryError> {
         let is_away = matches!(answer, Err(RegistryError::Unavailable { .. }));
-        if let Ok(mut since) = self.away_since.lock() {
-            *since = is_away.then(Instant::now);
-        }
+        *self.away_since.lock().unwrap_or_else(PoisonError::into_inner) =
+            is_away.then(Instant::now);
         answer
     }
 
     fn is_left_alone(&self) -> bool {
-        let since = self.away_since.lock().ok().and_then(|since| *since);
+        let since = *self.away_since.lock().unwrap_or_else(PoisonError::into_inner);
         since.is_some_and(|since| since.elapsed() < LEFT_ALONE)
     }
 }

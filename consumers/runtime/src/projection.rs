@@ -59,7 +59,7 @@ pub struct Batch {
 pub struct Delivered {
     /// Where it stands in the log.
     pub source: Source,
-    /// When it was recorded in the log.
+    /// The record's time: by the clock of whoever wrote it.
     pub recorded_at: Timestamp,
     /// What happened.
     pub event: Event,
