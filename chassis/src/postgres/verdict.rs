@@ -47,6 +47,7 @@ pub(super) fn guarded(options: PgPoolOptions, purpose: Purpose) -> PgPoolOptions
 impl Purpose {
     fn lifetime(self) -> Duration {
         match self {
+            _ if faults::lend_dead_connections() => Duration::from_secs(1800),
             Self::Writes => Duration::from_secs(60),
             // So old can what a demoted server says become, before its successor is asked.
             Self::Reads => Duration::from_secs(6),
