@@ -4,7 +4,6 @@
 mod absent;
 mod address;
 mod cache;
-mod patience;
 pub mod versions;
 
 use std::path::Path;
@@ -65,6 +64,9 @@ pub struct Registry {
 /// What is shown instead of an address that is none: it may still hold a password.
 const NO_URL: &str = "an address that is no URL";
 
+/// An answer takes this long at most.
+pub const ANSWER: Duration = Duration::from_secs(5);
+
 /// A connection is there by then, or the registry is away.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -78,6 +80,14 @@ impl Registry {
     /// # Errors
     /// When `url` is no URL of HTTP.
     pub fn new(url: &str, cache: &Path) -> Result<Self, RegistryError> {
+        Self::within(ANSWER, url, cache)
+    }
+
+    /// As [`Registry::new`], with another limit to each answer than [`ANSWER`].
+    ///
+    /// # Errors
+    /// When `url` is no URL of HTTP.
+    pub fn within(limit: Duration, url: &str, cache: &Path) -> Result<Self, RegistryError> {
         let unreadable = |cause| RegistryError::Unavailable { url: NO_URL.to_owned(), cause };
         let address = Address::parse(url).map_err(unreadable)?;
         let unavailable = |cause| RegistryError::Unavailable { url: address.url.clone(), cause };
@@ -85,9 +95,9 @@ impl Registry {
         if let Some((user, password)) = &address.login {
             builder.set_basic_authorization(user, Some(password));
         }
-        let settings = builder.set_timeout(patience::answer()).build_with(client());
+        let settings = builder.set_timeout(limit).build_with(client(limit));
         let settings = settings.map_err(|e| unavailable(e.to_string()))?;
-        let http = client().build();
+        let http = client(limit).build();
         let http = http.map_err(|e| unavailable(e.to_string()))?;
         let cache = Cache::of(&address.url, cache);
         let (away_since, absent) = (Mutex::default(), Absent::default());
@@ -275,8 +285,8 @@ impl Registry {
 
 /// A connection is asked once: questions are rare, and one that fell silent between two of them would
 /// cost the second its whole time-out.
-fn client() -> reqwest::ClientBuilder {
-    let client = reqwest::Client::builder().timeout(patience::answer()).connect_timeout(CONNECT);
+fn client(limit: Duration) -> reqwest::ClientBuilder {
+    let client = reqwest::Client::builder().timeout(limit).connect_timeout(CONNECT);
     client.pool_max_idle_per_host(0)
 }
 

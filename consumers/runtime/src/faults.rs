@@ -1,7 +1,10 @@
 //! Defects put in on purpose, behind the test-only feature `faults`: the tests show that each is
 //! noticed. Without the feature every one of them is off, whatever the environment says.
 
+use std::time::Duration;
+
 use chassis::faults::active;
+use events_schema::registry;
 
 /// The position is committed before the rows.
 pub(crate) fn position_first() -> bool {
@@ -31,4 +34,9 @@ pub(crate) fn skip_on_gap() -> bool {
 /// A redrive applies what comes last first.
 pub(crate) fn redrive_out_of_order() -> bool {
     active("redrive-out-of-order")
+}
+
+/// How long an answer of the registry is waited for: with the fault, as good as for ever.
+pub(crate) fn registry_limit() -> Duration {
+    if active("patient-registry") { Duration::from_secs(3600) } else { registry::ANSWER }
 }

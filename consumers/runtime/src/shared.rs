@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 
 use crate::circuit::Circuit;
+use crate::faults;
 use crate::halt::Halt;
 use crate::identity::Identity;
 use crate::lanes::LaneKey;
@@ -158,7 +159,11 @@ impl<P: Projection> Shared<P> {
         own: crate::Beside,
         settings: RuntimeSettings,
     ) -> anyhow::Result<Option<Self>> {
-        let registry = Registry::new(&settings.registry_url, &settings.schema_cache)?;
+        let registry = Registry::within(
+            faults::registry_limit(),
+            &settings.registry_url,
+            &settings.schema_cache,
+        )?;
         let health = &own.process.health;
         let (postgres, kafka) = (health.dependency("postgres"), health.dependency("kafka"));
         let schemas = health.dependency("schemas");
