@@ -30,7 +30,7 @@ const IDLE_IN_TRANSACTION_MS: &str = "5000";
 /// Postgres itself takes no more.
 const CONNECTIONS: u64 = 262_143;
 /// A statement that runs this long is stuck.
-const STATEMENT_TIMEOUT_MS: &str = "6000";
+const STATEMENT_TIMEOUT_MS: &str = "4000";
 /// Which the server applies to its side of a connection, so that it lets go of the locks of a client
 /// that is gone: the first sign of life is asked for after 10 s, what was sent must be acknowledged
 /// within 10 s, and a statement looks each second whether anybody still waits for it.
@@ -44,7 +44,7 @@ const PEER_IS_THERE: [(&str, &str); 5] = [
 
 /// The longest that a conversation of a few statements may take, with getting a connection for it:
 /// longer than any statement, so that the server gives up first where it answers at all.
-pub const CONVERSATION: Duration = Duration::from_secs(7);
+pub const CONVERSATION: Duration = Duration::from_secs(5);
 /// The longest that a connection is waited for.
 const ACQUIRE: Duration = Duration::from_secs(3);
 

@@ -43,7 +43,7 @@ impl From<sqlx::Error> for Why {
 
 /// An answer that is not there by then is not coming. Longer than a statement may take, or than a
 /// transaction may stand still: whoever holds the rows of the batch has ended by then.
-pub(crate) const ANSWER: Duration = Duration::from_secs(8);
+pub(crate) const ANSWER: Duration = Duration::from_secs(6);
 
 /// What a batch may do, and where from.
 pub(crate) struct Terms<'a> {

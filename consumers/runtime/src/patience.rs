@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(50);
-pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(5);
+pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(2);
 
 /// What a step did.
 #[derive(Debug, PartialEq, Eq)]

@@ -23,8 +23,8 @@ pub(crate) struct Pending {
 }
 
 /// A transaction that took no longer than this leaves room for one twice as large: that one still ends
-/// well within a statement's 6 s.
-const QUICK: Duration = Duration::from_secs(2);
+/// well within a statement's 4 s.
+const QUICK: Duration = Duration::from_secs(1);
 
 impl Pending {
     pub(crate) fn of(records: Vec<Record>) -> Self {
