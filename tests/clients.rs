@@ -91,7 +91,7 @@ fn line(rest: &mut &[u8]) -> String {
 /// The full name of the record type that the registry knows under this id.
 async fn name_of_schema(deployment: &Deployment, id: u32) -> String {
     let url = format!("{}/schemas/ids/{id}", deployment.stack.registry);
-    let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
+    let answer = harness::client().get(url).send().await.unwrap().error_for_status().unwrap();
     let answer: Value = serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap();
     let schema: Value = serde_json::from_str(answer["schema"].as_str().unwrap()).unwrap();
     let part = |name: &str| schema[name].as_str().unwrap();

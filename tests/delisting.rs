@@ -23,7 +23,7 @@ async fn write(deployment: &Deployment, key: &str, value: Option<&[u8]>) {
 async fn described(deployment: &Deployment, sku: &str, price_minor: i64) -> Vec<u8> {
     let subject = EventType::ProductUpserted.subject();
     let url = format!("{}/subjects/{subject}/versions/latest", deployment.stack.registry);
-    let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
+    let answer = harness::client().get(url).send().await.unwrap().error_for_status().unwrap();
     let answer: serde_json::Value = answer.json().await.unwrap();
     let id = answer["id"].as_u64().unwrap().try_into().unwrap();
     let event = ProductUpserted {

@@ -270,7 +270,7 @@ async fn parked(deployment: &Deployment, consumer: &str) -> BTreeMap<i64, String
 async fn stock_schema(deployment: &Deployment) -> u32 {
     let subject = EventType::StockReceived.subject();
     let url = format!("{}/subjects/{subject}/versions/latest", deployment.stack.registry);
-    let answer = reqwest::get(url).await.unwrap().error_for_status().unwrap();
+    let answer = harness::client().get(url).send().await.unwrap().error_for_status().unwrap();
     let answer: serde_json::Value = answer.json().await.unwrap();
     answer["id"].as_u64().unwrap().try_into().unwrap()
 }

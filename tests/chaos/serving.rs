@@ -3,11 +3,11 @@
 
 use std::convert::Infallible;
 use std::path::Path;
-use std::sync::{LazyLock, Mutex};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use harness::{Service, Violation, ensure, holds_within};
+use harness::{Service, Violation, client, ensure, holds_within};
 use serde_json::Value;
 
 use crate::world::World;
@@ -19,7 +19,7 @@ const READS: usize = 20;
 const ANSWERS_WITHIN: Duration = Duration::from_secs(3);
 /// Whoever answers no read for so long must not say that it is ready.
 const LIES_FOR: Duration = Duration::from_secs(5);
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long it took until every process was ready, every read was answered, and the newest order that
 /// is acknowledged could be read.
@@ -54,7 +54,8 @@ async fn everything(world: &World<'_>, newest: &Value) -> Result<(), Violation> 
 
 /// Whether a read is answered.
 async fn reads(reader: String) -> bool {
-    let request = client().get(format!("{reader}/v1/products?limit=1")).send().await;
+    let request =
+        client().get(format!("{reader}/v1/products?limit=1")).timeout(ANSWERS_WITHIN).send().await;
     request.is_ok_and(|answer| answer.status().is_success())
 }
 
@@ -62,6 +63,7 @@ async fn knows(reader: &Service, order: &Value) -> Result<(), Violation> {
     let text = |field: &str| order[field].as_str().unwrap_or_default().to_owned();
     let request = client()
         .get(format!("{}/v1/orders/{}", reader.url(), text("order_id")))
+        .timeout(ANSWERS_WITHIN)
         .header("Order-Min-Position", text("position"))
         .header("Prefer", "wait=1");
     let said = match request.send().await {
@@ -77,13 +79,6 @@ async fn knows(reader: &Service, order: &Value) -> Result<(), Violation> {
 fn newest(ledger: &Path) -> Value {
     let text = std::fs::read_to_string(ledger).unwrap();
     text.lines().rev().find_map(|line| serde_json::from_str(line).ok()).unwrap()
-}
-
-/// One for all: to make one takes so long that twenty at once would time out by themselves.
-fn client() -> &'static reqwest::Client {
-    static CLIENT: LazyLock<reqwest::Client> =
-        LazyLock::new(|| reqwest::Client::builder().timeout(ANSWERS_WITHIN).build().unwrap());
-    &CLIENT
 }
 
 /// Looks at every reader while things are broken.
@@ -128,6 +123,6 @@ impl Watch {
 }
 
 async fn says_ready(reader: &str) -> bool {
-    let request = client().get(format!("{reader}/readyz")).send().await;
+    let request = client().get(format!("{reader}/readyz")).timeout(ANSWERS_WITHIN).send().await;
     request.is_ok_and(|answer| answer.status().is_success())
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 
 use crate::Stack;
+use crate::http::client;
 
 /// The sink's API.
 pub struct Mails {
@@ -18,7 +19,7 @@ const PAGE: usize = 1_000;
 impl Mails {
     /// Of this stack.
     pub fn of(stack: &Stack) -> Self {
-        Self { api: stack.mail_api.clone(), http: reqwest::Client::new() }
+        Self { api: stack.mail_api.clone(), http: client().clone() }
     }
 
     /// How often each Message-ID was taken, of those that end so: with the sender's domain.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::eventually::eventually;
+use crate::http::client;
 
 /// How long a process may take to become ready on a busy machine.
 const READY: Duration = Duration::from_secs(60);
@@ -77,13 +78,13 @@ impl Service {
 
     /// Whether `/readyz` answers 200 now.
     pub async fn is_ready(&self) -> bool {
-        let answer = reqwest::get(format!("{}/readyz", self.url())).await;
+        let answer = client().get(format!("{}/readyz", self.url())).send().await;
         answer.is_ok_and(|answer| answer.status().is_success())
     }
 
     /// What a health endpoint answers: its status and its body.
     pub async fn health(&self, path: &str) -> Option<(u16, String)> {
-        let answer = reqwest::get(format!("{}{path}", self.url())).await.ok()?;
+        let answer = client().get(format!("{}{path}", self.url())).send().await.ok()?;
         Some((answer.status().as_u16(), answer.text().await.ok()?))
     }
 
@@ -106,7 +107,9 @@ impl Service {
 
     /// The sum of every series of this metric; 0 where it has none.
     pub async fn metric(&self, name: &str) -> f64 {
-        let Ok(answer) = reqwest::get(format!("{}/metrics", self.url())).await else { return 0.0 };
+        let Ok(answer) = client().get(format!("{}/metrics", self.url())).send().await else {
+            return 0.0;
+        };
         let text = answer.text().await.unwrap_or_default();
         let ours = |line: &&str| {
             let rest = line.strip_prefix(name);

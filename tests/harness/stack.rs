@@ -2,6 +2,8 @@
 
 use chassis::settings;
 
+use crate::http::client;
+
 /// Where the servers are.
 #[derive(Debug, Clone)]
 pub struct Stack {
@@ -42,7 +44,7 @@ impl Stack {
     pub async fn register(&self, subject: &str, schema: &str) -> u32 {
         let url = format!("{}/subjects/{subject}/versions", self.registry);
         let body = serde_json::json!({ "schema": schema });
-        let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+        let answer = client().post(url).json(&body).send().await.unwrap();
         let answer: serde_json::Value = answer.error_for_status().unwrap().json().await.unwrap();
         answer["id"].as_u64().unwrap().try_into().unwrap()
     }
