@@ -128,6 +128,15 @@ impl Fault {
         }
     }
 
+    /// Whether connections stay open and are of no use: what serves, and what readiness says of it, is
+    /// asked of these.
+    pub(crate) fn is_of_connections(self) -> bool {
+        matches!(
+            self,
+            Self::PostgresSilent | Self::PostgresFailover | Self::RegistrySilent | Self::SmtpSilent
+        )
+    }
+
     /// Until everything is done after fault and load. What a killed process had in hand is known after
     /// a courier's lease, 20 s; new connections do the rest at once.
     pub(crate) fn settled_within(self) -> Duration {
