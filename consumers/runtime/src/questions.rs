@@ -12,8 +12,9 @@ use tokio::time::timeout_at;
 
 /// Questions to the registry at the same time.
 const OPEN_MAX: usize = 16;
-/// How long a batch waits for the answers to its own questions. A registry that works is faster.
-const PATIENCE: Duration = Duration::from_millis(300);
+/// How long a batch waits for the answers to its own questions. A registry that works is faster, also
+/// on a busy machine: what waits longer stops its partition.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// A registry that gave no answer is asked again after this time.
 const AGAIN: Duration = Duration::from_secs(1);
 
