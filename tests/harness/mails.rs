@@ -1,6 +1,6 @@
 //! The mails that the sink took. Sends none.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Value, json};
 
@@ -25,9 +25,11 @@ impl Mails {
     /// How often each Message-ID was taken, of those that end so: with the sender's domain.
     pub async fn counts(&self, domain: &str) -> HashMap<String, usize> {
         let mut counts = HashMap::new();
+        // What comes in meanwhile moves mails to the next page, where they are listed again.
+        let mut seen = HashSet::new();
         for mail in self.listed().await {
             let id = text(&mail["MessageID"]);
-            if id.ends_with(domain) {
+            if id.ends_with(domain) && seen.insert(text(&mail["ID"])) {
                 *counts.entry(id).or_default() += 1;
             }
         }

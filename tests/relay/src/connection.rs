@@ -24,6 +24,8 @@ impl Connection {
             let _ = client.set_zero_linger();
             return;
         };
+        // Else a second small write waits for the receiver's acknowledgement of the first, 40 ms.
+        let _ = client.set_nodelay(true).and(server.set_nodelay(true));
         let ending = {
             let (from_client, to_client) = client.split();
             let (from_server, to_server) = server.split();
