@@ -57,10 +57,12 @@ PROPERTIES
 }
 
 kafka_java() {
-  local options
+  local options machine=(-Xmx512m -XX:+UseG1GC)
+  # Three machines that optimise themselves take both cores of a small computer for their first minute.
+  ((stack_brokers == 1)) || machine=(-Xmx384m -XX:TieredStopAtLevel=1 -XX:+UseSerialGC)
   mapfile -t options < <(class_archive "kafka-$KAFKA_VERSION" "$1")
   # shellcheck disable=SC2054
-  kafka_command=("$java" -Xms256m "-Xmx$((stack_brokers == 3 ? 384 : 512))m" -XX:+UseG1GC "${options[@]}"
+  kafka_command=("$java" -Xms256m "${machine[@]}" "${options[@]}"
     "-Dlog4j2.configurationFile=$library/log4j2.xml" -cp "$(kafka_jars)/*")
 }
 

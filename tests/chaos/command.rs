@@ -20,10 +20,10 @@ struct Args {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// Orders per fault.
-    #[arg(long, default_value_t = 5_000)]
+    #[arg(long, default_value_t = 3_000)]
     orders: usize,
     /// Orders a second.
-    #[arg(long, default_value_t = 250)]
+    #[arg(long, default_value_t = 150)]
     rate: usize,
     /// Says which faults there are.
     #[arg(long)]
