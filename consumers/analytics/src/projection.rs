@@ -38,6 +38,10 @@ impl Projection for Analytics {
         store::load(conn, batch).await
     }
 
+    async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+        store::look(conn, batch).await
+    }
+
     fn decide(state: State, batch: &Batch) -> Decision<Changes> {
         decide::decide(state, batch)
     }

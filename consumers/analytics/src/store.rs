@@ -10,11 +10,41 @@ use uuid::Uuid;
 
 use crate::decide::{Changes, Line, Order, OrderKey, Placed, Product, State, Tracked, order_of};
 
+macro_rules! select {
+    ($locked:literal) => {
+        concat!(
+            "SELECT order_id, customer_id, currency, total_minor, units, placed_at,
+                    cancel_requested_at, confirmed_at, rejected_at, cancelled_at
+             FROM orders
+             JOIN UNNEST($1::uuid[], $2::text[]) AS key (order_id, customer_id)
+             USING (order_id, customer_id)
+             ORDER BY order_id, customer_id ",
+            $locked
+        )
+    };
+}
+
 /// The rows of the batch's orders, locked, with the lines of those whose sales may change.
 ///
 /// # Errors
 /// What the database answered.
 pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+    read(conn, batch, select!("FOR NO KEY UPDATE OF orders")).await
+}
+
+/// The same rows. Locks nothing.
+///
+/// # Errors
+/// What the database answered.
+pub(crate) async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+    read(conn, batch, select!("")).await
+}
+
+async fn read(
+    conn: &mut PgConnection,
+    batch: &Batch,
+    orders: &'static str,
+) -> Result<State, StoreError> {
     let mut keys: Vec<OrderKey> = batch.records.iter().filter_map(|r| order_of(&r.event)).collect();
     keys.sort_unstable();
     keys.dedup();
@@ -22,7 +52,7 @@ pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<State
     if keys.is_empty() {
         return Ok(state);
     }
-    load_orders(conn, &keys, &mut state).await?;
+    load_orders(conn, orders, &keys, &mut state).await?;
     load_lines(conn, sales_may_change(batch, &state), &mut state).await?;
     Ok(state)
 }
@@ -56,22 +86,15 @@ struct OrderRow {
 
 async fn load_orders(
     conn: &mut PgConnection,
+    select: &'static str,
     keys: &[OrderKey],
     state: &mut State,
 ) -> Result<(), StoreError> {
-    let rows: Vec<OrderRow> = sqlx::query_as(
-        "SELECT order_id, customer_id, currency, total_minor, units, placed_at,
-                cancel_requested_at, confirmed_at, rejected_at, cancelled_at
-         FROM orders
-         JOIN UNNEST($1::uuid[], $2::text[]) AS key (order_id, customer_id)
-         USING (order_id, customer_id)
-         ORDER BY order_id, customer_id
-         FOR NO KEY UPDATE OF orders",
-    )
-    .bind(keys.iter().map(|key| key.order_id.uuid()).collect::<Vec<_>>())
-    .bind(keys.iter().map(|key| key.customer_id.as_str()).collect::<Vec<_>>())
-    .fetch_all(conn)
-    .await?;
+    let rows: Vec<OrderRow> = sqlx::query_as(select)
+        .bind(keys.iter().map(|key| key.order_id.uuid()).collect::<Vec<_>>())
+        .bind(keys.iter().map(|key| key.customer_id.as_str()).collect::<Vec<_>>())
+        .fetch_all(conn)
+        .await?;
     for row in rows {
         let (key, order) = row.parse()?;
         state.orders.insert(key, order);

@@ -32,6 +32,10 @@ impl Projection for Inventory {
         store::load(conn, batch).await
     }
 
+    async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+        store::look(conn, batch).await
+    }
+
     fn decide(state: State, batch: &Batch) -> Decision<Change> {
         decide::decide(state, batch)
     }

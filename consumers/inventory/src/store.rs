@@ -3,7 +3,7 @@
 //! Rows are locked in one order by every worker, so that no two wait for each other: rows of
 //! `stock` by SKU in `load`, rows of `orders` by id in `save`.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use events_schema::{Event, EventId, OrderId, Sku, StockLine};
 use runtime::{Batch, StoreError};
@@ -21,12 +21,28 @@ pub(crate) use write::save;
 
 /// What the batch is about, with the rows of `stock` locked.
 pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+    let known = known(conn, batch).await?;
+    open_shelves(conn, batch).await?;
+    let available = stock(conn, &known, batch, LOCKED).await?;
+    Ok(State { available, ..known })
+}
+
+/// What the batch is about. Locks nothing.
+pub(crate) async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+    let known = known(conn, batch).await?;
+    let available = stock(conn, &known, batch, STOCK).await?;
+    Ok(State { available, ..known })
+}
+
+const STOCK: &str = "SELECT sku, available FROM stock WHERE sku = ANY($1) ORDER BY sku";
+const LOCKED: &str = "SELECT sku, available FROM stock WHERE sku = ANY($1) ORDER BY sku FOR UPDATE";
+
+/// All but the stock.
+async fn known(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
     let orders = orders(conn, batch).await?;
     let reserved = reserved(conn, &decide::releasable(&orders, batch)).await?;
     let receipts = receipts(conn, batch).await?;
-    open_shelves(conn, batch).await?;
-    let available = lock_stock(conn, decide::touched(&orders, &reserved, batch)).await?;
-    Ok(State { orders, reserved, available, receipts })
+    Ok(State { orders, reserved, receipts, ..State::default() })
 }
 
 async fn orders(
@@ -124,18 +140,18 @@ async fn open_shelves(conn: &mut PgConnection, batch: &Batch) -> Result<(), Stor
     Ok(())
 }
 
-async fn lock_stock(
+async fn stock(
     conn: &mut PgConnection,
-    skus: BTreeSet<Sku>,
-) -> Result<std::collections::BTreeMap<Sku, i64>, StoreError> {
+    known: &State,
+    batch: &Batch,
+    select: &'static str,
+) -> Result<BTreeMap<Sku, i64>, StoreError> {
+    let skus = decide::touched(&known.orders, &known.reserved, batch);
     if skus.is_empty() {
-        return Ok(Default::default());
+        return Ok(BTreeMap::new());
     }
-    let rows =
-        sqlx::query("SELECT sku, available FROM stock WHERE sku = ANY($1) ORDER BY sku FOR UPDATE")
-            .bind(skus.iter().map(Sku::as_str).collect::<Vec<_>>())
-            .fetch_all(conn)
-            .await?;
+    let select = sqlx::query(select).bind(skus.iter().map(Sku::as_str).collect::<Vec<_>>());
+    let rows = select.fetch_all(conn).await?;
     let pair = |row| Ok((row::parsed(row, "sku")?, row.try_get("available")?));
     Ok(rows.iter().map(pair).collect::<Result<_, sqlx::Error>>()?)
 }

@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::error::StoreError;
 use crate::record::{Content, Record};
 
+/// Why a record parks that the database refused, though decide did not.
+pub(crate) const REFUSED_BY_DATABASE: &str = "refused-by-database";
+
 /// Records in order, per lane.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
@@ -93,7 +96,7 @@ impl Pending {
     pub(crate) fn condemn(&mut self) {
         for record in self.next() {
             let detail = "the database was away".to_owned();
-            record.content = Content::Poison { cause: "refused-by-database", detail };
+            record.content = Content::Poison { cause: REFUSED_BY_DATABASE, detail };
         }
     }
 
@@ -112,7 +115,7 @@ impl Pending {
                 }
                 _ => {
                     let detail = format!("the database refused it: {}", named(error));
-                    record.content = Content::Poison { cause: "refused-by-database", detail };
+                    record.content = Content::Poison { cause: REFUSED_BY_DATABASE, detail };
                 }
             },
             // Twice alone, because the first time a neighbour in another partition may have

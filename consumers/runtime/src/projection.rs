@@ -31,6 +31,18 @@ pub trait Projection: Send + Sync + 'static {
         batch: &Batch,
     ) -> impl Future<Output = Result<Self::State, StoreError>> + Send;
 
+    /// What `load` reads, for a dry run: locks nothing and writes nothing, in a transaction that may
+    /// not. A `load` that only reads serves both.
+    ///
+    /// # Errors
+    /// What the database answered.
+    fn look(
+        conn: &mut PgConnection,
+        batch: &Batch,
+    ) -> impl Future<Output = Result<Self::State, StoreError>> + Send {
+        Self::load(conn, batch)
+    }
+
     /// Decides every record of the batch, in order. Pure: no clock, no ids, no logger; a bad record
     /// is a rejection of its own and cannot fail its neighbours.
     fn decide(state: Self::State, batch: &Batch) -> Decision<Self::Change>;

@@ -22,11 +22,12 @@ use crate::apply_batch::ANSWER;
 use crate::error::StoreError;
 use crate::parking::Parking;
 use crate::patience::{Patience, Step};
-use crate::pending::Pending;
+use crate::pending::{Pending, REFUSED_BY_DATABASE};
 use crate::projection::Projection;
-use crate::record::Record;
+use crate::record::{Content, Record};
 use crate::share::{Bench, Decided, Share};
 use crate::shared::Shared;
+use turn::Place;
 
 const IDLE: Duration = Duration::from_secs(1);
 /// How often what is parked is counted for the metrics.
@@ -69,12 +70,21 @@ async fn count<P: Projection>(shared: &Shared<P>) {
 /// Takes the next step of the oldest redrive whose turn it is and that nobody is at. Whoever must be
 /// asked is asked before anything is locked.
 pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<Step> {
-    let foreign = learn(shared).await?;
+    let (is_dry, foreign) = learn(shared).await?;
     let mut conn = shared.pool.acquire().await?;
     let mut transaction = conn.begin().await?;
+    if is_dry {
+        // Nothing of it is locked: it sees all tables as they are at one moment.
+        let snapshot = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ";
+        sqlx::query(snapshot).execute(&mut *transaction).await?;
+    }
     let Some(redrive) = turn::take(&mut transaction).await? else {
         return Ok(Step::NothingToDo);
     };
+    if redrive.dry_run != is_dry {
+        // Another came first meanwhile.
+        return Ok(Step::Taken);
+    }
     let rows_max = shared.settings.batch_records_max;
     let (mut places, mut records) =
         turn::next(&mut transaction, &shared.names, &redrive, rows_max).await?;
@@ -91,10 +101,8 @@ pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<St
     let mut pending = Pending::of(records);
     let decided = match pending.records.is_empty() {
         true => Decided::default(),
-        false => {
-            let bench = shared.bench();
-            decide::<P>(&mut transaction, &bench, &mut pending, !redrive.dry_run).await?
-        }
+        false if redrive.dry_run => look::<P>(&mut transaction, &places, &mut pending).await?,
+        false => decide::<P>(&mut transaction, &shared.bench(), &mut pending).await?,
     };
     let noted = rows::note(&mut transaction, &redrive, &places, &decided.reasons).await?;
     transaction.commit().await.context("nobody knows whether the step was committed")?;
@@ -113,14 +121,16 @@ pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<St
     Ok(Step::Taken)
 }
 
-/// What the registry says of the schemas that the next step needs and that are not schemas of ours.
-/// Holds no lock, no transaction and no connection while it is asked.
+/// Whether the next step is one of a dry run, and what the registry says of the schemas that it
+/// needs and that are not schemas of ours. Holds no lock, no transaction and no connection while it
+/// is asked.
 async fn learn<P: Projection>(
     shared: &Shared<P>,
-) -> anyhow::Result<HashMap<SchemaId, RegistryError>> {
+) -> anyhow::Result<(bool, HashMap<SchemaId, RegistryError>)> {
     let mut foreign = HashMap::new();
     let rows_max = shared.settings.batch_records_max;
-    for mut record in turn::peek(&shared.pool, &shared.names, rows_max).await? {
+    let (is_dry, records) = turn::peek(&shared.pool, &shared.names, rows_max).await?;
+    for mut record in records {
         shared.decode(&mut record);
         let Some(id) = record.needs().filter(|id| !foreign.contains_key(id)) else { continue };
         match shared.learn(id).await {
@@ -131,7 +141,7 @@ async fn learn<P: Projection>(
             }
         }
     }
-    Ok(foreign)
+    Ok((is_dry, foreign))
 }
 
 /// Applies as many of the records as go into one share, inside of the caller's transaction, which
@@ -140,13 +150,50 @@ async fn decide<P: Projection>(
     conn: &mut PgConnection,
     bench: &Bench<'_>,
     pending: &mut Pending,
-    keep: bool,
 ) -> Result<Decided, StoreError> {
     loop {
-        match apply::<P>(conn, bench, pending.next(), keep).await {
+        match apply::<P>(conn, bench, pending.next()).await {
             Err(StoreError::Refused(refused)) => pending.refused(&refused)?,
             Err(StoreError::Slow(_)) if pending.too_much() => {}
             other => return other,
+        }
+    }
+}
+
+/// What would become of the records. Saves nothing, so that what the database refused before it is
+/// taken to refuse again.
+async fn look<P: Projection>(
+    conn: &mut PgConnection,
+    places: &[Place],
+    pending: &mut Pending,
+) -> Result<Decided, StoreError> {
+    for (place, record) in places.iter().zip(&mut pending.records) {
+        if let (Some(detail), Content::Event(_)) = (place.refused.clone(), &record.content) {
+            record.content = Content::Poison { cause: REFUSED_BY_DATABASE, detail };
+        }
+    }
+    loop {
+        match look_at::<P>(conn, pending.next()).await {
+            Err(StoreError::Slow(_)) if pending.too_much() => {}
+            other => return other,
+        }
+    }
+}
+
+async fn look_at<P: Projection>(
+    conn: &mut PgConnection,
+    records: &mut [Record],
+) -> Result<Decided, StoreError> {
+    let mut share = Share::new(records);
+    let mut savepoint = conn.begin().await?;
+    // Whoever would lock a row or write one is told so: until the savepoint is rolled back.
+    sqlx::query("SET LOCAL transaction_read_only = on").execute(&mut *savepoint).await?;
+    loop {
+        let looked = share.look::<P>(&mut savepoint).await;
+        share.restore();
+        if let Some(decided) = looked? {
+            savepoint.rollback().await?;
+            return Ok(decided);
         }
     }
 }
@@ -155,7 +202,6 @@ async fn apply<P: Projection>(
     conn: &mut PgConnection,
     bench: &Bench<'_>,
     records: &mut [Record],
-    keep: bool,
 ) -> Result<Decided, StoreError> {
     let mut share = Share::new(records);
     loop {
@@ -163,12 +209,8 @@ async fn apply<P: Projection>(
         let passed = share.pass::<P>(&mut savepoint, bench, Parking::default()).await;
         share.restore();
         match passed? {
-            Some(decided) if keep => {
-                savepoint.commit().await?;
-                return Ok(decided);
-            }
             Some(decided) => {
-                savepoint.rollback().await?;
+                savepoint.commit().await?;
                 return Ok(decided);
             }
             None => savepoint.rollback().await?,

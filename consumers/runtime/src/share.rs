@@ -71,24 +71,52 @@ impl<'a> Share<'a> {
         &mut self,
         conn: &mut PgConnection,
         bench: &Bench<'_>,
-        mut parking: Parking,
+        parking: Parking,
     ) -> Result<Option<Decided>, StoreError> {
-        parking.reject(&self.rejected);
-        let reasons = parking.sift(self.records);
-        self.take(&reasons);
+        let reasons = self.sift(parking);
         let decision = match self.batch.records.is_empty() {
             true => Decision::default(),
             false => P::decide(P::load(&mut *conn, &self.batch).await?, &self.batch),
         };
-        if !decision.rejections.is_empty() {
-            return self.reject(decision.rejections).map(|()| None);
-        }
-        let outcomes = self.count(&reasons, &decision)?;
+        let Some((decision, decided)) = self.settle(reasons, decision)? else { return Ok(None) };
         if !decision.changes.is_empty() {
             P::save(&mut *conn, &decision.changes).await?;
         }
         outbox::save(conn, bench, self.records, &decision.follow_ups).await?;
-        Ok(Some(Decided { reasons, outcomes }))
+        Ok(Some(decided))
+    }
+
+    /// Decides as `pass`, by what is there, and saves nothing.
+    pub(crate) async fn look<P: Projection>(
+        &mut self,
+        conn: &mut PgConnection,
+    ) -> Result<Option<Decided>, StoreError> {
+        let reasons = self.sift(Parking::default());
+        let decision = match self.batch.records.is_empty() {
+            true => Decision::default(),
+            false => P::decide(P::look(conn, &self.batch).await?, &self.batch),
+        };
+        Ok(self.settle(reasons, decision)?.map(|(_, decided)| decided))
+    }
+
+    fn sift(&mut self, mut parking: Parking) -> Vec<Option<Reason>> {
+        parking.reject(&self.rejected);
+        let reasons = parking.sift(self.records);
+        self.take(&reasons);
+        reasons
+    }
+
+    fn settle<C>(
+        &mut self,
+        reasons: Vec<Option<Reason>>,
+        mut decision: Decision<C>,
+    ) -> Result<Option<(Decision<C>, Decided)>, StoreError> {
+        let rejections = std::mem::take(&mut decision.rejections);
+        if !rejections.is_empty() {
+            return self.reject(rejections).map(|()| None);
+        }
+        let outcomes = self.count(&reasons, &decision)?;
+        Ok(Some((decision, Decided { reasons, outcomes })))
     }
 
     fn reject(&mut self, rejections: Vec<Rejection>) -> Result<(), StoreError> {

@@ -5,6 +5,7 @@ use events_schema::Event;
 use events_schema::limits::{QUANTITY_MAX, UNIT_PRICE_MINOR_MAX};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
+use runtime::Projection;
 use runtime::testing::{self, apply, batch};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -195,4 +196,20 @@ async fn two_workers_on_the_same_hours_and_skus_do_not_lose_a_sale(
     tokio::join!(worker(0), worker(1));
     assert_eq!(rows(&pool, "SELECT sum(units) FROM hourly_sales").await, ["(1200)"]);
     assert_totals_are_what_the_orders_say(&pool).await;
+}
+
+#[sqlx::test]
+async fn a_dry_run_sees_what_a_batch_has_locked(pool: PgPoolOptions, options: PgConnectOptions) {
+    let pool = database(pool, options).await;
+    deliver(&pool, [story()]).await;
+    let mut working = pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM orders FOR UPDATE").execute(&mut *working).await.unwrap();
+    let records = batch(9, [rejected(2, HOUR + 9), confirmed(1, HOUR + 9)]);
+    let mut looking = pool.begin().await.unwrap();
+    let is_told = "SET LOCAL transaction_read_only = on; SET LOCAL lock_timeout = '1s'";
+    sqlx::raw_sql(is_told).execute(&mut *looking).await.unwrap();
+    let seen = Analytics::look(&mut looking, &records).await.unwrap();
+    let loaded = Analytics::load(&mut working, &records).await.unwrap();
+    let decided = |state| format!("{:?}", Analytics::decide(state, &records));
+    assert_eq!(decided(seen), decided(loaded));
 }

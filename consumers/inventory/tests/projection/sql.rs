@@ -6,7 +6,7 @@ use inventory::{Inventory, MIGRATIONS};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use runtime::testing::{apply, batch, database, deliver};
-use runtime::{Batch, Partition};
+use runtime::{Batch, Partition, Projection};
 use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -351,4 +351,30 @@ async fn a_conflict_is_kept_where_one_of_a_former_topic_stood(
     let kept = sqlx::query_scalar("SELECT order_id FROM conflicts ORDER BY order_id");
     let kept: Vec<uuid::Uuid> = kept.fetch_all(&pool).await.unwrap();
     assert_eq!(kept, [order_id(1).uuid(), order_id(2).uuid()]);
+}
+
+/// What a dry run would do, in a transaction that can neither lock nor write, while these rows are
+/// locked.
+#[sqlx::test(migrations = false)]
+async fn a_dry_run_sees_what_a_batch_has_locked_and_opens_no_shelf(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = fresh(pool, options).await;
+    happen(&pool, [receive(1, "milk", 5), place(1, ANN, &[("milk", 2)])]).await;
+    let mut working = pool.begin().await.unwrap();
+    sqlx::query("SELECT FROM stock FOR UPDATE").execute(&mut *working).await.unwrap();
+    let records = [cancel(1, ANN), place(2, ANN, &[("milk", 5)]), receive(2, "tea", 1)];
+    let records = batch(9, records);
+    let mut looking = pool.begin().await.unwrap();
+    let is_told = "SET LOCAL transaction_read_only = on; SET LOCAL lock_timeout = '1s'";
+    sqlx::raw_sql(is_told).execute(&mut *looking).await.unwrap();
+    let seen = Inventory::look(&mut looking, &records).await.unwrap();
+    looking.rollback().await.unwrap();
+    working.rollback().await.unwrap();
+    let decision = Inventory::decide(seen, &records);
+    assert_eq!(rows_of(&pool, &["stock"]).await.len(), 1, "no shelf for tea");
+    let done = apply::<Inventory>(&pool, &records).await.unwrap();
+    assert_eq!(decision.changes, done.changes);
+    assert_eq!(stock_of(&pool, "milk").await, Some(0));
 }

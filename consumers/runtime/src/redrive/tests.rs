@@ -149,10 +149,12 @@ async fn a_dry_run_says_what_would_be_and_leaves_everything(
 ) {
     let world = World::new(pool, options).await;
     park(&world, &[(0, 1, "a", 1), (0, 2, "a", 13), (0, 3, "b", 99), (0, 4, "c", 4)]).await;
+    let before = "UPDATE parked SET cause = 'refused-by-database', detail = 'a check of it'
+                  WHERE subject = 'b'";
+    sqlx::raw_sql(before).execute(&world.pool).await.unwrap();
     let redrive = ask(&world, true, None).await;
     run(&*world.shared().await).await;
-    let refused =
-        "refused-by-database: the database refused it: SQLSTATE 23514, deltas_delta_check";
+    let refused = "refused-by-database: a check of it";
     let expected = [failed("a", 1, UNLUCKY), failed("b", 0, refused), done("c", 1)];
     assert_eq!(sequences(&world, redrive).await, expected);
     for (query, expected) in [(DELTAS, 0), (PARKED, 4), (ENDED, 1)] {
@@ -256,6 +258,7 @@ async fn a_dry_run_waits_for_no_batch_and_heeds_its_rate(
     // Batches of both partitions, about to commit.
     let mut batch = world.pool.begin().await.unwrap();
     sqlx::query("UPDATE positions SET next_offset = 101").execute(&mut *batch).await.unwrap();
+    sqlx::query("LOCK TABLE deltas IN ROW EXCLUSIVE MODE").execute(&mut *batch).await.unwrap();
     let shared = world.shared().await;
     let stepping = tokio::time::timeout(WITHIN, step(&shared));
     assert_eq!(stepping.await.unwrap().unwrap(), Step::Rest);

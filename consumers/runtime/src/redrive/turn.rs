@@ -10,12 +10,10 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::error::StoreError;
 use crate::parking::stored_headers;
+use crate::pending::REFUSED_BY_DATABASE;
 use crate::projection::{Offset, Partition, Source};
 use crate::record::{Raw, Record};
 use crate::topic_names::TopicNames;
-
-/// Records of a dry run's step.
-const DRY_ROWS_MAX: usize = 100;
 
 /// What was asked for.
 #[derive(Debug, sqlx::FromRow)]
@@ -33,6 +31,8 @@ pub(super) struct Place {
     /// Of its sequence.
     pub(super) head: i64,
     pub(super) id: i64,
+    /// What the database said where it refused the record before.
+    pub(super) refused: Option<String>,
 }
 
 macro_rules! turn {
@@ -51,25 +51,22 @@ pub(super) async fn take(conn: &mut PgConnection) -> Result<Option<Redrive>, Sto
     Ok(sqlx::query_as(turn!("FOR UPDATE SKIP LOCKED")).fetch_optional(conn).await?)
 }
 
-/// What the next step will probably be about. Locks nothing.
+/// What the next step will probably be about, and whether it is one of a dry run. Locks nothing.
 pub(super) async fn peek(
     pool: &PgPool,
     names: &TopicNames,
     rows_max: usize,
-) -> Result<Vec<Record>, StoreError> {
+) -> Result<(bool, Vec<Record>), StoreError> {
     let mut conn = pool.acquire().await?;
     let redrive: Option<Redrive> = sqlx::query_as(turn!("")).fetch_optional(&mut *conn).await?;
-    let Some(redrive) = redrive else { return Ok(vec![]) };
+    let Some(redrive) = redrive else { return Ok((false, vec![])) };
     let rows = waiting(&mut conn, redrive.id, redrive.limit(rows_max)).await?;
-    Ok(rows.into_iter().filter_map(|row| row.record(names)).collect())
+    Ok((redrive.dry_run, rows.into_iter().filter_map(|row| row.record(names)).collect()))
 }
 
 impl Redrive {
     /// Records of one step.
     fn limit(&self, rows_max: usize) -> i64 {
-        // A step of a dry run is for nothing: it keeps the rows that it reads from live batches only
-        // for a moment.
-        let rows_max = if self.dry_run { rows_max.min(DRY_ROWS_MAX) } else { rows_max };
         let of_a_second = self.rate.and_then(|rate| usize::try_from(rate).ok());
         i64::try_from(of_a_second.unwrap_or(usize::MAX).min(rows_max)).unwrap_or(i64::MAX)
     }
@@ -88,11 +85,13 @@ struct Row {
     payload: Option<Vec<u8>>,
     headers: Value,
     recorded_at: DateTime<Utc>,
+    cause: String,
+    detail: String,
 }
 
 /// What is to be applied next, in order, with the positions of its partitions locked: so no batch
-/// parks another record of the same subject meanwhile. A dry run locks none: that its answer may be
-/// old by a batch matters less than that it holds none up.
+/// parks another record of the same subject meanwhile. A dry run locks none: it reads a snapshot,
+/// and that its answer may be old by a batch matters less than that it holds none up.
 pub(super) async fn next(
     conn: &mut PgConnection,
     names: &TopicNames,
@@ -102,9 +101,7 @@ pub(super) async fn next(
     let limit = redrive.limit(rows_max);
     let partition = |row: &Row| (row.topic.clone(), row.partition);
     let mut rows = waiting(conn, redrive.id, limit).await?;
-    if redrive.dry_run {
-        be_patient_with_batches(conn).await?;
-    } else {
+    if !redrive.dry_run {
         let locked: BTreeSet<(String, i32)> = rows.iter().map(partition).collect();
         lock(conn, &locked).await?;
         // Again, because a batch may have ended in between.
@@ -112,9 +109,7 @@ pub(super) async fn next(
         let strange = rows.iter().position(|row| !locked.contains(&partition(row)));
         rows.truncate(strange.unwrap_or(rows.len()));
     }
-    let rows = rows.into_iter();
-    let known =
-        rows.filter_map(|row| Some((Place { head: row.head, id: row.id }, row.record(names)?)));
+    let known = rows.into_iter().filter_map(|row| Some((row.place(), row.record(names)?)));
     Ok(known.unzip())
 }
 
@@ -126,7 +121,7 @@ async fn waiting(
 ) -> Result<Vec<Row>, StoreError> {
     let rows = sqlx::query_as(
         "SELECT s.head, p.id, p.topic, p.partition, p.record_offset, p.subject, p.record_key,
-                p.payload, p.headers, p.recorded_at
+                p.payload, p.headers, p.recorded_at, p.cause, p.detail
          FROM (SELECT * FROM redrive_sequences WHERE redrive_id = $1 AND state = 'waiting'
                ORDER BY head LIMIT $2) AS s
          CROSS JOIN LATERAL (
@@ -161,14 +156,12 @@ async fn lock(
     Ok(())
 }
 
-/// A projection reads rows under a lock. Who waits for one of a batch's here gives it up soon, with
-/// all that it has locked itself, and tries again later.
-async fn be_patient_with_batches(conn: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query("SET LOCAL lock_timeout = '200ms'").execute(conn).await?;
-    Ok(())
-}
-
 impl Row {
+    fn place(&self) -> Place {
+        let refused = (self.cause == REFUSED_BY_DATABASE).then(|| self.detail.clone());
+        Place { head: self.head, id: self.id, refused }
+    }
+
     /// `None` where the topic is none of this deployment's.
     fn record(self, names: &TopicNames) -> Option<Record> {
         let (partition, offset) = (Partition(self.partition), Offset(self.record_offset));

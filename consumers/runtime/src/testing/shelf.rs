@@ -30,6 +30,10 @@ impl Projection for Shelf {
         // As inventory opens its shelves: a load that writes.
         let seen = i32::try_from(batch.records.len()).unwrap();
         sqlx::query("INSERT INTO loads VALUES ($1)").bind(seen).execute(&mut *conn).await?;
+        Self::look(conn, batch).await
+    }
+
+    async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<Self::State, StoreError> {
         let ids: Vec<Uuid> = batch.event_ids().into_iter().map(EventId::uuid).collect();
         let known = sqlx::query_scalar("SELECT event_id FROM deltas WHERE event_id = ANY($1)");
         Ok(known.bind(ids).fetch_all(conn).await?)
