@@ -12,5 +12,6 @@ pub mod record_headers;
 pub mod settings;
 pub mod telemetry;
 pub mod topic_ids;
+pub mod watermarks;
 
 pub use process::{Process, launch};

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use chassis::kafka::KafkaSettings;
 use chassis::topic_ids::{TopicIdError, topic_ids};
+use chassis::watermarks::watermarks;
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -76,29 +77,10 @@ impl LogReader {
         let found = found.ok_or_else(|| Gap(format!("there is no topic {name}")))?;
         let mut numbers: Vec<i32> = found.partitions().iter().map(|p| p.id()).collect();
         numbers.sort_unstable();
-        let [starts, ends] =
-            [Offset::Beginning, Offset::End].map(|which| self.marks(&name, &numbers, which));
-        let (starts, ends) = (starts?, ends?);
+        let marks = watermarks(&self.ends, &name, &numbers, ANSWER_WITHIN);
+        let marks = marks.with_context(|| format!("could not ask where {name} begins and ends"))?;
         let span = |(partition, (start, end))| Span { partition, start, end };
-        Ok(numbers.into_iter().zip(starts.into_iter().zip(ends)).map(span).collect())
-    }
-
-    /// Where each of these partitions begins or ends: one question to each broker.
-    fn marks(&self, name: &str, partitions: &[i32], which: Offset) -> anyhow::Result<Vec<i64>> {
-        let mut asked = TopicPartitionList::with_capacity(partitions.len());
-        for partition in partitions {
-            asked.add_partition_offset(name, *partition, which)?;
-        }
-        let context = || format!("could not ask where {name} begins and ends");
-        let answer = self.ends.offsets_for_times(asked, ANSWER_WITHIN).with_context(context)?;
-        let mut marks = HashMap::new();
-        for element in answer.elements() {
-            element.error().with_context(context)?;
-            marks.insert(element.partition(), element.offset().to_raw());
-        }
-        let known = |partition| marks.get(partition).copied().flatten().filter(|mark| *mark >= 0);
-        let mark = |partition| known(partition).with_context(context);
-        partitions.iter().map(mark).collect()
+        Ok(numbers.into_iter().zip(marks).map(span).collect())
     }
 
     /// The first offset of each partition whose record is not older than `millis` since 1970; a

@@ -85,7 +85,7 @@ pub(crate) fn direction(dependencies: &Dependencies) -> Vec<String> {
 }
 
 /// The crate that would become the drawer for everything is listed by name.
-const CHASSIS: [&str; 13] = [
+const CHASSIS: [&str; 14] = [
     "clock",
     "faults",
     "health",
@@ -98,6 +98,7 @@ const CHASSIS: [&str; 13] = [
     "settings",
     "telemetry",
     "topic_ids",
+    "watermarks",
     "postgres/verdict",
 ];
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chassis::postgres::{CONVERSATION, within};
+use chassis::watermarks::watermarks;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;
@@ -66,13 +67,15 @@ fn beginnings(
     for topic in topics {
         let metadata = consumer.fetch_metadata(Some(topic), BROKER)?;
         let found = metadata.topics().iter().filter(|found| found.name() == topic);
-        for partition in found.flat_map(|topic| topic.partitions()) {
-            let (start, end) = consumer.fetch_watermarks(topic, partition.id(), BROKER)?;
+        let found = found.flat_map(|topic| topic.partitions());
+        let numbers: Vec<i32> = found.map(|partition| partition.id()).collect();
+        let marks = watermarks(consumer, topic, &numbers, BROKER)?;
+        for (number, (start, end)) in numbers.into_iter().zip(marks) {
             if start < end {
                 return Ok(None);
             }
             empty.topics.push(topic.clone());
-            empty.partitions.push(partition.id());
+            empty.partitions.push(number);
             empty.nexts.push(end);
         }
     }

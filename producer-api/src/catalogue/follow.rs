@@ -9,6 +9,7 @@ use ::metrics::{Counter, Gauge, counter, gauge};
 use chassis::Process;
 use chassis::health::{Dependency, Heartbeat};
 use chassis::kafka::KafkaSettings;
+use chassis::watermarks::watermarks;
 use events_schema::Topic;
 use events_schema::reading::Invalid;
 use events_schema::registry::{Registry, RegistryError};
@@ -142,14 +143,15 @@ impl Follower {
         if partitions.is_empty() {
             return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic));
         }
+        let numbers: Vec<i32> = partitions.iter().map(|partition| partition.id()).collect();
+        let marks = watermarks(&consumer, &self.topic, &numbers, ASK)?;
         let mut assignment = TopicPartitionList::new();
         let (mut next, mut behind) = (HashMap::new(), HashMap::new());
-        for partition in partitions {
-            let (low, high) = consumer.fetch_watermarks(&self.topic, partition.id(), ASK)?;
-            assignment.add_partition_offset(&self.topic, partition.id(), Offset::Offset(low))?;
-            next.insert(partition.id(), low);
+        for (number, (low, high)) in numbers.into_iter().zip(marks) {
+            assignment.add_partition_offset(&self.topic, number, Offset::Offset(low))?;
+            next.insert(number, low);
             if low < high {
-                behind.insert(partition.id(), high);
+                behind.insert(number, high);
             }
         }
         consumer.assign(&assignment)?;
@@ -258,17 +260,15 @@ impl Follower {
         }
         reading.measured = Instant::now();
         reading.pass_markers();
+        let numbers: Vec<i32> = reading.next.keys().copied().collect();
+        // Without an answer the last figure stands.
+        let Ok(marks) = watermarks(&reading.consumer, &self.topic, &numbers, ASK) else { return };
         let mut lag = 0;
-        for (partition, next) in &reading.next {
-            match reading.consumer.fetch_watermarks(&self.topic, *partition, ASK) {
-                Ok((low, high)) => {
-                    lag += (high - low.max(*next)).max(0);
-                    if reading.waiting.is_none() {
-                        reading.ends.insert(*partition, high);
-                    }
-                }
-                // Without an answer the last figure stands.
-                Err(_) => return,
+        for (number, (low, high)) in numbers.into_iter().zip(marks) {
+            let next = reading.next.get(&number).copied().unwrap_or_default();
+            lag += (high - low.max(next)).max(0);
+            if reading.waiting.is_none() {
+                reading.ends.insert(number, high);
             }
         }
         self.metrics.lag.set(lag as f64);
