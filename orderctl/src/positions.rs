@@ -108,32 +108,42 @@ async fn go_on(asked: Move, why: Why) -> anyhow::Result<Outcome> {
     let mut change = store::Change::begin(&mut admin, projection, &name, partition).await?;
     let stand = held(&mut change, &place, &name).await?;
     let what = format!("{}  {name}:{partition}", projection.name());
-    match (why, Misfit::between(&stand, &log)) {
-        (Why::Gap, Some(misfit)) => output::line(format_args!("{what}  {misfit}"))?,
+    let mut said = match (why, Misfit::between(&stand, &log)) {
+        (Why::Gap, Some(misfit)) => vec![format!("{what}  {misfit}")],
         (Why::Gap, None) => return Err(in_order(&name, partition, stand.next)),
-        (Why::Choice, None) => output::line(format_args!("{what}  next {}", stand.next))?,
+        (Why::Choice, None) => vec![format!("{what}  next {}", stand.next)],
         (Why::Choice, Some(misfit)) => {
             let instead = "say what is to become of that with ack-gap";
             return Err(Usage(format!("{name}:{partition}: {misfit}; {instead}")).into());
         }
-    }
-    for line in misfit::consequences(&stand, &log, to) {
-        output::line(format_args!("  {line}"))?;
-    }
+    };
+    said.extend(misfit::consequences(&stand, &log, to).iter().map(|line| format!("  {line}")));
     if !yes {
-        return not_meant();
+        return leave(change, &said).await;
     }
     change.go_on_at(&log.topic_id, to).await?;
     let action = if why == Why::Gap { "gap-acknowledged" } else { "position-set" };
     let detail = json!({ "from": stand.next, "to": to, "topic_id": log.topic_id });
     change.commit(&actor.name(), action, detail).await?;
-    output::line(format_args!("{name}:{partition} goes on at {to}, within seconds"))?;
+    said.push(format!("{name}:{partition} goes on at {to}, within seconds"));
+    say(&said)?;
     Ok(Outcome::Fine)
+}
+
+/// Once the position is held no more: whoever reads may be in no hurry.
+fn say(lines: &[String]) -> anyhow::Result<()> {
+    lines.iter().try_for_each(output::line)
 }
 
 fn in_order(name: &str, partition: i32, next: i64) -> anyhow::Error {
     let fits = format!("the position {next} fits the log, and stays");
     Usage(format!("{name}:{partition} is in order: {fits}")).into()
+}
+
+async fn leave(change: store::Change<'_>, said: &[String]) -> anyhow::Result<Outcome> {
+    change.leave().await?;
+    say(said)?;
+    not_meant()
 }
 
 fn not_meant() -> anyhow::Result<Outcome> {
@@ -173,13 +183,16 @@ async fn admit(asked: Admit) -> anyhow::Result<Outcome> {
     let mut change = store::Change::begin(&mut admin, place.projection, &name, partition).await?;
     let stand = held(&mut change, &place, &name).await?;
     let (state, next) = (stand.stopped.as_deref().unwrap_or("not stopped"), stand.next);
-    output::line(format_args!("{}  {name}:{partition}  {state}", place.projection.name()))?;
-    output::line(format_args!("  what fails from {next} to below {below} parks, all of it"))?;
+    let mut said = vec![
+        format!("{}  {name}:{partition}  {state}", place.projection.name()),
+        format!("  what fails from {next} to below {below} parks, all of it"),
+    ];
     if !yes {
-        return not_meant();
+        return leave(change, &said).await;
     }
     change.admit(below).await?;
     change.commit(&actor.name(), "admitted", json!({ "from": next, "below": below })).await?;
-    output::line(format_args!("{name}:{partition} is tried again within seconds"))?;
+    said.push(format!("{name}:{partition} is tried again within seconds"));
+    say(&said)?;
     Ok(Outcome::Fine)
 }

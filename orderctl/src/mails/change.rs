@@ -42,6 +42,19 @@ pub(super) async fn settle(admin: &mut PgConnection, args: Settle) -> anyhow::Re
     change.make(admin, &args.which, args.word).await
 }
 
+/// The mails that are meant, the oldest first.
+macro_rules! found {
+    () => {
+        concat!(
+            "SELECT event_id, customer_id, order_id, kind, state, cause, attempts,
+                    COALESCE(finished_at, queued_at) AS since
+             FROM mails WHERE ",
+            fits!(),
+            " ORDER BY occurred_at, event_id, customer_id LIMIT $8"
+        )
+    };
+}
+
 /// From some states to another.
 struct Change {
     from: Vec<&'static str>,
@@ -82,14 +95,29 @@ impl Change {
         which: &Which,
         word: Word,
     ) -> anyhow::Result<Vec<Mail>> {
+        if word.dry_run {
+            return self.look(admin, which, word.limit).await;
+        }
         let mut transaction = admin.begin().await?;
         let actor = word.actor.name();
         let mails = self.apply(&mut transaction, which, (word.limit, &actor)).await?;
-        match word.dry_run {
-            true => transaction.rollback().await?,
-            false => transaction.commit().await.context("nobody knows whether it was done")?,
-        }
+        transaction.commit().await.context("nobody knows whether it was done")?;
         Ok(mails)
+    }
+
+    /// What is meant. Locks nothing.
+    async fn look(
+        &self,
+        conn: &mut PgConnection,
+        which: &Which,
+        limit: i64,
+    ) -> anyhow::Result<Vec<Mail>> {
+        let look = sqlx::query_as(concat!(
+            "SELECT * FROM (",
+            found!(),
+            ") AS found ORDER BY since, event_id, customer_id"
+        ));
+        Ok(bound(look, &self.from, which).bind(limit).fetch_all(conn).await?)
     }
 
     /// A row that a courier is just writing is left to it. One that was claimed once is nobody's any
@@ -101,12 +129,9 @@ impl Change {
         (limit, actor): (i64, &str),
     ) -> anyhow::Result<Vec<Mail>> {
         let change = sqlx::query_as(concat!(
-            "WITH found AS MATERIALIZED (
-                 SELECT event_id, customer_id, order_id, kind, state, cause, attempts,
-                        COALESCE(finished_at, queued_at) AS since
-                 FROM mails WHERE ",
-            fits!(),
-            "    ORDER BY occurred_at, event_id, customer_id LIMIT $8 FOR UPDATE SKIP LOCKED),
+            "WITH found AS MATERIALIZED (",
+            found!(),
+            " FOR UPDATE SKIP LOCKED),
              placed AS (
                  SELECT *, row_number() OVER (ORDER BY since, event_id, customer_id) - 1 AS place
                  FROM found),

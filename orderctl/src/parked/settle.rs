@@ -43,6 +43,14 @@ struct Change {
     dry_run: bool,
 }
 
+/// Which records are meant, of those states.
+macro_rules! meant {
+    () => {
+        "state = ANY($1) AND ($2::text IS NULL OR subject = $2)
+             AND ($3::text IS NULL OR cause = $3) AND ($4::bigint IS NULL OR id = $4)"
+    };
+}
+
 /// Number, topic, partition, offset, subject, cause.
 type Row = (i64, String, i32, i64, Option<String>, String);
 
@@ -70,32 +78,42 @@ impl Change {
     }
 
     async fn settle(&self, admin: &mut PgConnection, which: &Which) -> anyhow::Result<Vec<Row>> {
+        if self.dry_run {
+            return self.look(admin, which).await;
+        }
         let mut transaction = admin.begin().await?;
         lock(&mut transaction).await?;
         let rows = self.apply(&mut transaction, which).await?;
-        match self.dry_run {
-            true => transaction.rollback().await?,
-            false => transaction.commit().await.context("nobody knows whether it was done")?,
-        }
+        transaction.commit().await.context("nobody knows whether it was done")?;
         Ok(rows)
     }
 
+    /// What is meant. Locks nothing.
+    async fn look(&self, conn: &mut PgConnection, which: &Which) -> anyhow::Result<Vec<Row>> {
+        let look = sqlx::query_as(concat!(
+            "SELECT id, topic, partition, record_offset, subject, cause FROM parked WHERE ",
+            meant!(),
+            " ORDER BY id"
+        ));
+        let look = look.bind(self.from).bind(&which.subject).bind(&which.cause).bind(which.id);
+        Ok(look.fetch_all(conn).await?)
+    }
+
     async fn apply(&self, conn: &mut PgConnection, which: &Which) -> anyhow::Result<Vec<Row>> {
-        let change = sqlx::query_as(
+        let change = sqlx::query_as(concat!(
             "WITH changed AS (
-                 UPDATE parked SET state = $2, redrives_failed = 0
-                 WHERE state = ANY($1) AND ($3::text IS NULL OR subject = $3)
-                     AND ($4::text IS NULL OR cause = $4) AND ($5::bigint IS NULL OR id = $5)
-                 RETURNING *),
+                 UPDATE parked SET state = $5, redrives_failed = 0 WHERE ",
+            meant!(),
+            "    RETURNING *),
              told AS (
                  INSERT INTO audit (actor, action, topic, partition, record_offset, parked_id,
                      subject, detail)
                  SELECT $6, $7, topic, partition, record_offset, id, subject, $8
                  FROM changed ORDER BY id)
-             SELECT id, topic, partition, record_offset, subject, cause FROM changed ORDER BY id",
-        );
-        let change = change.bind(self.from).bind(self.to).bind(&which.subject).bind(&which.cause);
-        let change = change.bind(which.id).bind(&self.actor).bind(self.action).bind(&self.detail);
+             SELECT id, topic, partition, record_offset, subject, cause FROM changed ORDER BY id"
+        ));
+        let change = change.bind(self.from).bind(&which.subject).bind(&which.cause).bind(which.id);
+        let change = change.bind(self.to).bind(&self.actor).bind(self.action).bind(&self.detail);
         Ok(change.fetch_all(conn).await?)
     }
 }

@@ -88,6 +88,11 @@ impl<'a> Change<'a> {
         Ok(())
     }
 
+    /// Lets it go on as it is.
+    pub(super) async fn leave(self) -> anyhow::Result<()> {
+        Ok(answered(self.transaction.rollback()).await?)
+    }
+
     /// With its entry in the audit.
     pub(super) async fn commit(
         mut self,
