@@ -56,6 +56,7 @@ fn every_section_of_the_page_is_tried() {
         "A position is to be elsewhere",
         "Lag grows",
         "Mails did not arrive",
+        "A password has become known",
     ];
     let headings: Vec<&str> =
         PAGE.split("\n## ").skip(1).filter_map(|section| section.lines().next()).collect();
@@ -103,7 +104,9 @@ async fn an_operator_with_the_page_gets_every_partition_going_again() {
     let shop = Shop::at(&producer, None);
     shop.offer("milk", 249, 10).await;
     deployment.in_stock("milk", 10).await;
-    for heading in ["Is anything wrong", "A server is away", "Lag grows"] {
+    let always =
+        ["Is anything wrong", "A server is away", "Lag grows", "A password has become known"];
+    for heading in always {
         operator.follows(heading).await;
     }
     let operator = one_is_parked(&deployment, operator, &shop).await;
