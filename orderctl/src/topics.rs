@@ -1,6 +1,7 @@
 //! `topics apply`: makes the topics that the contract names. Changes none that exists.
 
-use std::time::Duration;
+use std::collections::HashSet;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use chassis::kafka::KafkaSettings;
@@ -9,6 +10,7 @@ use events_schema::Topic;
 use events_schema::topics::Retention;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::types::RDKafkaErrorCode;
 
 use crate::exit::Outcome;
@@ -16,6 +18,9 @@ use crate::output;
 use crate::projection::Projection;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
+/// A broker that has to make hundreds of partitions at once takes its time.
+const LED_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// More copies than this buy little; fewer brokers allow fewer.
 const REPLICATION_FACTOR_MAX: usize = 3;
 /// 90 days: parked records stay in Postgres until somebody deals with them, this is the copy.
@@ -65,12 +70,15 @@ impl Broker {
             })?;
         let copies = metadata.brokers().len().clamp(1, REPLICATION_FACTOR_MAX);
         let copies = replication_factor.unwrap_or(i32::try_from(copies)?);
-        let mut outcome = Outcome::Fine;
+        let (mut outcome, mut created) = (Outcome::Fine, Vec::new());
         for wanted in every_topic(copies) {
             let name = self.settings.prefixed(&wanted.name);
             let found = metadata.topics().iter().find(|t| t.name() == name && t.error().is_none());
             let said = match found {
-                None => self.create(&wanted, &name).await?,
+                None => {
+                    created.push(name.clone());
+                    self.create(&wanted, &name).await?
+                }
                 Some(found) => {
                     let partitions = found.partitions();
                     let fewest = partitions.iter().map(|one| one.replicas().len()).min();
@@ -81,7 +89,38 @@ impl Broker {
             outcome = outcome.and(said.0);
             output::line(format_args!("{name}  {}", said.1))?;
         }
+        self.until_led(&created).await?;
         Ok(outcome)
+    }
+
+    /// A topic is made when the controller says so, and there once a broker leads its partitions: a
+    /// busy one takes seconds, and whoever comes first would be told that there is no such topic.
+    async fn until_led(&self, names: &[String]) -> anyhow::Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let until = Instant::now() + LED_WITHIN;
+        loop {
+            let Some(name) = self.not_led(names)? else { return Ok(()) };
+            if Instant::now() > until {
+                bail!("the topic {name} is created, and no broker leads all of its partitions yet");
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The first of them that some partition has no leader of.
+    fn not_led<'a>(&self, names: &'a [String]) -> anyhow::Result<Option<&'a String>> {
+        let metadata = self.client.inner().fetch_metadata(None, ANSWER_WITHIN)?;
+        let is_led = |topic: &MetadataTopic| {
+            let partitions = topic.partitions();
+            topic.error().is_none()
+                && !partitions.is_empty()
+                && partitions.iter().all(|one| one.error().is_none() && one.leader() >= 0)
+        };
+        let led: HashSet<&str> =
+            metadata.topics().iter().filter(|topic| is_led(topic)).map(|one| one.name()).collect();
+        Ok(names.iter().find(|name| !led.contains(name.as_str())))
     }
 
     async fn create(&self, wanted: &Wanted, name: &str) -> anyhow::Result<(Outcome, String)> {
