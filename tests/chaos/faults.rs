@@ -140,13 +140,7 @@ impl Fault {
     /// Until everything is done after fault and load. What a killed process had in hand is known after
     /// a courier's lease, 20 s; new connections do the rest at once.
     pub(crate) fn settled_within(self) -> Duration {
-        match self {
-            Self::PostgresSilent
-            | Self::PostgresFailover
-            | Self::SmtpSilent
-            | Self::RegistrySilent => Duration::from_secs(30),
-            _ => Duration::from_secs(90),
-        }
+        Duration::from_secs(if self.is_of_connections() { 30 } else { 90 })
     }
 
     /// Whether it can be done to this stack, on this machine.
