@@ -56,6 +56,17 @@ async fn dropped(admin: &PgPool, plan: &Plan) {
     }
 }
 
+/// Sixteen deployments of one cluster, whose roles are the same.
+#[sqlx::test]
+async fn deployments_that_are_set_up_at_once_all_succeed(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (admin, plan) = (pool.max_connections(16).connect_with(options).await.unwrap(), plan());
+    futures::future::join_all((0..16).map(|_| applied(&admin, &plan))).await;
+    dropped(&admin, &plan).await;
+}
+
 /// A table of each schema, made by its owner, which lets its service read it.
 async fn with_a_table_each(options: &PgConnectOptions, plan: &Plan) {
     for Schema { owner, service } in &plan.schemas {

@@ -63,29 +63,14 @@ impl Schema {
     }
 }
 
-/// Roles are the cluster's, so two deployments may change one at the same moment: Postgres then
-/// refuses one of them, who tries again.
-const ATTEMPTS: usize = 5;
-
 /// Makes it so; again changes nothing.
 pub(super) async fn apply(admin: &mut PgConnection, plan: &Plan) -> anyhow::Result<()> {
-    let mut attempt = 1;
-    loop {
-        match super::answered(apply_once(admin, plan)).await {
-            Err(error) if attempt < ATTEMPTS && is_race(&error) => attempt += 1,
-            result => return result.context("could not make the roles and schemas"),
-        }
-    }
-}
-
-/// Another session changed the same catalogue row, or made the same role.
-fn is_race(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|e| e.code());
-    code.is_some_and(|code| matches!(code.as_ref(), "XX000" | "23505" | "42710"))
+    super::answered(apply_once(admin, plan)).await.context("could not make the roles and schemas")
 }
 
 async fn apply_once(admin: &mut PgConnection, plan: &Plan) -> Result<(), sqlx::Error> {
     let mut transaction = admin.begin().await?;
+    sqlx::raw_sql(ONE_AFTER_THE_OTHER).execute(&mut *transaction).await?;
     execute(&mut transaction, CLOSE_THE_DATABASE, &[]).await?;
     for (role, _) in plan.roles() {
         let parameters = [role.name.as_str(), role.password.expose_secret()];
@@ -102,6 +87,10 @@ async fn apply_once(admin: &mut PgConnection, plan: &Plan) -> Result<(), sqlx::E
     execute(&mut transaction, LOOK_INTO, &[&plan.reader.name, &plan.reads]).await?;
     transaction.commit().await
 }
+
+/// Roles are the cluster's: of two deployments that change one at the same moment, Postgres refuses
+/// one. An advisory lock is of one database, the table of roles of all.
+const ONE_AFTER_THE_OTHER: &str = "LOCK TABLE pg_authid IN SHARE ROW EXCLUSIVE MODE";
 
 /// What every role of the cluster may do by default, nobody may do here.
 const CLOSE_THE_DATABASE: &str = "
