@@ -84,9 +84,15 @@ impl Deployment {
         self.pool = pool.connect_lazy_with(options);
     }
 
-    /// As [`Deployment::new`], while no other test has one.
+    /// As [`Deployment::new`], while no other test has one. It does not queue: whoever runs side by
+    /// side would wait behind it until the longest of them ends.
     pub async fn alone() -> Self {
-        Self::on(Turn::Alone(TURNS.clone().write_owned().await)).await
+        loop {
+            if let Ok(turn) = TURNS.clone().try_write_owned() {
+                return Self::on(Turn::Alone(turn)).await;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     async fn on(turn: Turn) -> Self {
