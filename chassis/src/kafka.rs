@@ -161,8 +161,8 @@ impl KafkaSettings {
             .set("isolation.level", "read_committed")
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "10")
-            .set("queued.min.messages", "20000")
-            .set("queued.max.messages.kbytes", "32768")
+            // Of each partition, which has a queue of its own.
+            .set("queued.max.messages.kbytes", "1024")
             .set("statistics.interval.ms", "1000");
         protocol.apply(&mut config);
         if let Some(instance) = instance {

@@ -9,6 +9,7 @@ mod committing;
 mod dead_letters;
 mod error;
 mod faults;
+mod fetch_queues;
 mod first_start;
 mod gap;
 mod grants;

@@ -1,22 +1,26 @@
 //! The thread that owns the consumer: it polls, decodes, and answers the group's rebalances. It
-//! never waits for the database: what it cannot hand over it keeps, and pauses.
+//! never waits for the database: what it has no room for stays where the client fetched it to.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use chassis::health::Heartbeat;
 use events_schema::wire::Decoder;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::message::BorrowedMessage;
 use rdkafka::types::RDKafkaErrorCode;
 use rdkafka::{Message, Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::claim::{Claim, Start};
+use crate::fetch_queues::FetchQueues;
 use crate::group::{GroupContext, Rebalance, is_unreadable};
 use crate::hole::Suspects;
 use crate::lanes::LaneKey;
@@ -27,13 +31,13 @@ use crate::stopping::Reclaim;
 use crate::topic_names::TopicNames;
 use crate::unreadable::{Fetched, Unreadable};
 
-/// How long a poll waits; answers to the group wait no longer than this.
-const POLL: Duration = Duration::from_millis(20);
+/// How long the thread rests where nothing is fetched; answers to the group wait no longer than this.
+const REST: Duration = Duration::from_millis(20);
 /// While records wait for the worker: it must not be kept waiting for them.
-const POLL_BUSY: Duration = Duration::from_millis(1);
-/// Bytes of records that a worker holds at most, give or take a record: where more were fetched,
-/// nothing more is until half of them are applied.
-const HELD_BYTES_MAX: usize = 32 * 1024 * 1024;
+const REST_BUSY: Duration = Duration::from_millis(1);
+/// Bytes of records that a worker holds at most, give or take a record: where there are more,
+/// nothing is taken until some are applied.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the group may wait for the batch under way when it takes partitions away.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 /// How often positions are told to Kafka, for the tools that show lag.
@@ -69,12 +73,11 @@ pub(crate) struct Poller {
     pub epochs: HashMap<LaneKey, i64>,
     /// Records that the worker had no room for yet.
     pub carry: VecDeque<Record>,
-    /// So many of them, and nothing more is fetched until half of them are gone. Pausing throws
-    /// away what the client has fetched already, so it must not happen for every batch.
+    /// So many of them, and nothing more is taken.
     pub carry_max: usize,
     /// Bytes of all records that are not applied yet, here and at the worker.
     pub held_bytes: Arc<AtomicUsize>,
-    pub is_paused: bool,
+    pub fetched: FetchQueues,
     /// Partitions of ours whose start is not known yet.
     pub claims: HashMap<LaneKey, oneshot::Receiver<Start>>,
     /// Partitions that the worker has stopped for a while.
@@ -116,15 +119,13 @@ impl Poller {
         let consumer = Arc::clone(&self.consumer);
         while !self.stop.is_cancelled() {
             self.heartbeat.beat();
-            let wait = if self.carry.is_empty() { POLL } else { POLL_BUSY };
-            match consumer.poll(wait) {
-                Some(Ok(message)) => self.take(&message),
-                Some(Err(error)) if is_unreadable(&error) => {
-                    self.unreadable.complain(Instant::now());
+            while let Some(event) = consumer.poll(Duration::ZERO) {
+                match event {
+                    Ok(message) => self.take_from_the_clients_queue(&message),
+                    Err(error) => survive(&error)?,
                 }
-                Some(Err(error)) => survive(&error)?,
-                None => {}
             }
+            let came = self.take_fetched()?;
             self.stop_fetching()?;
             self.hand_over();
             while let Some(rebalance) = consumer.context().next_rebalance() {
@@ -132,48 +133,64 @@ impl Poller {
             }
             self.start_claimed()?;
             self.tell_lag_tools();
+            match (self.carry.is_empty(), came) {
+                (true, true) => {}
+                (true, false) => thread::park_timeout(REST),
+                (false, _) => thread::park_timeout(REST_BUSY),
+            }
         }
         Ok(())
     }
 
-    fn take(&mut self, message: &rdkafka::message::BorrowedMessage<'_>) {
-        let Some(topic) = self.names.topic(message.topic()) else { return };
-        let Some(epoch) = self.epochs.get(&(topic, message.partition())) else { return };
+    /// Takes what was fetched, as long as there is room. Whether anything came.
+    fn take_fetched(&mut self) -> Result<bool, KafkaError> {
+        let (mut fetched, mut ended) = (std::mem::take(&mut self.fetched), Ok(()));
+        let came = !self.is_full()
+            && fetched.poll(|key, message| {
+                match message {
+                    Ok(message) => self.take(key, &message),
+                    Err(error) if is_unreadable(&error) => {
+                        self.unreadable.complain(Instant::now());
+                    }
+                    Err(error) => ended = survive(&error),
+                }
+                match self.is_full() || ended.is_err() {
+                    true => ControlFlow::Break(()),
+                    false => ControlFlow::Continue(()),
+                }
+            });
+        self.fetched = fetched;
+        ended.map(|()| came)
+    }
+
+    /// None comes there, as partitions have queues of their own: one that does is not lost.
+    fn take_from_the_clients_queue(&mut self, message: &BorrowedMessage<'_>) {
+        if let Some(topic) = self.names.topic(message.topic()) {
+            self.take((topic, message.partition()), message);
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.carry.len() >= self.carry_max
+            || self.held_bytes.load(Ordering::Relaxed) > HELD_BYTES_MAX
+    }
+
+    fn take(&mut self, key: LaneKey, message: &BorrowedMessage<'_>) {
+        let Some(epoch) = self.epochs.get(&key) else { return };
         let decoder = self.decoder.read().unwrap_or_else(PoisonError::into_inner);
-        let mut record = Record::read(message, topic, *epoch, &decoder, self.wanted);
+        let mut record = Record::read(message, key.0, *epoch, &decoder, self.wanted);
         drop(decoder);
         record.weight = Weight::new(record.raw.bytes(), &self.held_bytes);
         self.carry.push_back(record);
     }
 
-    /// Hands over what the worker has room for. While too much is left, nothing more is fetched.
+    /// Hands over what the worker has room for.
     fn hand_over(&mut self) {
         while let Some(record) = self.carry.pop_front() {
             if let Err(error) = self.records.try_send(record) {
                 self.carry.push_front(error.into_inner());
                 break;
             }
-        }
-        let share = if self.is_paused { 2 } else { 1 };
-        let is_full = self.carry.len() > self.carry_max / share
-            || self.held_bytes.load(Ordering::Relaxed) > HELD_BYTES_MAX / share;
-        if is_full != self.is_paused {
-            self.pause(is_full);
-        }
-    }
-
-    fn pause(&mut self, pause: bool) {
-        self.is_paused = pause;
-        let mut list = TopicPartitionList::new();
-        for (topic, partition) in self.epochs.keys() {
-            list.add_partition(self.names.name(*topic), *partition);
-        }
-        let done = match pause {
-            true => self.consumer.pause(&list),
-            false => self.consumer.resume(&list),
-        };
-        if let Err(error) = done {
-            tracing::warn!(%error, pause, "could not pause or resume");
         }
     }
 
@@ -231,16 +248,13 @@ impl Poller {
             self.epochs.insert(key, epoch);
             self.applied.insert(key, next);
             self.assigned.insert(key);
+            self.fetched.open(&self.consumer, self.names.name(key.0), key)?;
             list.add_partition_offset(self.names.name(key.0), key.1, Offset::Offset(next))?;
         }
         if list.count() == 0 {
             return Ok(());
         }
-        self.consumer.incremental_assign(&list)?;
-        if self.is_paused {
-            self.pause(true);
-        }
-        Ok(())
+        self.consumer.incremental_assign(&list)
     }
 
     /// Lets the worker finish its batch before the partitions go: drain first, fence second.
@@ -265,6 +279,7 @@ impl Poller {
         let mut list = TopicPartitionList::new();
         for (topic, partition) in keys.iter().filter(|key| self.assigned.remove(key)) {
             list.add_partition(self.names.name(*topic), *partition);
+            self.fetched.close((*topic, *partition));
         }
         self.consumer.incremental_unassign(&list)
     }
@@ -304,8 +319,8 @@ impl Poller {
             }
         }
         self.ask_for_holes(&standing);
-        // While nothing is fetched, or not all of it is taken, standing still says nothing.
-        if !self.is_paused && self.carry.is_empty() && !lanes.is_empty() {
+        // While not all that was fetched is taken, standing still says nothing.
+        if !self.is_full() && self.carry.is_empty() && !lanes.is_empty() {
             let stuck = self.unreadable.stuck(self.told_at, &lanes);
             if !stuck.is_empty() {
                 let _ = self.control.send(Control::Unreadable(stuck));
@@ -317,7 +332,7 @@ impl Poller {
 impl Poller {
     /// Where nothing comes any more, though the log goes on, the rest may be no record.
     fn ask_for_holes(&mut self, standing: &[(LaneKey, i64, Fetched)]) {
-        let is_busy = self.is_paused || !self.carry.is_empty();
+        let is_busy = self.is_full() || !self.carry.is_empty();
         for (key, from) in self.holes.of(standing).into_iter().filter(|_| !is_busy) {
             let _ = self.control.send(Control::Hole(key, from));
         }

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::StoreError;
+use crate::fetch_queues::FetchQueues;
 use crate::group::{self, BrokerWatch, GroupContext};
 use crate::lanes::Lanes;
 use crate::patience::Patience;
@@ -29,8 +30,6 @@ use crate::worker::{Worker, WorkerError};
 
 /// A poll thread or worker that is silent for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
-/// Batches that wait for a worker at most.
-const CARRIED_BATCHES: usize = 4;
 /// Pause before a client is built anew after an error.
 const REBUILD: Duration = Duration::from_secs(1);
 
@@ -161,9 +160,10 @@ fn set_up<P: Projection>(
         stop,
         epochs: HashMap::new(),
         carry: VecDeque::new(),
-        carry_max: batch_max.saturating_mul(CARRIED_BATCHES),
+        // The next batch is decoded while the one before is applied.
+        carry_max: batch_max,
         held_bytes: Arc::default(),
-        is_paused: false,
+        fetched: FetchQueues::default(),
         claims: HashMap::new(),
         reclaims: reclaimed,
         assigned: HashSet::new(),
@@ -228,10 +228,8 @@ fn join_group<P: Projection>(
     let instance = shared.identity.of_worker(P::NAME, index);
     let protocol = settings.group_protocol;
     let mut config = settings.kafka.group_member(P::NAME, protocol, instance.as_deref());
-    // What is fetched ahead is thrown away when the worker has too much, so it must not be much
-    // more than that.
-    let ahead = settings.batch_records_max.saturating_mul(CARRIED_BATCHES).max(1000);
-    config.set("queued.min.messages", ahead.to_string());
+    // Of each partition: less than a batch would keep the worker waiting, more is memory.
+    config.set("queued.min.messages", settings.batch_records_max.max(1000).to_string());
     let context = GroupContext::new(BrokerWatch { kafka: shared.kafka.clone() });
     let consumer: BaseConsumer<GroupContext> =
         config.create_with_context(context).context("could not create the consumer")?;
