@@ -1,0 +1,100 @@
+// The peer of analytics in Go: franz-go and pgx. It writes the same rows into the same tables, with
+// the position in the same transaction, of a log of placed orders; any other event is an error.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"orderflow.example/bench/peers/go/order"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	if err := run(ctx); err != nil && ctx.Err() == nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context) error {
+	batchMax, err := strconv.Atoi(os.Getenv("BATCH_RECORDS_MAX"))
+	if err != nil || batchMax < 1 {
+		return errors.New("BATCH_RECORDS_MAX must be a number of records")
+	}
+	schemaID, err := order.SchemaID(os.Getenv("SCHEMA_REGISTRY_URL"), "orders-orderflow.OrderPlaced")
+	if err != nil {
+		return err
+	}
+	database, err := pgx.Connect(ctx, os.Getenv("DATABASE_URL"))
+	if err != nil {
+		return err
+	}
+	defer database.Close(context.Background())
+	prefix := os.Getenv("KAFKA_PREFIX")
+	store := &store{database: database, topic: prefix + "orders", held: map[int32]position{}}
+	client, err := kgo.NewClient(
+		kgo.SeedBrokers(os.Getenv("KAFKA_BOOTSTRAP_SERVERS")),
+		kgo.ClientID("go-sink"),
+		kgo.ConsumerGroup(prefix+"go-sink"),
+		kgo.ConsumeTopics(store.topic),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.DisableAutoCommit(),
+		kgo.AdjustFetchOffsetsFn(store.take),
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	// One batch is fetched and decoded while the one before it commits.
+	batches, failed := make(chan *batch, 1), make(chan error, 1)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { failed <- read(ctx, client, schemaID, batchMax, batches) }()
+	for {
+		select {
+		case batch := <-batches:
+			if err := store.apply(ctx, batch); err != nil {
+				return err
+			}
+		case err := <-failed:
+			return err
+		}
+	}
+}
+
+func read(ctx context.Context, client *kgo.Client, schemaID uint32, max int, batches chan<- *batch) error {
+	for {
+		fetches := client.PollRecords(ctx, max)
+		if err := fetches.Err0(); err != nil {
+			return err
+		}
+		batch := newBatch(fetches.NumRecords())
+		var err error
+		fetches.EachRecord(func(record *kgo.Record) {
+			if err == nil {
+				err = batch.add(record, schemaID)
+			}
+		})
+		if err != nil {
+			return err
+		}
+		if len(batch.ids) == 0 {
+			continue
+		}
+		select {
+		case batches <- batch:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}

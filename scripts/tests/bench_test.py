@@ -1,0 +1,158 @@
+"""The bench's arithmetic, schedule, contract and page, on numbers that are made up. Starts nothing.
+
+python -m unittest scripts/tests/bench_test.py
+"""
+
+import sys
+import tempfile
+import unittest
+import uuid
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(REPOSITORY / "bench"))
+
+from harness import chart, checks, page, ratios, results, schedule, wire  # noqa: E402
+from harness.checks import Load, NotVerified, Sums  # noqa: E402
+from harness.shop import Shop  # noqa: E402
+
+
+class Ratios(unittest.TestCase):
+    def test_rounds_are_paired_before_the_median_is_taken(self):
+        ratio = ratios.paired({0: 10.0, 1: 40.0, 2: 30.0}, {0: 10.0, 1: 20.0, 2: 10.0})
+        self.assertEqual((ratio.median, ratio.low, ratio.high, ratio.count), (2.0, 1.0, 3.0, 3))
+
+    def test_a_round_of_one_alone_says_nothing(self):
+        self.assertEqual(ratios.paired({0: 1.0, 1: 2.0}, {1: 1.0}).count, 1)
+        with self.assertRaises(ValueError):
+            ratios.paired({0: 1.0}, {1: 1.0})
+
+    def test_a_win_is_better_in_every_round_of_several(self):
+        self.assertTrue(ratios.is_win(ratios.spread([1.1, 1.2])))
+        self.assertFalse(ratios.is_win(ratios.spread([0.9, 9.0])))
+        self.assertFalse(ratios.is_win(ratios.spread([2.0])))
+
+    def test_drift_is_a_share_of_what_was_first(self):
+        self.assertAlmostEqual(ratios.drift(100.0, 80.0), -0.2)
+
+
+class Schedule(unittest.TestCase):
+    def test_every_round_has_everyone_once(self):
+        for order in schedule.rounds(["a", "b", "c"], 20, seed=1):
+            self.assertEqual(sorted(order), ["a", "b", "c"])
+
+    def test_a_seed_is_an_order(self):
+        contenders = list("abcdef")
+        self.assertEqual(schedule.rounds(contenders, 5, 7), schedule.rounds(contenders, 5, 7))
+        self.assertNotEqual(schedule.rounds(contenders, 5, 7), schedule.rounds(contenders, 5, 8))
+
+    def test_the_best_setting_is_the_fastest_and_of_equals_the_lowest(self):
+        self.assertEqual(schedule.best({0: 5.0, 500: 9.0, 2_000: 7.0}), 500)
+        self.assertEqual(schedule.best({2_000: 9.0, 0: 9.0}), 0)
+
+
+class Checks(unittest.TestCase):
+    def test_as_many_answers_as_records_is_a_number(self):
+        self.assertEqual(checks.ingest(Load(5, 5, 0, 0), {0: 10, 1: 0}, {0: 12, 1: 3}), 5)
+
+    def test_whatever_does_not_add_up_is_an_error(self):
+        before, after = {0: 0}, {0: 5}
+        for load in (Load(6, 6, 0, 0), Load(4, 4, 0, 0), Load(6, 5, 0, 0), Load(5, 5, 1, 0), Load(5, 5, 0, 1), Load(0, 0, 0, 0)):
+            with self.assertRaises(NotVerified):
+                checks.ingest(load, before, after)
+
+    def test_sums_are_exact(self):
+        right = Sums(2, 8, 100, 9, 2, 2)
+        checks.sums(right, right)
+        with self.assertRaises(NotVerified):
+            checks.sums(Sums(2, 8, 101, 9, 2, 2), right)
+
+    def test_what_a_kill_lost_and_doubled_is_counted(self):
+        expected = Sums(10, 40, 100, 50, 10, 10)
+        self.assertEqual(checks.lost_and_doubled(expected, expected), (0, 0))
+        self.assertEqual(checks.lost_and_doubled(Sums(8, 32, 80, 40, 8, 8), expected), (2, 0))
+        # The primary key keeps a second row out; the totals are where it shows.
+        self.assertEqual(checks.lost_and_doubled(Sums(10, 40, 100, 50, 13, 13), expected), (0, 3))
+
+
+class Contract(unittest.TestCase):
+    """The numbers are those that events-schema's and producer-api's own tests hold."""
+
+    def test_ids_are_those_of_events_schema(self):
+        self.assertEqual(wire.order_id("c1", "k1"), uuid.UUID("2cb8c4d5-761d-5108-85c4-204c04d1fe9a"))
+
+    def test_the_fingerprint_is_that_of_producer_api(self):
+        lines = [{"sku": "a", "quantity": 1}, {"sku": "b", "quantity": 2}]
+        self.assertEqual(wire.fingerprint({"customer_id": "c1", "lines": lines, "locale": "en"}), -6_755_671_096_882_102_035)
+
+    def test_numbers_are_avro_s(self):
+        for number, expected in ((0, "00"), (-1, "01"), (1, "02"), (-64, "7f"), (64, "8001"), (-(2**63), "ff" * 9 + "01")):
+            self.assertEqual(wire.number(number).hex(), expected)
+
+    def test_an_order_is_the_same_whatever_was_asked_before(self):
+        self.assertEqual(Shop(1, 10).body(7), Shop(1, 10).body(7))
+        self.assertNotEqual(Shop(1, 10).body(7), Shop(2, 10).body(7))
+        event = next(Shop(1, 10).backlog(1))
+        self.assertEqual(event["total_minor"], sum(line["quantity"] * line["unit_price_minor"] for line in event["lines"]))
+        self.assertEqual(len(event["lines"]), 4)
+
+
+def run_of(ours: list[float], theirs: list[float], end: float = 100.0) -> list[dict]:
+    where = {"cpu": "x", "cores": 2, "memory_gib": 4, "kernel": "6"}
+    lines = [{"kind": "run", "mode": "quick", "seed": 1, "date": "2026-01-01", "machine": where, "versions": {"go": "1"}}]
+    for name, rates in (("ours", ours), ("go", theirs)):
+        setting = {"linger_us": 500} if name == "go" else {}
+        for number, rate in enumerate(rates):
+            slot = {"round": number, "connections": 16, "rate": rate, "p50_ms": 1.0, "p99_ms": 2.0, "peak_mib": 9.0}
+            lines.append({"kind": "slot", "test": "ingest", "contender": name, "cpu_us": {"contender": 7.0}, **slot, **setting})
+    limit = {"kind": "limit", "name": "copy", "unit": "rows/s"}
+    return [*lines, {**limit, "when": "start", "rate": 100.0}, {**limit, "when": "end", "rate": end}]
+
+
+class Page(unittest.TestCase):
+    def test_the_page_says_who_won_by_how_much(self):
+        text = page.page(run_of([20.0, 40.0], [10.0, 10.0]))
+        self.assertIn("| 16 | Go: net/http, franz-go, linger 0.5 ms | 10 (10–10) | **3.00 (2.00–4.00)** |", text)
+        self.assertNotIn("did not stay the same", text)
+
+    def test_a_loss_is_shown_as_one(self):
+        self.assertIn("| 0.50 (0.50–0.50) |", page.page(run_of([10.0, 10.0], [20.0, 20.0])))
+
+    def test_a_machine_that_changed_is_said_at_the_top(self):
+        self.assertIn("moved by -20%", page.page(run_of([1.0], [1.0], end=80.0)))
+
+    def test_the_readme_gets_its_table_between_the_marks(self):
+        text = f"before\n{page.BEGIN}\nold\n{page.END}\nafter"
+        self.assertEqual(page.within_marks(text, "new"), f"before\n{page.BEGIN}\n\nnew\n{page.END}\nafter")
+        self.assertEqual(page.within_marks("no marks", "new"), "no marks")
+
+    def test_lines_are_read_as_they_were_written(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "results.jsonl"
+            with path.open("w") as file:
+                results.Results(file).add("slot", rate=1.5, name="Sørensen")
+            self.assertEqual(results.load(path), [{"kind": "slot", "rate": 1.5, "name": "Sørensen"}])
+
+    def test_what_is_committed_is_what_the_lines_give(self):
+        lines = REPOSITORY / "docs" / "benchmarks.jsonl"
+        if not lines.exists():
+            self.skipTest("nothing was measured yet")
+        run = results.load(lines)
+        self.assertEqual((REPOSITORY / "docs" / "benchmarks.md").read_text(), page.page(run), "run scripts/bench --report docs/benchmarks.jsonl")
+        for name, plot in page.plots(run).items():
+            self.assertEqual((REPOSITORY / "docs" / f"benchmarks-{name}.svg").read_text(), plot)
+        readme = (REPOSITORY / "README.md").read_text()
+        self.assertEqual(readme, page.within_marks(readme, page.summary(run)))
+
+
+class Chart(unittest.TestCase):
+    def test_a_chart_is_svg_with_a_bar_for_each_number(self):
+        groups = [chart.Group("a & b", [ratios.spread([1.0, 2.0]), None, ratios.spread([4.0])])]
+        text = chart.bars("Title", ["x", "y", "z"], groups)
+        self.assertEqual(text.count("<path"), 2)
+        self.assertIn("a &amp; b", text)
+
+
+if __name__ == "__main__":
+    unittest.main()
