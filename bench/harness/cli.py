@@ -16,6 +16,7 @@ from .checks import NotVerified
 from .deployment import Deployment
 from .processes import Failed
 
+CONNECTIONS = [1, 16, 64, 256]
 TESTS = {"ingest": ["ours", "go"], "sink": ["ours", "go-1000", "go-5000", "copy"]}
 
 
@@ -42,10 +43,10 @@ def say(text: str) -> None:
 
 def plans(asked: argparse.Namespace, seed: int) -> tuple[ingest.Plan, sink.Plan]:
     if asked.smoke:
-        return ingest.Plan(1, 1, 1, 1, seed), sink.Plan(1, 2_000, seed)
+        return ingest.Plan(1, 0, 1, 1, seed, [16]), sink.Plan(1, 2_000, seed)
     if asked.quick:
-        return ingest.Plan(asked.rounds or 2, 1, 1, 3, seed), sink.Plan(asked.rounds or 2, 50_000, seed)
-    return ingest.Plan(asked.rounds or 5, 5, 5, 15, seed), sink.Plan(asked.rounds or 5, 500_000, seed)
+        return ingest.Plan(asked.rounds or 2, 1, 1, 3, seed, CONNECTIONS), sink.Plan(asked.rounds or 2, 50_000, seed)
+    return ingest.Plan(asked.rounds or 5, 5, 5, 15, seed, CONNECTIONS), sink.Plan(asked.rounds or 5, 500_000, seed)
 
 
 def run(asked: argparse.Namespace) -> None:

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import checks, same_work, schedule, wrk
+from . import ceilings, checks, same_work, schedule, wrk
 from .deployment import Deployment, Log
 from .processes import Process, cpu_seconds, peak_mib, steal_seconds
 from .results import Results
 from .shop import Shop
 
-CONNECTIONS = [1, 16, 64, 256]
 LINGERS_US = [0, 500, 2_000]
 BODIES = 5_000
 CUSTOMERS = 2_000
@@ -28,6 +27,7 @@ class Plan:
     warm_up_seconds: int
     seconds: int
     seed: int
+    levels: list[int]
 
 
 Say = Callable[[str], None]
@@ -49,20 +49,21 @@ class Ingest:
         return path
 
     def run(self, contenders: list[str]) -> None:
-        lingers = {connections: 0 for connections in CONNECTIONS}
-        if "go" in contenders:
+        ceilings.measure(self.at, self.bodies, self.plan.levels, self.plan.sweep_seconds, self.results, self.say)
+        lingers = {connections: 0 for connections in self.plan.levels}
+        if "go" in contenders and self.plan.sweep_seconds:
             lingers = self._sweep()
         for number, order in enumerate(schedule.rounds(contenders, self.plan.rounds, self.plan.seed)):
-            for connections in CONNECTIONS:
+            for connections in self.plan.levels:
                 for contender in order:
                     self._slot(contender, number, connections, lingers[connections])
 
     def _sweep(self) -> dict[int, int]:
         """The peer's best linger at each number of connections. Ours has none to set."""
-        rates: dict[int, dict[int, float]] = {connections: {} for connections in CONNECTIONS}
+        rates: dict[int, dict[int, float]] = {connections: {} for connections in self.plan.levels}
         for linger in LINGERS_US:
             with self._running("go", linger) as (log, process):
-                for connections in CONNECTIONS:
+                for connections in self.plan.levels:
                     found = self._measure(log, process, connections, self.plan.sweep_seconds)
                     rates[connections][linger] = found["rate"]
                     self.results.add("sweep", test="ingest", contender="go", linger_us=linger, connections=connections, **found)

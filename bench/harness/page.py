@@ -42,7 +42,7 @@ def within_marks(text: str, what: str) -> str:
 def page(lines: list[Line]) -> str:
     parts = ["# Benchmarks", _where(lines), *_drifts(lines)]
     if of_kind(lines, "slot", test="ingest"):
-        parts += ["## Orders over HTTP into the log", "![orders a second](benchmarks-ingest.svg)", _ingest(lines)]
+        parts += ["## Orders over HTTP into the log", "![orders a second](benchmarks-ingest.svg)", _ingest(lines), _ceilings(lines)]
     if of_kind(lines, "slot", test="sink"):
         parts += ["## Catching up", "![orders a second](benchmarks-sink.svg)", _sink(lines), _killed(lines)]
     parts += ["## Limits", _limits(lines), *_skipped(lines), HOW.read_text().strip()]
@@ -139,6 +139,21 @@ def _ingest(lines: list[Line]) -> str:
             rows.append([str(level), NAMES[name] + setting, _ranged(_rate(theirs), ",.0f"), ratio, *ms, *costs, _memory(theirs)])
     head = ["connections", "who", "orders/s", "ours by this", "p50 ms", "p99 ms", "CPU-µs/order", "of the broker", "of the generator", "peak MiB"]
     return _table(head, rows)
+
+
+def _ceilings(lines: list[Line]) -> str:
+    """What the parts give alone, and how much of their sum in series is reached."""
+    found, rows = of_kind(lines, "ceiling"), []
+    raw = {line["name"]: line["rate"] for line in found if line["connections"] == 0}
+    for line in found:
+        where = f"{line['connections']} connections" if line["connections"] else "one client"
+        reached = ""
+        if line["name"] == "parse" and "produce" in raw:
+            ours = of_kind(lines, "slot", test="ingest", contender="ours", connections=line["connections"])
+            reached = f"{_rate(ours).median * (1 / line['rate'] + 1 / raw['produce']):.2f}" if ours else ""
+        rows.append([line["name"], line["what"], where, f"{line['rate']:,.0f}", reached])
+    head = ["ceiling", "what", "with", "a second", "ours by parse, then produce"]
+    return "What its parts give, each alone on the machine:\n\n" + _table(head, rows) if rows else ""
 
 
 def _sink(lines: list[Line]) -> str:

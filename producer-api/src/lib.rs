@@ -33,3 +33,8 @@ pub use settings::Settings;
 pub async fn run(process: Process) -> anyhow::Result<()> {
     Server::start(process, Settings::from_env()?)?.finish().await
 }
+
+/// Whether a body is an order that could be placed: what `benches/limits.rs` measures without Kafka.
+pub fn is_order(body: &[u8]) -> bool {
+    order_request::OrderRequest::parse(body).is_ok()
+}
