@@ -7,6 +7,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod bench;
 mod clients;
 mod delisting;
 mod drain;

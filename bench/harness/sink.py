@@ -32,6 +32,7 @@ class Plan:
     rounds: int
     orders: int
     seed: int
+    kills: bool
 
 
 class Sink:
@@ -52,7 +53,7 @@ class Sink:
             waiting = [name for name in order if name == "copy" and not self.rows.exists()]
             for contender in [name for name in order if name not in waiting] + waiting:
                 self._slot(contender, number)
-        for contender in [name for name in contenders if name != "copy"]:
+        for contender in [name for name in contenders if name != "copy" and self.plan.kills]:
             self._killed(contender)
         shutil.rmtree(self.rows, ignore_errors=True)
         self.log.delete()

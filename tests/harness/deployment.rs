@@ -319,13 +319,20 @@ impl Answer {
     }
 }
 
-/// In the folder that `scripts/test` names, where no other build puts its own; else where cargo
-/// puts them, beside the folder of this test's own.
-pub(crate) fn binary_path(name: &str) -> PathBuf {
+/// Where our programs are: in the folder that `scripts/test` names, where no other build puts its own;
+/// else where cargo puts them, beside the folder of this test's own.
+///
+/// # Panics
+/// When this process has no file.
+pub fn programs() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     let beside = || own.parent().and_then(Path::parent).unwrap().to_owned();
     let named = chassis::settings::optional("ORDERFLOW_TEST_BINARIES");
-    let path = named.map_or_else(beside, PathBuf::from).join(name);
+    named.map_or_else(beside, PathBuf::from)
+}
+
+pub(crate) fn binary_path(name: &str) -> PathBuf {
+    let path = programs().join(name);
     assert!(path.exists(), "{} is missing: run scripts/test, which builds it", path.display());
     path
 }

@@ -22,7 +22,7 @@ mod shop;
 mod stack;
 
 pub use check::{Violation, ensure};
-pub use deployment::{Answer, Deployment};
+pub use deployment::{Answer, Deployment, programs};
 pub use draw::Draw;
 pub use eventually::{eventually, holds_within};
 pub use http::client;
