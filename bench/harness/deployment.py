@@ -18,6 +18,8 @@ from .processes import Failed, cpu_seconds, tree_cpu_seconds, until
 
 PARTITIONS = {"orders": 12, "products": 4}
 ADMIN_WITHIN, FLUSH_WITHIN, TOOL_WITHIN = 30.0, 600.0, 300.0
+# Of librdkafka: what fails is said by an error, not by its log.
+LOG_LEVEL = 2
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,15 @@ class Log:
 
     def __init__(self, at: Deployment, prefix: str) -> None:
         self.at, self.prefix = at, prefix
-        self._admin = AdminClient({"bootstrap.servers": at.brokers})
+        self._admin = AdminClient({"bootstrap.servers": at.brokers, "log_level": LOG_LEVEL})
         self._reader = Consumer(
-            {"bootstrap.servers": at.brokers, "group.id": "bench", "enable.auto.commit": False, "auto.offset.reset": "error"}
+            {
+                "bootstrap.servers": at.brokers,
+                "group.id": "bench",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "error",
+                "log_level": LOG_LEVEL,
+            }
         )
 
     def name(self, topic: str) -> str:
@@ -135,6 +143,7 @@ class Log:
         producer = Producer(
             {
                 "bootstrap.servers": self.at.brokers,
+                "log_level": LOG_LEVEL,
                 "partitioner": "murmur2_random",
                 "enable.idempotence": True,
                 "linger.ms": 20,
