@@ -93,9 +93,7 @@ async fn refuse_every_record(deployment: &Deployment, key: &str) {
         .set("retention.ms", "-1");
     let done = admin.alter_configs([&config], &AdminOptions::new()).await.unwrap();
     done.into_iter().for_each(|result| drop(result.unwrap()));
-    let mut client = deployment.kafka();
-    client.set("partitioner", "murmur2_random");
-    let other: FutureProducer = client.create().unwrap();
+    let other: FutureProducer = deployment.kafka().create().unwrap();
     eventually(WITHIN, "the topic refuses records", async || {
         let record = FutureRecord::to(&topic).key(key).payload("somebody else's");
         other.send(record, WITHIN).await.is_err().then_some(())

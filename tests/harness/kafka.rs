@@ -17,10 +17,11 @@ use crate::Deployment;
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 impl Deployment {
-    /// A client of the servers underneath.
+    /// A client of the servers underneath. A key goes where it goes for everybody.
     pub fn kafka(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.stack.kafka).set("group.id", "harness");
+        config.set("partitioner", "murmur2_random");
         config
     }
 
