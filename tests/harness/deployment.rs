@@ -1,5 +1,5 @@
 //! A deployment of the system for one test: its own topics, groups and database on the shared
-//! servers, set up by the same commands that an operator runs.
+//! servers, set up by the same commands that an operator runs. What all have in common is copied.
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::ports::free_address;
 use crate::process::{self, Spec};
+use crate::template::Template;
 use crate::{Service, Shop, Stack, eventually};
 
 /// One test's deployment. Its logs are kept when the test fails.
@@ -55,7 +56,7 @@ pub struct Answer {
     pub stderr: String,
 }
 
-const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
+pub(crate) const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
 const ADDRESS_IS_SET_BY: [&str; 2] = ["HTTP_ADDR", "HEALTH_ADDR"];
 
 impl Deployment {
@@ -98,7 +99,7 @@ impl Deployment {
     async fn on(turn: Turn) -> Self {
         let stack = Stack::from_env();
         let name = format!("t{}", &Uuid::now_v7().simple().to_string()[20..]);
-        let database = make_database(&stack, &name).await;
+        let database = Template::of(&stack).await.copy(&stack, &name).await;
         let options: PgConnectOptions = database.parse().unwrap();
         let pool = PgPoolOptions::new().max_connections(2).connect_with(options).await.unwrap();
         let folder = Some(TempDir::with_prefix(format!("orderflow-{name}-")).unwrap());
@@ -116,15 +117,7 @@ impl Deployment {
     }
 
     async fn set_up(&self) {
-        for command in [["database", "apply"], ["topics", "apply"], ["schemas", "register"]] {
-            self.orderctl(&command).await.expect_success();
-        }
-        for consumer in CONSUMERS {
-            let owner = self.orderctl(&["database", "url", consumer, "--owner"]).await;
-            let url = owner.expect_success().stdout.trim().to_owned();
-            let environment = [("DATABASE_URL", url)];
-            self.command(consumer, &["migrate"], &environment).await.expect_success();
-        }
+        self.orderctl(&["topics", "apply"]).await.expect_success();
         // A test may fill the topics before it starts a consumer.
         let start = ["positions", "start", "--at", "beginning", "--yes"];
         self.orderctl(&start).await.expect_success();
@@ -282,8 +275,7 @@ impl Deployment {
 
     /// With which a service connects.
     pub async fn database_url_of(&self, service: &str) -> String {
-        let answer = self.orderctl(&["database", "url", service]).await;
-        answer.expect_success().stdout.trim().to_owned()
+        Template::of(&self.stack).await.url_of(service, &self.database)
     }
 }
 
@@ -299,7 +291,7 @@ impl Drop for Deployment {
 }
 
 impl Answer {
-    fn of(output: Output) -> Self {
+    pub(crate) fn of(output: Output) -> Self {
         let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         Self {
             code: output.status.code(),
@@ -352,13 +344,4 @@ async fn delete_topics(stack: &Stack, prefix: &str) {
     let names = metadata.topics().iter().map(MetadataTopic::name);
     let names: Vec<&str> = names.filter(|name| name.starts_with(prefix)).collect();
     admin.delete_topics(&names, &AdminOptions::new()).await.unwrap();
-}
-
-async fn make_database(stack: &Stack, name: &str) -> String {
-    let mut admin = PgConnection::connect(&stack.database).await.unwrap();
-    let create = format!("CREATE DATABASE {name}");
-    sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut admin).await.unwrap();
-    let mut url: reqwest::Url = stack.database.parse().unwrap();
-    url.set_path(name);
-    url.into()
 }

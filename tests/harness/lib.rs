@@ -20,6 +20,7 @@ mod process;
 mod servers;
 mod shop;
 mod stack;
+mod template;
 
 pub use check::{Violation, ensure};
 pub use deployment::{Answer, Deployment, programs};
