@@ -22,7 +22,7 @@ venv_fetch() {
   local log=$cache_dir/venv.log
   rm -rf "$cache_dir/venv"
   { python3 -m venv "$cache_dir/venv" &&
-    "$(venv_python)" -m pip install --quiet --disable-pip-version-check --requirement requirements.txt; } >"$log" 2>&1 8>&- 9>&- ||
+    "$(venv_python)" -m pip install --quiet --no-compile --disable-pip-version-check --requirement requirements.txt; } >"$log" 2>&1 8>&- 9>&- ||
     die "the Python packages could not be installed: $(grep --ignore-case error "$log" | tail --lines=1) (all of it in $log)"
   sha256sum requirements.txt >"$cache_dir/venv/requirements.sha256"
 }

@@ -4,12 +4,12 @@
 claims_failed=0
 
 claim() {
-  local words=$1 output
+  local words=$1 output began=$SECONDS
   shift
   if output=$("$@" 2>&1); then
-    printf 'ok      %s\n' "$words"
+    printf 'ok %4d s  %s\n' "$((SECONDS - began))" "$words"
   else
-    printf 'FAILED  %s\n' "$words"
+    printf 'FAILED %4d s  %s\n' "$((SECONDS - began))" "$words"
     tail --lines=20 <<<"$output" | sed 's/^/        /'
     claims_failed=$((claims_failed + 1))
   fi
