@@ -105,6 +105,21 @@ impl House {
         (response.status(), response.json().await.unwrap())
     }
 
+    /// As [`Self::ask`], and again as long as a busy server asks for that.
+    pub(crate) async fn ask_until_served(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, Value) {
+        loop {
+            let answer = self.ask(path, headers).await;
+            if answer.0 != StatusCode::SERVICE_UNAVAILABLE {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// Waits until the process says that it is ready, or that it is not.
     pub(crate) async fn ready(&self, wanted: bool) {
         eventually("readiness", async || {

@@ -127,7 +127,8 @@ async fn many_waiters_cost_one_query_at_a_time(pool: PgPoolOptions, options: PgC
     house.advance("orders", 0, 0).await;
     let headers = [(MIN, "orders:0@0"), ("Prefer", "wait=20")];
     let path = order_path(1);
-    let asking = futures::future::join_all((0..50).map(|_| house.ask(&path, &headers)));
+    let asks = (0..50).map(|_| house.ask_until_served(&path, &headers));
+    let asking = futures::future::join_all(asks);
     let writing = async {
         house.waiting(50).await;
         // Five connections for fifty who wait: none of them holds one.
@@ -151,7 +152,8 @@ async fn the_patient_are_all_answered_and_the_one_too_many_at_once(
     house.advance("orders", 0, 0).await;
     let headers = [(MIN, "orders:0@0"), ("Prefer", "wait=20")];
     let path = order_path(1);
-    let asking = futures::future::join_all((0..WAITERS_MAX).map(|_| house.ask(&path, &headers)));
+    let asks = (0..WAITERS_MAX).map(|_| house.ask_until_served(&path, &headers));
+    let asking = futures::future::join_all(asks);
     let one_more = async {
         house.waiting(WAITERS_MAX).await;
         let response = house.get(&path, &headers).await;
