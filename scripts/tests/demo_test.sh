@@ -39,7 +39,7 @@ becomes() {
 
 # A demo that is ended while it posts orders; its output is in $scratch/ended.
 ended_in_the_middle() {
-  "$repository/scripts/demo" --orders 1000 >"$scratch/ended" 2>&1 & # no function: $! is the script
+  "$repository/scripts/demo" --orders 500 >"$scratch/ended" 2>&1 & # no function: $! is the script
   local demo=$! code=0 ended
   becomes 300 grep --quiet 'posting orders' "$scratch/ended" || { cat "$scratch/ended" && return 1; }
   ended=$SECONDS
@@ -63,7 +63,7 @@ claim "the commands of README.md answer as it says" readme_works
 claim "a second run goes on where the first one ended" says "posting orders 301 to 400" demo --orders 100
 claim "SIGTERM in the middle ends it soon" ended_in_the_middle
 claim "and it says what still runs" grep --quiet 'still running: analytics-1 .* kafka-1 .*postgres' "$scratch/ended"
-claim "the next run ends first what was begun" says "posting orders 401 to 1400" demo --orders 50
+claim "the next run ends first what was begun" says "posting orders 401 to 900" demo --orders 50
 other_database() {
   local url
   url=$("$repository/scripts/stack" env | sed --quiet 's/^export DATABASE_URL=//p')
