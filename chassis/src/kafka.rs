@@ -1,6 +1,8 @@
 //! How a client of Kafka is set up: the librdkafka options that clients share, with their reasons. What
 //! one reader alone needs, such as how far it reads ahead, it sets itself. Sends and receives nothing.
 
+mod options;
+
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -10,7 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::settings::{self, SettingsError};
 
-const OPTIONS: &str = "KAFKA_OPTIONS";
+use options::{OPTIONS, is_promised, options};
 
 /// Which cluster, and under which names.
 #[derive(Debug, Clone)]
@@ -21,7 +23,8 @@ pub struct KafkaSettings {
     /// empty by default.
     pub prefix: String,
     /// `KAFKA_OPTIONS`: further librdkafka options as `name=value`, comma-separated: TLS, SASL. A
-    /// comma or backslash of a value is written `\\,` or `\\\\`. Every value may be a password.
+    /// comma or backslash of a value is written `\\,` or `\\\\`. Every value may be a password. They win
+    /// over what stands here, and the ones that a promise hangs on are refused.
     options: Vec<(String, SecretString)>,
 }
 
@@ -42,6 +45,10 @@ impl KafkaSettings {
 
     /// Tries the options out here, because the client's own error repeats the value.
     fn check(&self) -> Result<(), SettingsError> {
+        if let Some((name, _)) = self.options.iter().find(|(name, _)| is_promised(name)) {
+            let why = "a promise of this system hangs on it".to_owned();
+            return Err(SettingsError::Refused(OPTIONS, name.clone(), why));
+        }
         match self.client("").create_native_config() {
             Ok(_) => Ok(()),
             Err(KafkaError::ClientConfig(_, why, name, value)) => {
@@ -65,6 +72,18 @@ impl KafkaSettings {
 
     /// What every client has.
     pub fn client(&self, client_id: &str) -> ClientConfig {
+        self.opted(self.plain(client_id))
+    }
+
+    /// With the operator's options, which come last.
+    fn opted(&self, mut config: ClientConfig) -> ClientConfig {
+        for (name, value) in &self.options {
+            config.set(name, value.expose_secret());
+        }
+        config
+    }
+
+    fn plain(&self, client_id: &str) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.bootstrap_servers)
@@ -81,17 +100,18 @@ impl KafkaSettings {
             // A broker that comes back should be noticed in well under a second.
             .set("reconnect.backoff.ms", "50")
             .set("reconnect.backoff.max.ms", "1000");
-        for (name, value) in &self.options {
-            config.set(name, value.expose_secret());
-        }
         config
     }
 
     /// A producer that loses and doubles nothing. `timeout` bounds how long a record may be
     /// without an answer; `None` waits for ever, for what is kept elsewhere until it is answered.
     pub fn producer(&self, client_id: &str, timeout: Option<Duration>) -> ClientConfig {
+        self.opted(self.plain_producer(client_id, timeout))
+    }
+
+    fn plain_producer(&self, client_id: &str, timeout: Option<Duration>) -> ClientConfig {
         let timeout_ms = timeout.map_or(0, |timeout| timeout.as_millis());
-        let mut config = self.client(client_id);
+        let mut config = self.plain(client_id);
         config
             // 202 means replicated.
             .set("acks", "all")
@@ -117,16 +137,16 @@ impl KafkaSettings {
         timeout: Duration,
         records_max: usize,
     ) -> ClientConfig {
-        let mut config = self.producer(client_id, Some(timeout));
+        let mut config = self.plain_producer(client_id, Some(timeout));
         config
             .set("queue.buffering.max.messages", records_max.to_string())
             .set("queue.buffering.max.kbytes", "131072");
-        config
+        self.opted(config)
     }
 
     /// A reader that belongs to no group: it is told its partitions, and commits nothing.
     pub fn reader(&self, client_id: &str) -> ClientConfig {
-        let mut config = self.client(client_id);
+        let mut config = self.plain(client_id);
         config
             // librdkafka wants a group even where none is joined.
             .set("group.id", format!("{client_id}-reader"))
@@ -138,7 +158,7 @@ impl KafkaSettings {
             // The default of a second starves a reader whenever its queue was full.
             .set("fetch.queue.backoff.ms", "10")
             .set("queued.max.messages.kbytes", "65536");
-        config
+        self.opted(config)
     }
 
     /// A member of a consumer group. Positions are kept in Postgres: the group only shares out
@@ -150,7 +170,7 @@ impl KafkaSettings {
         protocol: GroupProtocol,
         instance: Option<&str>,
     ) -> ClientConfig {
-        let mut config = self.client(group);
+        let mut config = self.plain(group);
         config
             .set("group.id", self.prefixed(group))
             // The poll thread always polls; a member that does not is stuck.
@@ -168,7 +188,7 @@ impl KafkaSettings {
         if let Some(instance) = instance {
             config.set("group.instance.id", instance);
         }
-        config
+        self.opted(config)
     }
 }
 
@@ -209,35 +229,11 @@ impl FromStr for GroupProtocol {
     }
 }
 
-/// `name=value` pairs between commas; a backslash takes the next character as it is.
-fn options(text: &str) -> Result<Vec<(String, SecretString)>, SettingsError> {
-    let pairs = pieces(text).into_iter().filter(|piece| !piece.trim().is_empty());
-    let pair = |piece: String| {
-        let expected = SettingsError::Invalid(OPTIONS, "name=value,name=value");
-        let (name, value) = piece.split_once('=').ok_or(expected)?;
-        Ok((name.trim().to_owned(), value.trim().into()))
-    };
-    pairs.map(pair).collect()
-}
-
-fn pieces(text: &str) -> Vec<String> {
-    let (mut pieces, mut piece) = (Vec::new(), String::new());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            ',' => pieces.push(std::mem::take(&mut piece)),
-            '\\' => piece.extend(letters.next()),
-            other => piece.push(other),
-        }
-    }
-    pieces.push(piece);
-    pieces
-}
-
 #[cfg(test)]
 mod tests {
     use rdkafka::consumer::BaseConsumer;
 
+    use super::options::PROMISED;
     use super::*;
 
     fn with(text: &str) -> Result<KafkaSettings, SettingsError> {
@@ -276,6 +272,55 @@ mod tests {
             assert!(error.contains(name) && !error.contains("hunter2"), "{error}");
         }
         assert_eq!(with("sasl.password=a").unwrap().check(), Ok(()));
+    }
+
+    #[test]
+    fn an_operators_option_wins_over_every_default() {
+        let settings = with("linger.ms=7,fetch.wait.max.ms=8,socket.timeout.ms=9000").unwrap();
+        assert_eq!(settings.check(), Ok(()));
+        let second = Duration::from_secs(1);
+        for producer in [settings.producer("x", None), settings.request_producer("x", second, 10)] {
+            assert_eq!(producer.get("linger.ms"), Some("7"));
+        }
+        let member = settings.group_member("x", GroupProtocol::Classic, None);
+        for config in [member, settings.reader("x")] {
+            assert_eq!(config.get("fetch.wait.max.ms"), Some("8"));
+            assert_eq!(config.get("socket.timeout.ms"), Some("9000"));
+        }
+    }
+
+    #[test]
+    fn an_option_that_a_promise_hangs_on_is_refused_by_name() {
+        for name in PROMISED {
+            let error = with(&format!("{name}=1")).unwrap().check().unwrap_err().to_string();
+            assert!(error.contains(name) && error.contains("promise"), "{error}");
+        }
+    }
+
+    /// What the code sets for a promise stays what it is.
+    #[test]
+    fn what_a_producer_and_a_member_set_for_a_promise_is_on_the_list() {
+        let settings = with("").unwrap();
+        let producer = settings.request_producer("x", Duration::from_secs(1), 10);
+        let member = settings.group_member("x", GroupProtocol::Classic, Some("x-1"));
+        let tunable = [
+            "client.id",
+            "socket.nagle.disable",
+            "socket.timeout.ms",
+            "socket.connection.setup.timeout.ms",
+            "socket.keepalive.enable",
+            "reconnect.backoff.ms",
+            "reconnect.backoff.max.ms",
+            "linger.ms",
+            "fetch.wait.max.ms",
+            "fetch.queue.backoff.ms",
+            "queued.max.messages.kbytes",
+            "session.timeout.ms",
+            "heartbeat.interval.ms",
+        ];
+        for (name, _) in producer.config_map().into_iter().chain(member.config_map()) {
+            assert!(is_promised(name) != tunable.contains(&name), "{name}");
+        }
     }
 
     #[test]

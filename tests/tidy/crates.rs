@@ -85,7 +85,7 @@ pub(crate) fn direction(dependencies: &Dependencies) -> Vec<String> {
 }
 
 /// The crate that would become the drawer for everything is listed by name.
-const CHASSIS: [&str; 14] = [
+const CHASSIS: [&str; 15] = [
     "clock",
     "faults",
     "health",
@@ -99,6 +99,7 @@ const CHASSIS: [&str; 14] = [
     "telemetry",
     "topic_ids",
     "watermarks",
+    "kafka/options",
     "postgres/verdict",
 ];
 
