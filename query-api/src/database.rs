@@ -17,6 +17,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// A connection that is not free within this time will not make the request faster.
 const ACQUIRE: Duration = Duration::from_millis(500);
+/// The longest that the connections may take to close.
+const HANG_UP: Duration = Duration::from_secs(2);
 /// Between two looks at the database, whether it is there or not.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// A look that takes this long has failed.
@@ -145,9 +147,11 @@ impl Database {
         })
     }
 
-    /// Hangs up.
+    /// Hangs up. A connection on which nothing is heard is not waited for.
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        if timeout(HANG_UP, self.pool.close()).await.is_err() {
+            tracing::debug!("a connection to the database did not close in time");
+        }
     }
 
     /// Looks at the database for ever, over the connections that serve: a look beside them would call

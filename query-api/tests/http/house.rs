@@ -84,8 +84,7 @@ impl House {
     pub(crate) async fn close(self) {
         self.process.shutdown.cancel();
         self.served.await.unwrap().unwrap();
-        // A connection on which nothing is heard any more would be waited for without an end.
-        let _ = tokio::time::timeout(Duration::from_secs(5), self.pool.close()).await;
+        self.pool.close().await;
     }
 
     pub(crate) async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Response {

@@ -100,6 +100,18 @@ async fn readiness_speaks_of_the_connections_that_serve(
 }
 
 #[sqlx::test(migrations = false)]
+async fn a_process_ends_while_its_connections_are_silent(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (house, relay) = house_on_a_relay(pool, options).await;
+    relay.silence_all();
+    house.ready(false).await;
+    let closing = tokio::time::timeout(Duration::from_secs(10), house.close());
+    assert!(closing.await.is_ok(), "it ends in time");
+}
+
+#[sqlx::test(migrations = false)]
 async fn an_outage_ends_the_waiting(pool: PgPoolOptions, options: PgConnectOptions) {
     let (house, relay) = house_on_a_relay(pool, options).await;
     let headers = [("Order-Min-Position", "orders:0@0"), ("Prefer", "wait=30")];
