@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use events_schema::wire::Encoder;
 use events_schema::{Currency, EventId, EventType, ProductUpserted, Timestamp};
-use harness::{Deployment, Order, Shop, eventually};
+use harness::{CONSUMERS, Deployment, Order, Shop, eventually};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 const WITHIN: Duration = Duration::from_secs(60);
-const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
 
 /// Writes to `products` as anybody could, where the key belongs.
 async fn write(deployment: &Deployment, key: &str, value: Option<&[u8]>) {
@@ -90,10 +89,7 @@ async fn the_api_and_every_projection_read_products_by_one_rule() {
     assert_eq!(shop.becomes(&placed, "confirmed").await["total_minor"], 259);
     deployment.in_stock("milk", 9).await;
     for consumer in CONSUMERS {
-        eventually(WITHIN, "everything is read", async || {
-            deployment.is_at_the_end(consumer).await.then_some(())
-        })
-        .await;
+        deployment.reads_to_the_end(consumer, WITHIN).await;
         let parked = format!("SELECT count(*) FROM \"{consumer}\".parked");
         assert_eq!(deployment.number(&parked).await, 1, "{consumer}: tea under milk's key");
     }

@@ -48,10 +48,7 @@ async fn sigterm_answers_every_request_in_flight_and_keeps_every_acknowledged_ev
     let ledger = deployment.folder().join("ledger.jsonl");
     std::fs::write(&ledger, acknowledged.join("\n")).unwrap();
     let arguments = ["verify", "--projection", "inventory", "--ledger", ledger.to_str().unwrap()];
-    eventually(WITHIN, "the orders are decided", async || {
-        deployment.is_at_the_end("inventory").await.then_some(())
-    })
-    .await;
+    deployment.reads_to_the_end("inventory", WITHIN).await;
     deployment.orderctl(&arguments).await.expect_success();
 }
 

@@ -9,13 +9,12 @@ use std::time::Duration;
 use events_schema::envelope;
 use events_schema::wire::{Encoder, VALUE_BYTES_MAX};
 use events_schema::{Event, EventId, EventType, StockReceived, Timestamp};
-use harness::{Deployment, Order, Placed, Service, Shop, holds_within};
+use harness::{CONSUMERS, Deployment, Order, Placed, Service, Shop, holds_within};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use sqlx::AssertSqlSafe;
 
 const WITHIN: Duration = Duration::from_secs(90);
-const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
 const POISON: &[u8] = b"\xffno event at all";
 /// Of the record that has a header whose name is no text.
 const POISON_UNDER_NO_NAME: &[u8] = b"\xffno event either";

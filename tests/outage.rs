@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use events_schema::wire::Encoder;
 use events_schema::{Event, EventId, EventType, OrderCancelRequested, OrderId, Timestamp};
-use harness::{Deployment, HeldBrokers, Order, Service, Shop, eventually};
+use harness::{CONSUMERS, Deployment, HeldBrokers, Order, Service, Shop, eventually};
 use relay::{Relay, host_and_port};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 const WITHIN: Duration = Duration::from_secs(90);
-const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
 /// What a worker may hold at most, and as much again for what comes and goes.
 const GROWTH_BYTES_MAX: u64 = 64 * 1024 * 1024;
 

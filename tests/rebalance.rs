@@ -78,10 +78,7 @@ async fn measured(
     let decided = (deployment.number(DECIDED).await - before) as f64;
     let rate = decided / began.elapsed().as_secs_f64();
     load.kill().await.unwrap();
-    eventually(WITHIN, "inventory reads to the end", async || {
-        deployment.is_at_the_end("inventory").await.then_some(())
-    })
-    .await;
+    deployment.reads_to_the_end("inventory", WITHIN).await;
     let log = Log::read(deployment);
     let longest = moves.longest_pause(&log);
     eprintln!("{what} at {rate:.0} orders/s: longest pause of a partition {longest:.1?}");

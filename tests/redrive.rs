@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use events_schema::{IdempotencyKey, OrderId};
-use harness::{Deployment, Mails, Order, Service, Violation, ensure, eventually, holds_within};
+use harness::{
+    CONSUMERS, Deployment, Mails, Order, Service, Violation, ensure, eventually, holds_within,
+};
 
 use crate::parked::produce;
 
 const WITHIN: Duration = Duration::from_secs(60);
-const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
 
 #[tokio::test]
 async fn an_order_behind_a_poison_record_is_redriven_when_the_poison_is_discarded() {

@@ -182,10 +182,7 @@ async fn stock_up(deployment: &Deployment, world: &World<'_>, plan: &Plan) {
     let arguments = load(plan, world, "catalogue stock", &[]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     deployment.orderctl(&arguments).await.expect_success();
-    eventually(STOCKED_WITHIN, "the stock arrives", async || {
-        deployment.is_at_the_end("inventory").await.then_some(())
-    })
-    .await;
+    deployment.reads_to_the_end("inventory", STOCKED_WITHIN).await;
 }
 
 /// How long it took until every projection was at the log's end and every mail was settled.

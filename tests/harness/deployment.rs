@@ -56,7 +56,8 @@ pub struct Answer {
     pub stderr: String,
 }
 
-pub(crate) const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
+/// Every consumer's binary, which is its group and its schema, too.
+pub const CONSUMERS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
 const ADDRESS_IS_SET_BY: [&str; 2] = ["HTTP_ADDR", "HEALTH_ADDR"];
 
 impl Deployment {

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use relay::{Relay, Rewrites};
 
-use crate::Deployment;
+use crate::{Deployment, eventually};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -45,6 +45,16 @@ impl Deployment {
         let metadata = consumer.fetch_metadata(Some(topic), ANSWER_WITHIN).unwrap();
         let end = |id| consumer.fetch_watermarks(topic, id, ANSWER_WITHIN).unwrap().1;
         metadata.topics()[0].partitions().iter().map(|p| (p.id(), end(p.id()))).collect()
+    }
+
+    /// Waits until the projection [is at the end](Self::is_at_the_end).
+    ///
+    /// # Panics
+    /// When it is not there in time.
+    pub async fn reads_to_the_end(&self, projection: &str, within: Duration) {
+        let what = format!("{projection} reads to the end");
+        let there = async || self.is_at_the_end(projection).await.then_some(());
+        eventually(within, &what, there).await;
     }
 
     /// Whether the projection has read everything there is and everything that follows is

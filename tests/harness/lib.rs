@@ -23,7 +23,7 @@ mod stack;
 mod template;
 
 pub use check::{Violation, ensure};
-pub use deployment::{Answer, Deployment, programs};
+pub use deployment::{Answer, CONSUMERS, Deployment, programs};
 pub use draw::Draw;
 pub use eventually::{eventually, holds_within};
 pub use http::client;
