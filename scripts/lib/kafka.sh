@@ -40,7 +40,7 @@ advertised.listeners=PLAINTEXT://127.0.0.1:$((stack_base + broker))
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-log.dirs=$stack_dir/$1/data
+log.dirs=$stack_data/$1/data
 auto.create.topics.enable=false
 num.partitions=12
 default.replication.factor=$replicas
@@ -77,7 +77,7 @@ kafka_format() {
 
 kafka_start() {
   kafka_config "$1" >"$stack_dir/$1/server.properties"
-  [[ -e $stack_dir/$1/data/meta.properties ]] || kafka_format "$1"
+  [[ -e $stack_data/$1/data/meta.properties ]] || kafka_format "$1"
   kafka_java "$1"
   spawn "$1" "${kafka_command[@]}" kafka.Kafka "$stack_dir/$1/server.properties"
 }

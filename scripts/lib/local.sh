@@ -48,7 +48,7 @@ local_up() {
     for server in "${missing[@]}"; do require_free_ports "$server"; done
     fetch_all || return 1
   fi
-  ((${#missing[@]} == 0)) || save_settings
+  ((${#missing[@]} == 0)) || { choose_data_folder && save_settings; }
   [[ " ${missing[*]} " != *" kafka-"* && " ${missing[*]} " != *" registry "* ]] || choose_java
   # All are waited for together: brokers that run need the ones that are missing, to be a cluster.
   for server in "${missing[@]}"; do bring_up "$server" & jobs+=($!); done
@@ -70,5 +70,5 @@ local_down() {
 }
 
 local_clean() {
-  local_down && rm -rf "$stack_dir" "$(postgres_home_of_nobody)"
+  local_down && rm -rf "$stack_dir" "$(memory_of_stack)" "$(postgres_home_of_nobody)"
 }

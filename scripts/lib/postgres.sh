@@ -45,7 +45,7 @@ postgres_distribution() {
 postgres_choose() {
   postgres_bin=$cache_dir/postgres-$POSTGRES_VERSION/bin
   if [[ ! -x $postgres_bin/postgres ]] || ! postgres_from_maven; then postgres_bin=$(postgres_distribution); fi
-  postgres_data=$stack_dir/postgres/data
+  postgres_data=$stack_data/postgres/data
   postgres_as=()
   ((EUID == 0)) || return 0
   if unshare --user --map-user=1000 --map-group=1000 true 2>/dev/null; then
@@ -84,7 +84,7 @@ HBA
 # The database is made in single-user mode: the binaries from Maven come without psql.
 postgres_create() {
   local log=$stack_dir/postgres/initdb.log
-  rm -rf "$postgres_data"
+  rm -rf "$postgres_data" && mkdir -p "$(dirname "$postgres_data")"
   { "${postgres_as[@]}" "$postgres_bin/initdb" --pgdata="$postgres_data" --username=postgres --auth=trust \
     --locale=C.UTF-8 --encoding=UTF8 --no-sync --no-instructions &&
     postgres_let_in &&
@@ -109,7 +109,7 @@ postgres_start() {
   local fsync=on
   postgres_choose
   cd / || return 1 # nobody may not stand in a folder below /root
-  [[ -e $stack_dir/postgres/created ]] || postgres_create
+  [[ -e $stack_dir/postgres/created && -e $postgres_data/PG_VERSION ]] || postgres_create
   postgres_forget_the_dead
   [[ $stack_name != test ]] || fsync=off # tests start from nothing; only the demo's data is worth a flush
   spawn postgres "${postgres_as[@]}" "$postgres_bin/postgres" -D "$postgres_data" -p "$(port postgres)" \
@@ -120,7 +120,7 @@ postgres_start() {
 
 # The line that pg_ctl --wait reads as well.
 postgres_ready() {
-  local file=${postgres_data:-$stack_dir/postgres/data}/postmaster.pid
+  local file=${postgres_data:-$stack_data/postgres/data}/postmaster.pid
   [[ -r $file ]] || file=$(postgres_home_of_nobody)/data/postmaster.pid
   [[ $(sed --quiet 8p "$file" 2>/dev/null) == ready* ]] && port_answers "$(port postgres)"
 }
