@@ -10,6 +10,8 @@ mod documents;
 mod files;
 #[path = "tidy/grants.rs"]
 mod grants;
+#[path = "tidy/manifests.rs"]
+mod manifests;
 #[path = "tidy/modules.rs"]
 mod modules;
 #[path = "tidy/sources.rs"]
@@ -74,6 +76,18 @@ fn every_source_file_is_part_of_a_crate() {
 #[test]
 fn dependencies_run_one_way() {
     none(crates::direction(&crates::dependencies(&crates::metadata())));
+}
+
+#[test]
+fn every_dependency_is_named_by_what_it_is_for() {
+    none(manifests::unused(&crates::metadata()));
+}
+
+#[test]
+fn every_dependency_that_the_workspace_offers_is_taken() {
+    let files = repository();
+    let manifest = files.iter().find(|file| file.path == "Cargo.toml").unwrap();
+    none(manifests::offered(manifest, &crates::metadata()));
 }
 
 #[test]
