@@ -42,7 +42,7 @@ struct Odd {
 async fn an_odd_record_parks_alone_and_the_orders_around_it_are_confirmed() {
     let deployment = Deployment::new().await;
     let (shop, services, first) = first_order(&deployment).await;
-    let partition = partition_of(&first);
+    let partition = first.partition();
 
     let producer = producer(&deployment);
     let mut expected = BTreeMap::new();
@@ -72,7 +72,7 @@ async fn an_odd_record_parks_alone_and_the_orders_around_it_are_confirmed() {
 async fn a_record_that_is_small_only_when_compressed_parks_like_any_other() {
     let deployment = Deployment::new().await;
     let (shop, services, first) = first_order(&deployment).await;
-    let partition = partition_of(&first);
+    let partition = first.partition();
 
     let mut config = deployment.kafka();
     config.set("compression.type", "zstd").set("message.max.bytes", "1000000000");
@@ -108,11 +108,6 @@ async fn first_order(deployment: &Deployment) -> (Shop, Vec<Service>, Placed) {
     deployment.in_stock("milk", 100).await;
     let first = shop.place(&Order::of("ada", "milk", 1)).await;
     (shop, services, first)
-}
-
-fn partition_of(order: &Placed) -> i32 {
-    let place = order.position.trim_start_matches("orders:");
-    place.split('@').next().unwrap().parse().unwrap()
 }
 
 async fn all_are_confirmed_and_nobody_started_anew(

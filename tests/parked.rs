@@ -22,7 +22,7 @@ async fn bytes_that_are_no_event_park_and_the_partition_goes_on() {
     // The order that the poison claims to be about is placed right behind it, in its partition.
     let key: IdempotencyKey = "basket-2".parse().unwrap();
     let order_id = OrderId::for_key(&"ada".parse().unwrap(), &key).to_string();
-    let partition = first.position.split([':', '@']).nth(1).unwrap().to_owned();
+    let partition = first.partition().to_string();
     produce(&deployment, &partition, &order_id, POISON).await;
     let blocked = shop.place(&Order::of("ada", "milk", 1).key("basket-2")).await;
     assert_eq!(blocked.order_id, order_id);

@@ -25,8 +25,8 @@ async fn an_order_behind_a_poison_record_is_redriven_when_the_poison_is_discarde
     shop.becomes(&first, "confirmed").await;
     let key: IdempotencyKey = "basket-2".parse().unwrap();
     let order_id = OrderId::for_key(&customer.parse().unwrap(), &key).to_string();
-    let partition = first.position.split([':', '@']).nth(1).unwrap();
-    produce(&deployment, partition, &order_id, b"\xffno event at all").await;
+    let partition = first.partition().to_string();
+    produce(&deployment, &partition, &order_id, b"\xffno event at all").await;
     let order = Order::of(&customer, "milk", 1).key("basket-2");
     let blocked = shop.place(&order).await;
     for consumer in CONSUMERS {

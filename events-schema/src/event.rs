@@ -308,33 +308,57 @@ pub struct StockReceived {
     pub received_at: Timestamp,
 }
 
+/// What an event is about.
+enum About<'a> {
+    /// An order, and whose.
+    Order(OrderId, &'a CustomerId),
+    Product(&'a Sku),
+}
+
 impl Event {
+    fn about(&self) -> About<'_> {
+        match self {
+            Self::OrderPlaced(event) => About::Order(event.order_id, &event.customer_id),
+            Self::OrderCancelRequested(event) => About::Order(event.order_id, &event.customer_id),
+            Self::OrderConfirmed(event) => About::Order(event.order_id, &event.customer_id),
+            Self::OrderRejected(event) => About::Order(event.order_id, &event.customer_id),
+            Self::OrderCancelled(event) => About::Order(event.order_id, &event.customer_id),
+            Self::ProductUpserted(event) => About::Product(&event.sku),
+            Self::ProductDelisted(event) => About::Product(&event.sku),
+            Self::StockReceived(event) => About::Product(&event.sku),
+        }
+    }
+
+    /// The order, of every event of an order.
+    pub fn order_id(&self) -> Option<OrderId> {
+        match self.about() {
+            About::Order(order_id, _) => Some(order_id),
+            About::Product(_) => None,
+        }
+    }
+
+    /// Who ordered, or asked to cancel, of every event of an order.
+    pub fn customer_id(&self) -> Option<&CustomerId> {
+        match self.about() {
+            About::Order(_, customer_id) => Some(customer_id),
+            About::Product(_) => None,
+        }
+    }
+
     /// What the event is about, which is also `ce_subject`: the order, or the SKU. Order is kept
     /// per subject, and a poison record parks the later events of its subject.
     pub fn subject(&self) -> String {
-        match self {
-            Self::OrderPlaced(event) => event.order_id.to_string(),
-            Self::OrderCancelRequested(event) => event.order_id.to_string(),
-            Self::OrderConfirmed(event) => event.order_id.to_string(),
-            Self::OrderRejected(event) => event.order_id.to_string(),
-            Self::OrderCancelled(event) => event.order_id.to_string(),
-            Self::ProductUpserted(event) => event.sku.to_string(),
-            Self::ProductDelisted(event) => event.sku.to_string(),
-            Self::StockReceived(event) => event.sku.to_string(),
+        match self.about() {
+            About::Order(order_id, _) => order_id.to_string(),
+            About::Product(sku) => sku.to_string(),
         }
     }
 
     /// The record's key, which decides the partition: the customer, or the SKU.
     pub fn key(&self) -> &str {
-        match self {
-            Self::OrderPlaced(event) => event.customer_id.as_str(),
-            Self::OrderCancelRequested(event) => event.customer_id.as_str(),
-            Self::OrderConfirmed(event) => event.customer_id.as_str(),
-            Self::OrderRejected(event) => event.customer_id.as_str(),
-            Self::OrderCancelled(event) => event.customer_id.as_str(),
-            Self::ProductUpserted(event) => event.sku.as_str(),
-            Self::ProductDelisted(event) => event.sku.as_str(),
-            Self::StockReceived(event) => event.sku.as_str(),
+        match self.about() {
+            About::Order(_, customer_id) => customer_id.as_str(),
+            About::Product(sku) => sku.as_str(),
         }
     }
 

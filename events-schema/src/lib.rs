@@ -11,6 +11,7 @@ pub mod limits;
 pub mod meaning;
 mod readable;
 pub mod reading;
+mod record_position;
 pub mod registry;
 pub mod text;
 pub mod topics;
@@ -23,6 +24,7 @@ pub use event::{
     StockReceived,
 };
 pub use ids::{EventId, IdempotencyKey, OrderId};
+pub use record_position::{InvalidPosition, RecordPosition};
 pub use text::{EmailAddress, PersonName, Text};
 pub use topics::Topic;
 pub use values::{Currency, CustomerId, Locale, MoneyMinor, Quantity, Sku, StockDelta, Timestamp};

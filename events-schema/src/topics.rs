@@ -35,6 +35,11 @@ impl Topic {
         }
     }
 
+    /// The topic of that name, without a deployment's prefix.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topic| topic.name() == name)
+    }
+
     /// The name, without a deployment's prefix, of the topic that gets a copy of what this consumer
     /// group has parked of it. It has the same partitions.
     pub fn dead_letters(self, group: &str) -> String {

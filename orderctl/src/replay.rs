@@ -160,7 +160,7 @@ impl<'a, A: Fn(SchemaId) -> Result<String, RegistryError>, W: Write> Replay<'a, 
         topic: &str,
         record: &Record<'_>,
     ) -> Result<Result<Event, String>, RegistryError> {
-        let Some(topic) = Topic::ALL.into_iter().find(|known| known.name() == topic) else {
+        let Some(topic) = Topic::from_name(topic) else {
             let decoded = record.value.map(|value| self.decoding.value(value)).transpose()?;
             let decoded = decoded.ok_or_else(|| Invalid::NoValue.to_string());
             return Ok(decoded.and_then(|event| event.map_err(|why| why.to_string())));

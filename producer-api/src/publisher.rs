@@ -1,7 +1,6 @@
 //! Hands events to Kafka and waits for their delivery reports. Knows neither HTTP nor orders.
 
 use std::cell::RefCell;
-use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -10,7 +9,7 @@ use anyhow::{Context, ensure};
 use chassis::health::Dependency;
 use chassis::kafka::KafkaSettings;
 use events_schema::wire::{EncodeError, Encoder};
-use events_schema::{Event, EventType, Topic, envelope};
+use events_schema::{Event, EventType, RecordPosition, Topic, envelope};
 use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -29,20 +28,6 @@ const SOURCE: &str = "/producer-api";
 const PAUSE: Duration = Duration::from_secs(1);
 /// How long a question to silent brokers may take.
 const ASK: Duration = Duration::from_secs(2);
-
-/// Where a record is in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Position {
-    topic: Topic,
-    partition: i32,
-    offset: i64,
-}
-
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}@{}", self.topic.name(), self.partition, self.offset)
-    }
-}
 
 /// Why there is no position, sorted by what the client can say about its request.
 #[derive(Debug, thiserror::Error)]
@@ -130,7 +115,7 @@ impl Publisher {
         encoder: &Encoder,
         event: Event,
         traceparent: &str,
-    ) -> Result<Position, PublishError> {
+    ) -> Result<RecordPosition, PublishError> {
         let outcome = self.deliver(encoder, event, traceparent).await;
         match &outcome {
             Ok(_) => self.metrics.delivered.increment(1),
@@ -147,7 +132,7 @@ impl Publisher {
         encoder: &Encoder,
         event: Event,
         traceparent: &str,
-    ) -> Result<Position, PublishError> {
+    ) -> Result<RecordPosition, PublishError> {
         let Ok(_permit) = self.permits.try_acquire() else {
             return Err(PublishError::QueueFull);
         };
@@ -161,7 +146,7 @@ impl Publisher {
         drop(event);
         let report = report.inspect_err(|_| link.give_up_if_broken())?;
         if faults::ack_early() {
-            return Ok(Position { topic, partition: 0, offset: 0 });
+            return Ok(RecordPosition { topic, partition: 0, offset: 0 });
         }
         self.confirmed(&link, report, topic).await
     }
@@ -171,7 +156,7 @@ impl Publisher {
         link: &Link,
         report: DeliveryFuture,
         topic: Topic,
-    ) -> Result<Position, PublishError> {
+    ) -> Result<RecordPosition, PublishError> {
         let handed_over = Instant::now();
         let report = report.await;
         self.metrics.seconds.record(handed_over.elapsed());
@@ -184,7 +169,7 @@ impl Publisher {
             }
             Ok(Ok(delivery)) => {
                 link.connection.delivered();
-                Ok(Position { topic, partition: delivery.partition, offset: delivery.offset })
+                Ok(RecordPosition { topic, partition: delivery.partition, offset: delivery.offset })
             }
             Ok(Err((error, _record))) => {
                 link.give_up_if_broken();

@@ -4,18 +4,18 @@
 use std::time::Duration;
 
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use events_schema::RecordPosition;
 use fuzz::fuzz;
 
-use crate::position::Position;
 use crate::{cursor, prefer};
 
 #[test]
 fn any_position_is_read_as_what_it_says_or_refused() {
     fuzz("position", |bytes| {
         let text = String::from_utf8_lossy(bytes);
-        let Ok(position) = text.parse::<Position>() else { return };
+        let Ok(position) = text.parse::<RecordPosition>() else { return };
         assert!(position.partition >= 0 && position.offset >= 0 && !text.contains(['-', '+']));
-        assert_eq!(position.to_string().parse::<Position>().unwrap(), position);
+        assert_eq!(position.to_string().parse::<RecordPosition>().unwrap(), position);
     });
 }
 

@@ -7,7 +7,6 @@ mod fuzz;
 mod metrics;
 pub mod openapi;
 mod orders;
-mod position;
 mod prefer;
 mod problems;
 mod products;

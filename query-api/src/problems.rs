@@ -4,12 +4,12 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
 use chassis::problem::{Problem, Retry};
+use events_schema::RecordPosition;
 use http_chassis::problems;
 use serde::Serialize;
 
 use crate::database::Unavailable;
 use crate::orders::Parked;
-use crate::position::Position;
 
 /// The database cannot be asked.
 pub(crate) fn unavailable(why: Unavailable) -> Problem {
@@ -42,7 +42,7 @@ pub(crate) struct NotFound {
 }
 
 impl NotFound {
-    pub(crate) fn order(parked: Option<Parked>, stale: bool, reached: &[Position]) -> Self {
+    pub(crate) fn order(parked: Option<Parked>, stale: bool, reached: &[RecordPosition]) -> Self {
         let problem = Problem::new(StatusCode::NOT_FOUND, "order-not-found", "Order not found");
         let mut order = Self::new(problem, "order", stale, reached);
         order.parked = parked;
@@ -61,12 +61,12 @@ impl NotFound {
         order
     }
 
-    pub(crate) fn product(stale: bool, reached: &[Position]) -> Self {
+    pub(crate) fn product(stale: bool, reached: &[RecordPosition]) -> Self {
         let problem = Problem::new(StatusCode::NOT_FOUND, "product-not-found", "Product not found");
         Self::new(problem, "product", stale, reached)
     }
 
-    fn new(problem: Problem, what: &str, stale: bool, reached: &[Position]) -> Self {
+    fn new(problem: Problem, what: &str, stale: bool, reached: &[RecordPosition]) -> Self {
         let detail = match stale {
             true => format!("no such {what} yet: the position asked for is not reached"),
             false => format!("no such {what} up to the positions named here"),
@@ -77,7 +77,7 @@ impl NotFound {
             problem,
             stale,
             parked: None,
-            positions: reached.iter().map(Position::to_string).collect(),
+            positions: reached.iter().map(RecordPosition::to_string).collect(),
         }
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use ::metrics::Gauge;
-use events_schema::Topic;
+use events_schema::{RecordPosition, Topic};
 use futures::FutureExt;
 use sqlx::PgConnection;
 use tokio::sync::{Notify, watch};
@@ -15,7 +15,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::database::{Database, Reading, Unavailable};
 use crate::metrics;
-use crate::position::Position;
 use crate::snapshot::PositionRow;
 
 /// Between two looks at the positions while anybody waits: one query for all who wait.
@@ -29,7 +28,7 @@ pub(crate) struct Reached(BTreeMap<(Topic, i32), i64>);
 
 impl Reached {
     /// Whether all of these records are applied.
-    pub(crate) fn has_passed(&self, positions: &[Position]) -> bool {
+    pub(crate) fn has_passed(&self, positions: &[RecordPosition]) -> bool {
         positions.iter().all(|position| {
             let next = self.0.get(&(position.topic, position.partition));
             next.is_some_and(|next| *next > position.offset)
@@ -37,12 +36,12 @@ impl Reached {
     }
 
     /// The last record that is applied, of each partition of the topic or of only this one.
-    pub(crate) fn of(&self, topic: Topic, partition: Option<i32>) -> Vec<Position> {
+    pub(crate) fn of(&self, topic: Topic, partition: Option<i32>) -> Vec<RecordPosition> {
         let known = self.0.iter().filter(|((of, number), _)| {
             *of == topic && partition.is_none_or(|partition| partition == *number)
         });
         known
-            .filter_map(|((topic, number), next)| Position::before(*topic, *number, *next))
+            .filter_map(|((topic, number), next)| RecordPosition::before(*topic, *number, *next))
             .collect()
     }
 }
@@ -96,7 +95,7 @@ impl Progress {
     pub(crate) fn of(&self, rows: &[PositionRow]) -> Reached {
         let topic = |name: &str| {
             let name = name.strip_prefix(&*self.prefix)?;
-            Topic::ALL.into_iter().find(|topic| topic.name() == name)
+            Topic::from_name(name)
         };
         let known =
             |(name, partition, next): &PositionRow| Some(((topic(name)?, *partition), *next));
@@ -106,7 +105,7 @@ impl Progress {
     /// Waits until the positions are passed.
     pub(crate) async fn wait(
         &self,
-        positions: &[Position],
+        positions: &[RecordPosition],
         until: Instant,
     ) -> Result<Waited, Unavailable> {
         let Some(waiting) = Waiting::new(self) else { return Ok(Waited::Crowded) };
@@ -164,7 +163,7 @@ impl<'a> Waiting<'a> {
         Some(Self { progress, answers })
     }
 
-    async fn until_passed(mut self, positions: &[Position]) -> Result<(), Unavailable> {
+    async fn until_passed(mut self, positions: &[RecordPosition]) -> Result<(), Unavailable> {
         loop {
             // The sender lives as long as the progress.
             let _ = self.answers.changed().await;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use events_schema::RecordPosition;
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -36,6 +37,13 @@ pub struct Placed {
     pub customer_id: String,
     /// `orders:<partition>@<offset>`.
     pub position: String,
+}
+
+impl Placed {
+    /// In which partition its customer's orders are.
+    pub fn partition(&self) -> i32 {
+        self.position.parse::<RecordPosition>().unwrap().partition
+    }
 }
 
 impl Order {

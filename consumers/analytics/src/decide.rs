@@ -173,16 +173,7 @@ impl Changes {
 
 /// Which order an event speaks of, if of any.
 pub(crate) fn order_of(event: &Event) -> Option<OrderKey> {
-    let (order_id, customer_id) = match event {
-        Event::OrderPlaced(event) => (event.order_id, &event.customer_id),
-        Event::OrderCancelRequested(event) => (event.order_id, &event.customer_id),
-        Event::OrderConfirmed(event) => (event.order_id, &event.customer_id),
-        Event::OrderRejected(event) => (event.order_id, &event.customer_id),
-        Event::OrderCancelled(event) => (event.order_id, &event.customer_id),
-        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => {
-            return None;
-        }
-    };
+    let (order_id, customer_id) = event.order_id().zip(event.customer_id())?;
     Some(OrderKey { order_id, customer_id: customer_id.clone() })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr;
 
-use events_schema::{CustomerId, Event, EventId, OrderId};
+use events_schema::{CustomerId, EventId, EventType, OrderId};
 use runtime::{Batch, StoreError};
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -26,18 +26,18 @@ fn keys(batch: &Batch) -> (HashSet<OrderKey>, HashSet<MailKey>) {
     let mut orders = HashSet::new();
     let mut mails = HashSet::new();
     for record in &batch.records {
-        let (order_id, customer_id, event_id) = match &record.event {
-            Event::OrderPlaced(e) => (e.order_id, &e.customer_id, None),
-            Event::OrderConfirmed(e) => (e.order_id, &e.customer_id, Some(e.event_id)),
-            Event::OrderRejected(e) => (e.order_id, &e.customer_id, Some(e.event_id)),
-            Event::OrderCancelled(e) => (e.order_id, &e.customer_id, Some(e.event_id)),
-            Event::OrderCancelRequested(_)
-            | Event::ProductUpserted(_)
-            | Event::ProductDelisted(_)
-            | Event::StockReceived(_) => continue,
+        let event = &record.event;
+        let Some((order_id, customer_id)) = event.order_id().zip(event.customer_id()) else {
+            continue;
         };
+        match event.event_type() {
+            EventType::OrderCancelRequested => continue,
+            EventType::OrderPlaced => {}
+            _outcome => {
+                mails.insert((event.event_id(), customer_id.clone()));
+            }
+        }
         orders.insert((order_id, customer_id.clone()));
-        mails.extend(event_id.map(|event_id| (event_id, customer_id.clone())));
     }
     (orders, mails)
 }

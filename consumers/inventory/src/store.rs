@@ -49,7 +49,8 @@ async fn orders(
     conn: &mut PgConnection,
     batch: &Batch,
 ) -> Result<HashMap<OrderId, Order>, StoreError> {
-    let ids: BTreeSet<Uuid> = batch.records.iter().filter_map(|r| order_of(&r.event)).collect();
+    let ids = batch.records.iter().filter_map(|record| record.event.order_id());
+    let ids: BTreeSet<Uuid> = ids.map(OrderId::uuid).collect();
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -63,17 +64,6 @@ async fn orders(
     .await?;
     let orders = rows.iter().map(row::order);
     Ok(orders.map(|o| o.map(|o| (o.order_id, o))).collect::<Result<_, sqlx::Error>>()?)
-}
-
-fn order_of(event: &Event) -> Option<Uuid> {
-    match event {
-        Event::OrderPlaced(event) => Some(event.order_id.uuid()),
-        Event::OrderCancelRequested(event) => Some(event.order_id.uuid()),
-        Event::OrderConfirmed(event) => Some(event.order_id.uuid()),
-        Event::OrderRejected(event) => Some(event.order_id.uuid()),
-        Event::OrderCancelled(event) => Some(event.order_id.uuid()),
-        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => None,
-    }
 }
 
 async fn reserved(

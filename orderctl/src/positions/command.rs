@@ -155,6 +155,5 @@ impl To {
 
 fn topic(text: &str) -> Result<Topic, String> {
     let known = Topic::ALL.map(Topic::name);
-    let found = Topic::ALL.into_iter().find(|topic| topic.name() == text);
-    found.ok_or_else(|| format!("must be one of {}", known.join(", ")))
+    Topic::from_name(text).ok_or_else(|| format!("must be one of {}", known.join(", ")))
 }

@@ -68,29 +68,7 @@ impl Filter {
                 && (self.order.is_none() || record.envelope.subject.is_some());
         };
         (self.types.is_empty() || self.types.contains(&event.event_type()))
-            && self.order.is_none_or(|order| order_of(event) == Some(order))
-            && self.customer.as_ref().is_none_or(|customer| customer_of(event) == Some(customer))
-    }
-}
-
-fn order_of(event: &Event) -> Option<OrderId> {
-    match event {
-        Event::OrderPlaced(event) => Some(event.order_id),
-        Event::OrderCancelRequested(event) => Some(event.order_id),
-        Event::OrderConfirmed(event) => Some(event.order_id),
-        Event::OrderRejected(event) => Some(event.order_id),
-        Event::OrderCancelled(event) => Some(event.order_id),
-        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => None,
-    }
-}
-
-fn customer_of(event: &Event) -> Option<&CustomerId> {
-    match event {
-        Event::OrderPlaced(event) => Some(&event.customer_id),
-        Event::OrderCancelRequested(event) => Some(&event.customer_id),
-        Event::OrderConfirmed(event) => Some(&event.customer_id),
-        Event::OrderRejected(event) => Some(&event.customer_id),
-        Event::OrderCancelled(event) => Some(&event.customer_id),
-        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => None,
+            && self.order.is_none_or(|order| event.order_id() == Some(order))
+            && self.customer.as_ref().is_none_or(|customer| event.customer_id() == Some(customer))
     }
 }

@@ -94,22 +94,11 @@ pub(super) fn tables<'a>(view: View<'a>) -> Vec<(Table, Rows<'a>)> {
 fn by_customer<'a>(view: View<'a>, told: &'a [Told]) -> BTreeMap<&'a CustomerId, Facts<'a>> {
     let mut facts: BTreeMap<_, Facts<'a>> = BTreeMap::new();
     for told in view.seen(told) {
-        if let Some(customer) = customer_of(&told.event) {
+        if let Some(customer) = told.event.customer_id() {
             facts.entry(customer).or_default().learn(&told.event);
         }
     }
     facts
-}
-
-fn customer_of(event: &Event) -> Option<&CustomerId> {
-    match event {
-        Event::OrderPlaced(event) => Some(&event.customer_id),
-        Event::OrderCancelRequested(event) => Some(&event.customer_id),
-        Event::OrderConfirmed(event) => Some(&event.customer_id),
-        Event::OrderRejected(event) => Some(&event.customer_id),
-        Event::OrderCancelled(event) => Some(&event.customer_id),
-        Event::ProductUpserted(_) | Event::ProductDelisted(_) | Event::StockReceived(_) => None,
-    }
 }
 
 fn each_placed(view: View<'_>, mut each: impl FnMut(&OrderPlaced, &Facts<'_>)) {

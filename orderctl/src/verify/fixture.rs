@@ -1,10 +1,10 @@
 //! A small log, and the rows that it explains, written by hand.
 
-use events_schema::{Event, Topic};
+use events_schema::{Event, RecordPosition, Topic};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, PgPool};
 
-use super::story::{Place, Story};
+use super::story::Story;
 use crate::testing::{
     RUNTIME, START, cancel_requested, cancelled, confirmed, encoder, order, placed, product,
     received, rejected,
@@ -80,7 +80,7 @@ pub(super) fn story() -> Story {
     let mut story = Story::default();
     for (topic, partition, events) in log() {
         for (offset, event) in (0..).zip(events) {
-            story.tell(Place { topic, partition, offset }, event);
+            story.tell(RecordPosition { topic, partition, offset }, event);
         }
     }
     story

@@ -5,18 +5,18 @@ use std::collections::BTreeMap;
 
 use events_schema::{
     CustomerId, Event, OrderCancelRequested, OrderCancelled, OrderConfirmed, OrderId, OrderPlaced,
-    OrderRejected, Sku, StockLine,
+    OrderRejected, RecordPosition, Sku, StockLine,
 };
 
 use super::compare::Difference;
 use super::row::{Row, Rows, Table, cell, line_rows, shortages, sql_list, sql_time, time};
-use super::story::{Place, Told, View};
+use super::story::{Told, View};
 
 /// What became of an order, as far as inventory must know it.
 #[derive(Debug, Default)]
 struct Fate<'a> {
-    placed: Vec<(&'a OrderPlaced, Place)>,
-    cancel_requested: Vec<(&'a OrderCancelRequested, Place)>,
+    placed: Vec<(&'a OrderPlaced, RecordPosition)>,
+    cancel_requested: Vec<(&'a OrderCancelRequested, RecordPosition)>,
     confirmed: Option<&'a OrderConfirmed>,
     rejected: Option<&'a OrderRejected>,
     /// One for each customer: whoever cancels an order id that nobody has placed is answered.
@@ -73,13 +73,17 @@ impl<'a> Fate<'a> {
     }
 
     /// Where this customer first asked for a cancellation.
-    fn first_request(&self, customer: &CustomerId) -> Option<Place> {
+    fn first_request(&self, customer: &CustomerId) -> Option<RecordPosition> {
         let mut requests = self.cancel_requested.iter();
         requests.find(|(event, _)| event.customer_id == *customer).map(|(_, place)| *place)
     }
 
     /// Where this customer had placed it before that.
-    fn placed_before(&self, customer: &CustomerId, at: Place) -> impl Iterator<Item = Place> {
+    fn placed_before(
+        &self,
+        customer: &CustomerId,
+        at: RecordPosition,
+    ) -> impl Iterator<Item = RecordPosition> {
         let by = self.placed.iter().filter(move |(event, _)| event.customer_id == *customer);
         by.map(|(_, place)| *place).filter(move |place| *place < at)
     }
@@ -107,7 +111,7 @@ impl<'a> Fate<'a> {
 
     /// What was decided on: the first order under this id of this customer. An order that was
     /// cancelled before it was placed has an outcome, but was never decided on.
-    fn decided_on(&self) -> Option<(&'a OrderPlaced, Place)> {
+    fn decided_on(&self) -> Option<(&'a OrderPlaced, RecordPosition)> {
         let customer = self.decided_for()?;
         self.placed.iter().find(|(event, _)| event.customer_id == *customer).copied()
     }
@@ -167,7 +171,7 @@ impl<'a> Fate<'a> {
     }
 
     /// Whether a cancellation that this customer asked for there should have been answered.
-    fn owes(&self, customer: &CustomerId, at: Place) -> bool {
+    fn owes(&self, customer: &CustomerId, at: RecordPosition) -> bool {
         if self.cancelled_by(customer).is_some() {
             return false;
         }

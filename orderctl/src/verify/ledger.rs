@@ -4,10 +4,9 @@ use std::collections::BTreeSet;
 use std::io::BufRead;
 
 use anyhow::Context;
-use events_schema::{Event, EventType, OrderId, Topic};
+use events_schema::{Event, EventType, OrderId, RecordPosition};
 use serde::Deserialize;
 
-use super::story::Place;
 use crate::exit::Usage;
 
 #[derive(Deserialize)]
@@ -22,7 +21,7 @@ struct Entry {
 /// What was acknowledged: that this event of this order stands there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Promise {
-    pub(super) place: Place,
+    pub(super) place: RecordPosition,
     pub(super) order_id: OrderId,
     pub(super) kind: EventType,
 }
@@ -61,10 +60,10 @@ impl Ledger {
         let entry: Entry = serde_json::from_slice(line).ok()?;
         if entry.status.is_none_or(|status| status == 202) {
             let order_id = entry.order_id?;
-            let (position, kind) = (place(&entry.position?)?, EventType::OrderPlaced);
+            let (position, kind) = (entry.position?.parse().ok()?, EventType::OrderPlaced);
             self.open.insert(Promise { place: position, order_id, kind });
             if let Some(cancelled) = entry.cancel_position {
-                let (position, kind) = (place(&cancelled)?, EventType::OrderCancelRequested);
+                let (position, kind) = (cancelled.parse().ok()?, EventType::OrderCancelRequested);
                 self.open.insert(Promise { place: position, order_id, kind });
             }
         }
@@ -72,17 +71,8 @@ impl Ledger {
     }
 
     /// The log has this event there.
-    pub(super) fn found(&mut self, place: Place, event: &Event) {
-        let order_id = match event {
-            Event::OrderPlaced(event) => event.order_id,
-            Event::OrderCancelRequested(event) => event.order_id,
-            Event::OrderConfirmed(_)
-            | Event::OrderRejected(_)
-            | Event::OrderCancelled(_)
-            | Event::ProductUpserted(_)
-            | Event::ProductDelisted(_)
-            | Event::StockReceived(_) => return,
-        };
+    pub(super) fn found(&mut self, place: RecordPosition, event: &Event) {
+        let Some(order_id) = event.order_id() else { return };
         self.open.remove(&Promise { place, order_id, kind: event.event_type() });
     }
 
@@ -98,16 +88,10 @@ fn is_unfinished(line: &[u8]) -> bool {
     !line.ends_with(b"\n") && parsed.is_err_and(|error| error.is_eof())
 }
 
-/// `orders:3@17`.
-fn place(text: &str) -> Option<Place> {
-    let (topic, rest) = text.split_once(':')?;
-    let (partition, offset) = rest.split_once('@')?;
-    let topic = Topic::ALL.into_iter().find(|known| known.name() == topic)?;
-    Some(Place { topic, partition: partition.parse().ok()?, offset: offset.parse().ok()? })
-}
-
 #[cfg(test)]
 mod tests {
+    use events_schema::Topic;
+
     use super::*;
     use crate::testing::{confirmed, order, placed};
 
@@ -120,7 +104,7 @@ mod tests {
     fn an_acknowledged_order_that_the_log_lacks_is_missing() {
         let text = [line(1, "orders:3@17", 202), line(2, "orders:3@18", 202)].join("\n");
         let mut ledger = Ledger::read(text.as_bytes()).unwrap();
-        let at = |offset| Place { topic: Topic::Orders, partition: 3, offset };
+        let at = |offset| RecordPosition { topic: Topic::Orders, partition: 3, offset };
         ledger.found(at(17), &placed(1).into());
         ledger.found(at(18), &placed(3).into());
         assert_eq!(ledger.acknowledged, 2);
@@ -131,7 +115,7 @@ mod tests {
     fn two_orders_acknowledged_at_one_place_are_two_promises() {
         let text = [line(1, "orders:3@17", 202), line(2, "orders:3@17", 202)].join("\n");
         let mut ledger = Ledger::read(text.as_bytes()).unwrap();
-        let at = Place { topic: Topic::Orders, partition: 3, offset: 17 };
+        let at = RecordPosition { topic: Topic::Orders, partition: 3, offset: 17 };
         ledger.found(at, &placed(2).into());
         assert_eq!(ledger.acknowledged, 2);
         assert_eq!(missing(ledger), [(at, order(1), EventType::OrderPlaced)]);
@@ -142,7 +126,7 @@ mod tests {
         let position = r#""position":"orders:3@17","cancel_position":"orders:3@18""#;
         let text = format!(r#"{{"order_id":"{}",{position}}}"#, order(1));
         let mut ledger = Ledger::read(text.as_bytes()).unwrap();
-        let at = |offset| Place { topic: Topic::Orders, partition: 3, offset };
+        let at = |offset| RecordPosition { topic: Topic::Orders, partition: 3, offset };
         ledger.found(at(17), &confirmed(1).into());
         ledger.found(at(18), &placed(1).into());
         assert_eq!(ledger.missing().len(), 2);
@@ -157,7 +141,7 @@ mod tests {
         assert!(within.unwrap_err().is::<Usage>());
     }
 
-    fn missing(ledger: Ledger) -> Vec<(Place, OrderId, EventType)> {
+    fn missing(ledger: Ledger) -> Vec<(RecordPosition, OrderId, EventType)> {
         ledger.missing().map(|promise| (promise.place, promise.order_id, promise.kind)).collect()
     }
 
@@ -166,8 +150,11 @@ mod tests {
         let position = r#""position":"orders:3@17","cancel_position":"orders:3@20""#;
         let text = format!(r#"{{"order_id":"{}",{position}}}"#, order(1));
         let mut ledger = Ledger::read(text.as_bytes()).unwrap();
-        ledger.found(Place { topic: Topic::Orders, partition: 3, offset: 17 }, &placed(1).into());
-        let at = Place { topic: Topic::Orders, partition: 3, offset: 20 };
+        ledger.found(
+            RecordPosition { topic: Topic::Orders, partition: 3, offset: 17 },
+            &placed(1).into(),
+        );
+        let at = RecordPosition { topic: Topic::Orders, partition: 3, offset: 20 };
         assert_eq!(missing(ledger), [(at, order(1), EventType::OrderCancelRequested)]);
     }
 

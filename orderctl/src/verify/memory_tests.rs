@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use events_schema::{EventId, EventType, OrderId, OrderPlaced, StockLine};
+use events_schema::{EventId, EventType, OrderId, OrderPlaced, RecordPosition, StockLine};
 
 use super::*;
 use crate::testing::{confirmed, placed};
@@ -18,7 +18,7 @@ fn memory(what: &str) -> u64 {
 fn tell(story: &mut Story, n: u128, offset: i64) {
     let order_id =
         OrderId::for_key(&"household-1".parse().unwrap(), &n.to_string().parse().unwrap());
-    let at = |offset| Place { topic: Topic::Orders, partition: 0, offset };
+    let at = |offset| RecordPosition { topic: Topic::Orders, partition: 0, offset };
     let placed: OrderPlaced = placed(1);
     let skus = (0..9).map(|line| format!("{:07}", (n * 31 + line) % 92_331).parse().unwrap());
     let lines = skus.map(|sku| events_schema::OrderLine { sku, ..placed.lines[0].clone() });

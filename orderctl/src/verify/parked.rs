@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use events_schema::{Event, OrderPlaced, Sku, StockReceived, Topic};
+use events_schema::{Event, OrderPlaced, RecordPosition, Sku, StockReceived, Topic};
 
 use super::compare::Difference;
 use super::inventory;
 use super::projection::Projection;
 use super::record::LogRecord;
-use super::story::{Place, View};
+use super::story::View;
 
 /// A row of `parked`.
 #[derive(Debug, Clone, Default)]
@@ -96,7 +96,7 @@ struct Court<'a> {
     view: View<'a>,
     heads: HashMap<(Topic, &'a str), i64>,
     /// The stock records of each SKU, where a write-off is to be judged.
-    stock: HashMap<&'a Sku, Vec<&'a (Place, StockReceived)>>,
+    stock: HashMap<&'a Sku, Vec<&'a (RecordPosition, StockReceived)>>,
     /// Units of a SKU that were ever reserved.
     reserved: BTreeMap<Sku, i64>,
 }
@@ -126,7 +126,7 @@ fn has_write_off(view: View<'_>) -> bool {
     view.stand.parked.values().any(|row| row.cause == STOCK_BELOW_ZERO)
 }
 
-fn stock<'a>(view: View<'a>) -> HashMap<&'a Sku, Vec<&'a (Place, StockReceived)>> {
+fn stock<'a>(view: View<'a>) -> HashMap<&'a Sku, Vec<&'a (RecordPosition, StockReceived)>> {
     let mut by_sku = HashMap::<_, Vec<_>>::new();
     if !has_write_off(view) {
         return by_sku;
@@ -142,7 +142,7 @@ fn reserved(view: View<'_>) -> BTreeMap<Sku, i64> {
 }
 
 impl Court<'_> {
-    fn objection(&self, place: Place, row: &Parked) -> Result<Grounds, &'static str> {
+    fn objection(&self, place: RecordPosition, row: &Parked) -> Result<Grounds, &'static str> {
         if row.state == State::Discarded {
             // On an operator's word, which the audit keeps.
             return Ok(Grounds::Proven);
@@ -170,18 +170,18 @@ impl Court<'_> {
     }
 
     /// Behind an earlier parked record of its subject.
-    fn waits(&self, place: Place, row: &Parked, record: &LogRecord) -> bool {
+    fn waits(&self, place: RecordPosition, row: &Parked, record: &LogRecord) -> bool {
         let subject = record.subject.as_deref();
         let head = subject.and_then(|subject| self.heads.get(&(place.topic, subject)));
         head.is_some_and(|head| *head < row.id)
     }
 
-    fn is_unreadable(&self, place: Place) -> bool {
+    fn is_unreadable(&self, place: RecordPosition) -> bool {
         let unreadable = self.view.story.unreadable.get(&place);
         unreadable.is_some_and(|record| record.concerns(self.projection, place.topic))
     }
 
-    fn breaks_rule(&self, cause: &str, place: Place, record: &LogRecord) -> bool {
+    fn breaks_rule(&self, cause: &str, place: RecordPosition, record: &LogRecord) -> bool {
         match (self.projection, cause, &record.event) {
             (Projection::Inventory, STOCK_BELOW_ZERO, Some(Event::StockReceived(event))) => {
                 self.may_be_too_much(place, event)
@@ -200,7 +200,7 @@ impl Court<'_> {
 
     /// Whether a write-off can have met less than it takes. The log does not say when orders were
     /// decided between two stock records: at worst all of them before.
-    fn may_be_too_much(&self, place: Place, event: &StockReceived) -> bool {
+    fn may_be_too_much(&self, place: RecordPosition, event: &StockReceived) -> bool {
         let mut known = HashSet::new();
         let of_sku = self.stock.get(&event.sku).into_iter().flatten();
         let earlier = of_sku.filter(|(at, _)| {

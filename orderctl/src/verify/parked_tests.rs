@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use events_schema::{MoneyMinor, OrderLine};
+use events_schema::{MoneyMinor, OrderLine, RecordPosition};
 
 use super::*;
 use crate::testing::{confirmed, encoder, placed, received};
@@ -15,8 +15,8 @@ struct Bench {
     stand: Stand,
 }
 
-fn place(topic: Topic, offset: i64) -> Place {
-    Place { topic, partition: 0, offset }
+fn place(topic: Topic, offset: i64) -> RecordPosition {
+    RecordPosition { topic, partition: 0, offset }
 }
 
 impl Bench {
@@ -36,7 +36,7 @@ impl Bench {
     }
 
     /// Also this event, there, and parked for this cause.
-    fn parks(mut self, at: Place, cause: &str, event: impl Into<Event>) -> Self {
+    fn parks(mut self, at: RecordPosition, cause: &str, event: impl Into<Event>) -> Self {
         let event = event.into();
         self.story.tell(at, event.clone());
         let payload = encoder().encode(&event, vec![]).unwrap();
@@ -46,7 +46,7 @@ impl Bench {
         self
     }
 
-    fn keep(&mut self, at: Place, cause: &str, record: LogRecord) {
+    fn keep(&mut self, at: RecordPosition, cause: &str, record: LogRecord) {
         let (id, cause) = (1 + self.stand.parked.len() as i64, cause.to_owned());
         let (key, payload) = (record.key.clone(), record.payload.clone());
         self.stand.parked.insert(at, Parked { id, cause, key, payload, ..Parked::default() });

@@ -1,12 +1,11 @@
 //! What verify makes of rows that `parked purge` has removed.
 
-use events_schema::Topic;
+use events_schema::{RecordPosition, Topic};
 use sqlx::PgPool;
 
 use super::fixture::{prepared, run, story};
 use super::projection::Projection;
 use super::snapshot;
-use super::story::Place;
 use super::tests::{differences, park, parked_line, record_of};
 use crate::testing::placed;
 
@@ -21,7 +20,7 @@ async fn a_record_that_was_purged_is_left_out_as_a_discarded_one_is(pool: PgPool
         SELECT 'ada', 'purged', topic, partition, record_offset, id, subject,
             jsonb_build_object('topic_id', topic_id) FROM gone";
     run(&pool, purge).await;
-    let place = Place { topic: Topic::Orders, partition: 1, offset: 0 };
+    let place = RecordPosition { topic: Topic::Orders, partition: 1, offset: 0 };
     let mut admin = pool.acquire().await.unwrap();
     let read = snapshot::parked(&mut admin, &[Projection::Analytics], str::to_owned).await.unwrap();
     assert_eq!(read, [place].into(), "the log is asked what stood there");

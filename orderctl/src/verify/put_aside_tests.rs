@@ -65,7 +65,7 @@ fn what_does_not_come_back_is_an_error_and_no_difference() {
     for number in 0..2_000_u32 {
         let mut event = crate::testing::placed(1);
         event.lines = vec![event.lines[0].clone(); 100];
-        let place = super::story::Place {
+        let place = events_schema::RecordPosition {
             topic: events_schema::Topic::Orders,
             partition: 0,
             offset: number.into(),

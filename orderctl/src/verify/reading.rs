@@ -10,14 +10,14 @@ use events_schema::reading::{Invalid, Read};
 use events_schema::registry::RegistryError;
 use events_schema::topics::Retention;
 use events_schema::wire::SchemaId;
-use events_schema::{Event, Topic};
+use events_schema::{Event, RecordPosition, Topic};
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 
 use super::ledger::Ledger;
 use super::projection::Projection;
 use super::record::{LogRecord, Unreadable};
-use super::story::{Place, Stand, Story};
+use super::story::{Stand, Story};
 use crate::decoding::{Decoding, written_at};
 use crate::exit::Gap;
 use crate::log::{LogReader, Span};
@@ -54,7 +54,7 @@ impl Reading<'_> {
         &mut self,
         reader: &LogReader,
         decoding: &mut Decoding<A>,
-        parked: &HashSet<Place>,
+        parked: &HashSet<RecordPosition>,
     ) -> anyhow::Result<()> {
         for _ in 0..ROUNDS_MAX {
             if self.read_on(reader, decoding, parked)? < FEW {
@@ -71,7 +71,7 @@ impl Reading<'_> {
         &mut self,
         reader: &LogReader,
         decoding: &mut Decoding<A>,
-        parked: &HashSet<Place>,
+        parked: &HashSet<RecordPosition>,
     ) -> anyhow::Result<u64> {
         let before = self.records;
         let topics: Vec<Topic> = self.topics.keys().copied().collect();
@@ -101,10 +101,10 @@ impl Reading<'_> {
         &mut self,
         reader: &LogReader,
         decoding: &mut Decoding<A>,
-        parked: &HashSet<Place>,
+        parked: &HashSet<RecordPosition>,
     ) -> anyhow::Result<()> {
-        let is_missing = |place: &&Place| !self.story.parked.contains_key(*place);
-        let missing: BTreeSet<Place> = parked.iter().filter(is_missing).copied().collect();
+        let is_missing = |place: &&RecordPosition| !self.story.parked.contains_key(*place);
+        let missing: BTreeSet<RecordPosition> = parked.iter().filter(is_missing).copied().collect();
         for (topic, spans) in &self.topics {
             let spans: Vec<Span> =
                 spans.iter().filter_map(|span| around(*topic, span, &missing)).collect();
@@ -134,7 +134,7 @@ impl Reading<'_> {
 
     fn take<A: Fn(SchemaId) -> Result<String, RegistryError>>(
         &mut self,
-        place: Place,
+        place: RecordPosition,
         message: &BorrowedMessage<'_>,
         is_parked: bool,
         decoding: &mut Decoding<A>,
@@ -160,7 +160,7 @@ impl Reading<'_> {
     }
 
     /// Offsets are handed out without holes: what is missing of a compacted topic was taken away.
-    fn note_hole(&mut self, place: Place) {
+    fn note_hole(&mut self, place: RecordPosition) {
         let partition = (place.topic, place.partition);
         let next = self.next.insert(partition, place.offset + 1).unwrap_or_default();
         if place.offset > next && place.topic.retention() == Retention::Compacted {
@@ -170,8 +170,8 @@ impl Reading<'_> {
 }
 
 /// The part of a partition from the first of these places to the last.
-fn around(topic: Topic, span: &Span, places: &BTreeSet<Place>) -> Option<Span> {
-    let at = |offset| Place { topic, partition: span.partition, offset };
+fn around(topic: Topic, span: &Span, places: &BTreeSet<RecordPosition>) -> Option<Span> {
+    let at = |offset| RecordPosition { topic, partition: span.partition, offset };
     let mut within = places.range(at(span.start)..at(span.end));
     let first = within.next()?.offset;
     let last = within.next_back().map_or(first, |place| place.offset);
@@ -182,7 +182,7 @@ fn around(topic: Topic, span: &Span, places: &BTreeSet<Place>) -> Option<Span> {
 type Understood = (Option<String>, Result<Event, Unreadable>);
 
 fn understand<A: Fn(SchemaId) -> Result<String, RegistryError>>(
-    place: Place,
+    place: RecordPosition,
     message: &BorrowedMessage<'_>,
     decoding: &mut Decoding<A>,
 ) -> Result<Understood, RegistryError> {
@@ -211,8 +211,8 @@ fn record(
     LogRecord { key, payload, subject, event: event.cloned() }
 }
 
-fn place(topic: Topic, message: &BorrowedMessage<'_>) -> Place {
-    Place { topic, partition: message.partition(), offset: message.offset() }
+fn place(topic: Topic, message: &BorrowedMessage<'_>) -> RecordPosition {
+    RecordPosition { topic, partition: message.partition(), offset: message.offset() }
 }
 
 /// The log is whole and the projection stands within it.
@@ -251,8 +251,11 @@ mod tests {
     fn only_a_hole_in_a_compacted_topic_tells_of_compaction() {
         let compacted = |topic, offsets: &[i64]| {
             let mut reading = Reading::new(None, &[]);
-            let places =
-                offsets.iter().map(|offset| Place { topic, partition: 2, offset: *offset });
+            let places = offsets.iter().map(|offset| RecordPosition {
+                topic,
+                partition: 2,
+                offset: *offset,
+            });
             places.for_each(|place| reading.note_hole(place));
             reading.story.compacted.contains(&(topic, 2))
         };

@@ -37,8 +37,8 @@ impl Log {
     }
 }
 
-fn at(offset: i64) -> Place {
-    Place { topic: Topic::Orders, partition: 1, offset }
+fn at(offset: i64) -> RecordPosition {
+    RecordPosition { topic: Topic::Orders, partition: 1, offset }
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn what_comes_while_the_log_is_read_is_read_once_and_nothing_twice() {
     log.append(confirmed(1));
     assert_eq!(reading.read_on(&log.reader, &mut decoding, &HashSet::new()).unwrap(), 1);
     assert_eq!(reading.read_on(&log.reader, &mut decoding, &HashSet::new()).unwrap(), 0);
-    let places: Vec<Place> =
+    let places: Vec<RecordPosition> =
         reading.story.orders[&order(1)].iter().map(|told| told.place).collect();
     assert_eq!(places, [at(0), at(1)]);
 }
@@ -66,7 +66,7 @@ fn what_was_parked_after_it_was_read_is_looked_at_again() {
     reading.catch_up(&log.reader, &mut decoding, &[at(0)].into()).unwrap();
     let parked = [at(0), at(1), at(3), at(9)].into();
     reading.look_again(&log.reader, &mut decoding, &parked).unwrap();
-    let mut found: Vec<Place> = reading.story.parked.keys().copied().collect();
+    let mut found: Vec<RecordPosition> = reading.story.parked.keys().copied().collect();
     found.sort_unstable();
     assert_eq!(found, [at(0), at(1), at(3)]);
     assert_eq!(reading.story.parked[&at(3)].event, Some(placed(4).into()));

@@ -34,18 +34,18 @@ pub(super) fn unjustified(view: View<'_>) -> Vec<Difference> {
 
 #[cfg(test)]
 mod tests {
-    use events_schema::{Event, Topic};
+    use events_schema::{Event, RecordPosition, Topic};
 
     use super::*;
     use crate::testing::{confirmed, placed, received};
-    use crate::verify::story::{Place, Stand, Story};
+    use crate::verify::story::{Stand, Story};
 
     /// What is said of the last stock record, where it was refused.
     fn refused(records: &[(u8, &str, i64)]) -> Vec<Difference> {
         let (mut story, mut stand) = (Story::default(), Stand::default());
         let mut tell = |topic, offset, event: Event| {
             let id = event.event_id();
-            story.tell(Place { topic, partition: 0, offset }, event);
+            story.tell(RecordPosition { topic, partition: 0, offset }, event);
             stand.positions.insert((topic, 0), offset + 1);
             id
         };

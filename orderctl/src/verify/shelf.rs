@@ -7,10 +7,10 @@ use std::collections::BTreeMap;
 use std::io;
 
 use events_schema::wire::{Decoder, Encoder};
-use events_schema::{EventType, OrderId};
+use events_schema::{EventType, OrderId, RecordPosition};
 
 use super::spool::Spool;
-use super::story::{Place, Told};
+use super::story::Told;
 
 /// The events of each order, in the order in which they were told.
 pub(super) type Orders = BTreeMap<OrderId, Vec<Told>>;
@@ -88,7 +88,7 @@ impl Shelf {
         });
         let (order, partition, offset, value) = parts.ok_or(io::ErrorKind::UnexpectedEof)?;
         let event = self.decoder.decode(value).map_err(io::Error::other)?;
-        let place = Place { topic: event.event_type().topic(), partition, offset };
+        let place = RecordPosition { topic: event.event_type().topic(), partition, offset };
         Ok((order, Told { place, event: Box::new(event) }))
     }
 

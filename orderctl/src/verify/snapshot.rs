@@ -5,12 +5,12 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Context;
 use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
-use events_schema::{Event, OrderId, Topic};
+use events_schema::{RecordPosition, Topic};
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use super::parked::{Parked, State};
 use super::projection::Projection;
-use super::story::{Place, Stand};
+use super::story::Stand;
 use crate::database::answered;
 use crate::decoding::Decoding;
 use crate::exit::Gap;
@@ -37,7 +37,7 @@ pub(super) async fn parked(
     admin: &mut PgConnection,
     projections: &[Projection],
     name: impl Fn(&str) -> String,
-) -> anyhow::Result<HashSet<Place>> {
+) -> anyhow::Result<HashSet<RecordPosition>> {
     let mut places = HashSet::new();
     for projection in projections {
         let names = names(*projection, &name);
@@ -47,7 +47,7 @@ pub(super) async fn parked(
                 .await
                 .with_context(|| unreadable(*projection))?;
             places.extend(parked.into_iter().filter_map(|(topic, partition, offset)| {
-                Some(Place { topic: *names.get(&topic)?, partition, offset })
+                Some(RecordPosition { topic: *names.get(&topic)?, partition, offset })
             }));
         }
     }
@@ -197,8 +197,8 @@ impl ParkedRow {
         record_offset, subject, '' AS cause, 'discarded' AS state, 0 AS redrives_failed, \
         NULL::bytea AS record_key, NULL::bytea AS payload FROM";
 
-    fn place(&self, topic: Topic) -> Place {
-        Place { topic, partition: self.partition, offset: self.record_offset }
+    fn place(&self, topic: Topic) -> RecordPosition {
+        RecordPosition { topic, partition: self.partition, offset: self.record_offset }
     }
 
     fn parked(self) -> Parked {
@@ -236,23 +236,10 @@ impl Stored {
         let mut stand = self.stand;
         for payload in self.outbox {
             let Ok(event) = decoding.value(&payload)? else { continue };
-            if let Some(order_id) = order_of(&event) {
+            if let Some(order_id) = event.order_id() {
                 stand.outbox.entry(order_id).or_default().push(event);
             }
         }
         Ok(stand)
-    }
-}
-
-fn order_of(event: &Event) -> Option<OrderId> {
-    match event {
-        Event::OrderConfirmed(event) => Some(event.order_id),
-        Event::OrderRejected(event) => Some(event.order_id),
-        Event::OrderCancelled(event) => Some(event.order_id),
-        Event::OrderPlaced(_)
-        | Event::OrderCancelRequested(_)
-        | Event::ProductUpserted(_)
-        | Event::ProductDelisted(_)
-        | Event::StockReceived(_) => None,
     }
 }

@@ -3,35 +3,22 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 use std::io;
 use std::sync::OnceLock;
 
-use events_schema::{Event, EventId, OrderId, ProductUpserted, Sku, StockReceived, Topic};
+use events_schema::{
+    Event, EventId, OrderId, ProductUpserted, RecordPosition, Sku, StockReceived, Topic,
+};
 
 use super::parked::Parked;
 use super::record::{LogRecord, Unreadable};
 use super::row::Row;
 use super::shelf::{Orders, Shelf};
 
-/// Where a record stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Place {
-    pub(super) topic: Topic,
-    pub(super) partition: i32,
-    pub(super) offset: i64,
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}@{}", self.topic.name(), self.partition, self.offset)
-    }
-}
-
 /// An event of an order, where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Told {
-    pub(super) place: Place,
+    pub(super) place: RecordPosition,
     pub(super) event: Box<Event>,
 }
 
@@ -56,36 +43,35 @@ pub(super) struct Story {
     shelf: Option<Shelf>,
     /// Why what was put aside is not all there.
     broken: OnceLock<String>,
-    products: BTreeMap<Sku, Vec<(Place, Product)>>,
-    pub(super) stock: Vec<(Place, StockReceived)>,
-    pub(super) unreadable: BTreeMap<Place, Unreadable>,
+    products: BTreeMap<Sku, Vec<(RecordPosition, Product)>>,
+    pub(super) stock: Vec<(RecordPosition, StockReceived)>,
+    pub(super) unreadable: BTreeMap<RecordPosition, Unreadable>,
     /// What stands where some projection has parked a record.
-    pub(super) parked: HashMap<Place, LogRecord>,
+    pub(super) parked: HashMap<RecordPosition, LogRecord>,
     /// Partitions that compaction has taken records from.
     pub(super) compacted: HashSet<(Topic, i32)>,
 }
 
 impl Story {
     /// Takes in the next record of a partition.
-    pub(super) fn tell(&mut self, place: Place, event: Event) {
-        let order_id = match event {
+    pub(super) fn tell(&mut self, place: RecordPosition, event: Event) {
+        match event {
             Event::ProductUpserted(event) => {
                 let records = self.products.entry(event.sku.clone()).or_default();
-                return records.push((place, Product::Described(event)));
+                records.push((place, Product::Described(event)));
             }
             Event::ProductDelisted(event) => {
                 let records = self.products.entry(event.sku).or_default();
-                return records.push((place, Product::Delisted));
+                records.push((place, Product::Delisted));
             }
-            Event::StockReceived(event) => return self.stock.push((place, event)),
-            Event::OrderPlaced(ref event) => event.order_id,
-            Event::OrderCancelRequested(ref event) => event.order_id,
-            Event::OrderConfirmed(ref event) => event.order_id,
-            Event::OrderRejected(ref event) => event.order_id,
-            Event::OrderCancelled(ref event) => event.order_id,
-        };
-        self.orders.entry(order_id).or_default().push(Told { place, event: Box::new(event) });
-        self.held += 1;
+            Event::StockReceived(event) => self.stock.push((place, event)),
+            of_order => {
+                let Some(order_id) = of_order.order_id() else { return };
+                let told = Told { place, event: Box::new(of_order) };
+                self.orders.entry(order_id).or_default().push(told);
+                self.held += 1;
+            }
+        }
     }
 
     /// Puts the orders aside where they have become many.
@@ -128,7 +114,12 @@ impl Story {
     }
 
     /// Takes in a record that is no event, under its key.
-    pub(super) fn tell_unreadable(&mut self, place: Place, key: Option<&[u8]>, what: Unreadable) {
+    pub(super) fn tell_unreadable(
+        &mut self,
+        place: RecordPosition,
+        key: Option<&[u8]>,
+        what: Unreadable,
+    ) {
         let sku = key.and_then(|key| std::str::from_utf8(key).ok()?.parse().ok());
         if let Some(sku) = sku.filter(|_| place.topic == Topic::Products) {
             self.products.entry(sku).or_default().push((place, Product::Unreadable));
@@ -151,7 +142,7 @@ mod memory_tests;
 pub(super) struct Stand {
     /// The next offset of every partition.
     pub(super) positions: BTreeMap<(Topic, i32), i64>,
-    pub(super) parked: BTreeMap<Place, Parked>,
+    pub(super) parked: BTreeMap<RecordPosition, Parked>,
     /// Of each subject the first row that other rows may have waited behind, though it is not among
     /// `parked`: it was redriven, or its topic was made again.
     pub(super) gone_before: HashMap<(Topic, String), i64>,
@@ -182,12 +173,12 @@ pub(super) struct View<'a> {
 
 impl<'a> View<'a> {
     /// Below the position, and not parked.
-    pub(super) fn has_seen(&self, place: Place) -> bool {
+    pub(super) fn has_seen(&self, place: RecordPosition) -> bool {
         self.has_passed(place) && !self.stand.parked.contains_key(&place)
     }
 
     /// Below the position.
-    pub(super) fn has_passed(&self, place: Place) -> bool {
+    pub(super) fn has_passed(&self, place: RecordPosition) -> bool {
         let position = self.stand.positions.get(&(place.topic, place.partition));
         position.is_some_and(|next| place.offset < *next)
     }
@@ -244,7 +235,7 @@ impl<'a> View<'a> {
         self.story.products.iter().filter_map(move |(sku, records)| {
             let seen = records.iter().rev().filter(|(place, _)| view.has_seen(*place));
             let mut last = seen.map(|(_, product)| product).filter(|product| counts(product));
-            let is_compacted = |(place, _): &(Place, _)| {
+            let is_compacted = |(place, _): &(RecordPosition, _)| {
                 view.story.compacted.contains(&(place.topic, place.partition))
             };
             match last.next() {
@@ -256,7 +247,7 @@ impl<'a> View<'a> {
     }
 
     /// Every stock record that it has seen, at its first occurrence.
-    pub(super) fn stock(&self) -> impl Iterator<Item = (Place, &'a StockReceived)> + 'a {
+    pub(super) fn stock(&self) -> impl Iterator<Item = (RecordPosition, &'a StockReceived)> + 'a {
         let view = *self;
         let mut known = HashSet::new();
         let seen = self.story.stock.iter().filter(move |(place, _)| view.has_seen(*place));

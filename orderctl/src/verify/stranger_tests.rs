@@ -1,10 +1,10 @@
 //! Claims about an order id that a stranger cancels too: what is the customer's stays the customer's,
 //! whichever of the two is read first.
 
-use events_schema::{Event, Topic};
+use events_schema::{Event, RecordPosition, Topic};
 
 use super::projection::Projection;
-use super::story::{Place, Stand, Story, View};
+use super::story::{Stand, Story, View};
 use crate::testing::{cancel_requested, cancelled, confirmed, placed, received};
 
 const STRANGER: &str = "bob";
@@ -23,11 +23,14 @@ fn stories(own: &[Event], strangers: &[Event]) -> [Story; 2] {
     [[0, 1], [1, 0]].map(|order| {
         let mut story = Story::default();
         for (offset, event) in (0..).zip([received(1, "a", 10), received(2, "b", 5)]) {
-            story.tell(Place { topic: Topic::Stock, partition: 0, offset }, event.into());
+            story.tell(RecordPosition { topic: Topic::Stock, partition: 0, offset }, event.into());
         }
         for (partition, events) in order.map(|at: usize| partitions[at]) {
             for (offset, event) in (0..).zip(events) {
-                story.tell(Place { topic: Topic::Orders, partition, offset }, event.clone());
+                story.tell(
+                    RecordPosition { topic: Topic::Orders, partition, offset },
+                    event.clone(),
+                );
             }
         }
         story

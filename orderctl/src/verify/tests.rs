@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use events_schema::{Event, EventId, ProductDelisted, Timestamp, Topic};
+use events_schema::{Event, EventId, ProductDelisted, RecordPosition, Timestamp, Topic};
 use sqlx::PgPool;
 
 use super::*;
@@ -10,7 +10,7 @@ use crate::log::Span;
 use crate::testing::{confirmed, encoder, order, placed, product, schema};
 use fixture::{MIGRATIONS, POSITIONS, prepared, run, story};
 use record::{LogRecord, Unreadable};
-use story::{Place, Stand, Story};
+use story::{Stand, Story};
 
 /// Every difference of a projection, as it is printed.
 pub(super) async fn differences(
@@ -207,7 +207,7 @@ async fn a_parked_record_is_left_out_of_its_projection_only(pool: PgPool) {
     prepared(&pool).await;
     let (mut story, record) = (story(), record_of(placed(6).into()));
     park(&pool, &record).await;
-    story.parked.insert(Place { topic: Topic::Orders, partition: 1, offset: 0 }, record);
+    story.parked.insert(RecordPosition { topic: Topic::Orders, partition: 1, offset: 0 }, record);
     let found = differences(&pool, Projection::Analytics, &story).await;
     let of_six = "analytics.customers customer-6 USD  Postgres has this row, the log does not";
     assert!(found.iter().any(|line| line.contains(of_six)), "{found:#?}");
@@ -234,7 +234,7 @@ async fn a_record_is_left_out_in_every_state_and_the_report_says_how_many_are_in
     prepared(&pool).await;
     let (mut story, record) = (story(), record_of(placed(6).into()));
     park(&pool, &record).await;
-    story.parked.insert(Place { topic: Topic::Orders, partition: 1, offset: 0 }, record);
+    story.parked.insert(RecordPosition { topic: Topic::Orders, partition: 1, offset: 0 }, record);
     let of_six = "analytics.customers customer-6 USD  Postgres has this row, the log does not";
     for (state, line) in [
         ("parked", "parked 1, 1 on the database's word"),
@@ -266,7 +266,7 @@ async fn a_record_that_was_redriven_is_in_the_fold_again(pool: PgPool) {
 
     // What waited behind it, and still does: an account of another subject is no reason for it.
     let (mut story, follower) = (story(), record_of(confirmed(6).into()));
-    let place = Place { topic: Topic::Orders, partition: 1, offset: 1 };
+    let place = RecordPosition { topic: Topic::Orders, partition: 1, offset: 1 };
     park(&pool, &follower).await;
     story.parked.insert(place, follower);
     let wait = "UPDATE analytics.parked SET cause = 'blocked', record_offset = 1;
@@ -290,7 +290,7 @@ async fn a_parked_record_of_a_former_topic_is_counted_and_not_compared(pool: PgP
 
     // A worker parks behind it all the same.
     park(&pool, &follower).await;
-    story.parked.insert(Place { topic: Topic::Orders, partition: 1, offset: 1 }, follower);
+    story.parked.insert(RecordPosition { topic: Topic::Orders, partition: 1, offset: 1 }, follower);
     let wait =
         "UPDATE analytics.parked SET cause = 'blocked', record_offset = 1 WHERE topic_id = 'id';
         UPDATE analytics.positions SET next_offset = 2 WHERE topic = 'orders' AND partition = 1";
@@ -301,7 +301,7 @@ async fn a_parked_record_of_a_former_topic_is_counted_and_not_compared(pool: PgP
 #[sqlx::test]
 async fn a_record_that_nobody_can_read_must_be_parked(pool: PgPool) {
     prepared(&pool).await;
-    let place = Place { topic: Topic::Orders, partition: 0, offset: 5 };
+    let place = RecordPosition { topic: Topic::Orders, partition: 0, offset: 5 };
     let with = |claimed: &str, why: &str| {
         let mut story = story();
         let (claimed, why) = (Some(claimed.to_owned()), why.to_owned());
@@ -339,7 +339,7 @@ async fn a_product_of_which_compaction_left_only_later_records_is_not_compared(p
     prepared(&pool).await;
     run(&pool, "INSERT INTO analytics.products VALUES ('z', 'Zest', 'GROCERY')").await;
     let mut story = story();
-    let unseen = Place { topic: Topic::Products, partition: 0, offset: 9 };
+    let unseen = RecordPosition { topic: Topic::Products, partition: 0, offset: 9 };
     story.tell(unseen, product("z", "Zebra").into());
     let named = "  ! analytics.products z  Postgres has this row, the log does not";
     assert_eq!(differences(&pool, Projection::Analytics, &story).await, [named]);
@@ -356,7 +356,7 @@ async fn a_delisted_product_is_in_no_catalogue_and_keeps_its_name(pool: PgPool) 
         sku: "a".parse().unwrap(),
         delisted_at: Timestamp::from_micros(0),
     };
-    let place = Place { topic: Topic::Products, partition: 0, offset: 2 };
+    let place = RecordPosition { topic: Topic::Products, partition: 0, offset: 2 };
     story.tell(place, tombstone.into());
     let named = "  ! inventory.products a  Postgres has this row, the log does not";
     assert_eq!(differences(&pool, Projection::Inventory, &story).await, [named]);

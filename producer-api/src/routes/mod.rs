@@ -11,7 +11,7 @@ use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
 use events_schema::wire::Encoder;
-use events_schema::{IdempotencyKey, OrderId};
+use events_schema::{IdempotencyKey, OrderId, RecordPosition};
 use http_chassis::problems::invalid_header;
 use http_chassis::{Route, Routes};
 use serde::Serialize;
@@ -20,7 +20,7 @@ use utoipa::ToSchema;
 use crate::body::Room;
 use crate::catalogue::Catalogue;
 use crate::problems;
-use crate::publisher::{Position, Publisher};
+use crate::publisher::Publisher;
 use crate::schemas::Schemas;
 
 /// Where an accepted event is in the log.
@@ -103,12 +103,12 @@ fn accepted(answer: Accepted, location: Option<String>) -> HttpResponse {
     response.json(answer)
 }
 
-fn accepted_order(order_id: String, position: Position) -> Accepted {
+fn accepted_order(order_id: String, position: RecordPosition) -> Accepted {
     let position = position.to_string();
     Accepted { order_id: Some(order_id), sku: None, status: "accepted", position }
 }
 
-fn accepted_product(sku: String, position: Position) -> Accepted {
+fn accepted_product(sku: String, position: RecordPosition) -> Accepted {
     let position = position.to_string();
     Accepted { order_id: None, sku: Some(sku), status: "accepted", position }
 }

@@ -6,14 +6,13 @@ use std::time::Duration;
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
 use chassis::problem::Problem;
-use events_schema::Topic;
+use events_schema::{RecordPosition, Topic};
 use http_chassis::problems::invalid_header;
 use sqlx::PgConnection;
 use tokio::time::Instant;
 
 use super::Api;
 use crate::database::{Reading, Unavailable};
-use crate::position::Position;
 use crate::progress::{Reached, Waited};
 use crate::snapshot::Snapshot;
 use crate::{metrics, prefer, problems};
@@ -25,7 +24,7 @@ const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-appli
 
 /// What a request says of the time it wants to see.
 pub(super) struct Freshness {
-    positions: Vec<Position>,
+    positions: Vec<RecordPosition>,
     wait: Option<Duration>,
 }
 
@@ -43,9 +42,9 @@ impl Freshness {
     /// Every header of the name counts, and every member of each.
     pub(super) fn of(request: &HttpRequest) -> Result<Self, Problem> {
         let values = request.headers().get_all(ORDER_MIN_POSITION);
-        let positions: Result<Vec<Position>, _> = values
+        let positions: Result<Vec<RecordPosition>, _> = values
             .flat_map(|value| value.to_str().unwrap_or_default().split(','))
-            .map(str::parse)
+            .map(|text| text.trim().parse())
             .collect();
         let invalid = |why| invalid_header(format!("Order-Min-Position: {why}"));
         let positions = positions.map_err(invalid)?;
@@ -95,12 +94,12 @@ impl Freshness {
 
     /// The positions to name where something is not there: of the partitions that were asked about,
     /// else of all.
-    pub(super) fn named(&self, topic: Topic, reached: &Reached) -> Vec<Position> {
+    pub(super) fn named(&self, topic: Topic, reached: &Reached) -> Vec<RecordPosition> {
         if self.positions.is_empty() {
             return reached.of(topic, None);
         }
-        let of = |position: &Position| reached.of(position.topic, Some(position.partition));
-        let mut named: Vec<Position> = self.positions.iter().flat_map(of).collect();
+        let of = |position: &RecordPosition| reached.of(position.topic, Some(position.partition));
+        let mut named: Vec<RecordPosition> = self.positions.iter().flat_map(of).collect();
         named.sort_unstable();
         named.dedup();
         named
