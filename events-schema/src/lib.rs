@@ -12,7 +12,6 @@ pub mod meaning;
 mod readable;
 pub mod reading;
 mod record_position;
-pub mod registry;
 pub mod text;
 pub mod topics;
 pub mod values;

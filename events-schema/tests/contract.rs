@@ -26,9 +26,6 @@ mod meaning;
 #[path = "contract/properties.rs"]
 mod properties;
 #[cfg(test)]
-#[path = "contract/registry.rs"]
-mod registry;
-#[cfg(test)]
 #[path = "contract/round_trip.rs"]
 mod round_trip;
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! From a record's value to an event, asking for schemas as they turn up. Reads no log.
 
 use events_schema::reading::{Invalid, LogRecord, Read};
-use events_schema::registry::{Registry, RegistryError};
 use events_schema::wire::{DecodeError, Decoder, SchemaId};
 use events_schema::{Event, Timestamp};
+use schema_registry::{Registry, RegistryError};
 use tokio::runtime::Handle;
 
 /// Decodes records; remembers every schema it was told, and every one that does not exist.

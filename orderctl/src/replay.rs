@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
 use events_schema::reading::{Invalid, LogRecord};
-use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
 use events_schema::{CustomerId, Event, EventType, OrderId, Topic};
+use schema_registry::RegistryError;
 
 use crate::decoding::{self, Decoding, written_at};
 use crate::exit::Outcome;

@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use anyhow::Context;
 use chassis::settings;
 use clap::Subcommand;
-use events_schema::registry::versions::Version;
-use events_schema::registry::{Registry, RegistryError};
 use events_schema::{EventType, meaning};
+use schema_registry::{Registry, RegistryError, Version};
 
 use crate::exit::Outcome;
 use crate::output;

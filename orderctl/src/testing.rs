@@ -1,13 +1,13 @@
 //! Events for the tests, by a small number that tells orders apart, and the runtime's tables.
 //! Asserts nothing.
 
-use events_schema::registry::RegistryError;
 use events_schema::wire::{Encoder, SchemaId};
 use events_schema::{
     Contact, Currency, EventId, EventType, MoneyMinor, OrderCancelRequested, OrderCancelled,
     OrderConfirmed, OrderId, OrderLine, OrderPlaced, OrderRejected, ProductUpserted, Shortage,
     StockLine, StockReceived, Timestamp,
 };
+use schema_registry::RegistryError;
 use uuid::Uuid;
 
 /// What makes the runtime's tables in a schema.

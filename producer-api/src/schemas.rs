@@ -7,8 +7,8 @@ use std::time::Duration;
 use chassis::Process;
 use chassis::health::Dependency;
 use events_schema::EventType;
-use events_schema::registry::Registry;
 use events_schema::wire::Encoder;
+use schema_registry::Registry;
 
 /// What this service writes.
 const WRITTEN: [EventType; 4] = [

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::Context;
 use chassis::Process;
-use events_schema::registry::Registry;
 use http_chassis::{Serving, listen};
+use schema_registry::Registry;
 use secrecy::ExposeSecret;
 
 use crate::body::Room;

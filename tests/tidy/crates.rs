@@ -35,25 +35,26 @@ const READ_IN_TESTS: [&str; 2] = ["inventory", "runtime"];
 const FOR_TESTS: [&str; 1] = ["relay"];
 
 /// Of our crates, which one each may depend on.
-const MAY: [(&str, &[&str]); 13] = [
+const MAY: [(&str, &[&str]); 14] = [
     ("relay", &[]),
     ("fuzz", &[]),
     ("events-schema", &["fuzz"]),
+    ("schema-registry", &["events-schema"]),
     ("chassis", &[]),
     ("http-chassis", &["chassis"]),
-    ("producer-api", &["events-schema", "chassis", "http-chassis", "fuzz"]),
+    ("producer-api", &["events-schema", "schema-registry", "chassis", "http-chassis", "fuzz"]),
     ("query-api", &["events-schema", "chassis", "http-chassis", "fuzz"]),
-    ("runtime", &["events-schema", "chassis"]),
+    ("runtime", &["events-schema", "schema-registry", "chassis"]),
     ("inventory", &["events-schema", "chassis", "runtime"]),
     ("confirmation-email", &["events-schema", "chassis", "runtime"]),
     ("analytics", &["events-schema", "chassis", "runtime"]),
-    ("orderctl", &["events-schema", "chassis"]),
+    ("orderctl", &["events-schema", "schema-registry", "chassis"]),
     ("system-tests", &["events-schema", "chassis", "relay"]),
 ];
 
 /// Of others' crates, which one each must do without.
 const MUST_NOT: [(&str, &[&str]); 7] = [
-    ("events-schema", &["rdkafka", "sqlx", "actix-web"]),
+    ("events-schema", &["rdkafka", "sqlx", "actix-web", "reqwest", "tokio"]),
     ("http-chassis", &["rdkafka", "sqlx"]),
     ("producer-api", &["sqlx"]),
     ("query-api", &["rdkafka"]),

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use chassis::faults::active;
-use events_schema::registry;
 
 /// The position is committed before the rows.
 pub(crate) fn position_first() -> bool {
@@ -38,5 +37,5 @@ pub(crate) fn redrive_out_of_order() -> bool {
 
 /// How long an answer of the registry is waited for: with the fault, as good as for ever.
 pub(crate) fn registry_limit() -> Duration {
-    if active("patient-registry") { Duration::from_secs(3600) } else { registry::ANSWER }
+    if active("patient-registry") { Duration::from_secs(3600) } else { schema_registry::ANSWER }
 }

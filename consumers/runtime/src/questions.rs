@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::time::{Duration, Instant};
 
-use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
+use schema_registry::RegistryError;
 use tokio::task::JoinSet;
 use tokio::time::timeout_at;
 

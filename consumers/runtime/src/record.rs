@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use chassis::record_headers::record_headers;
 use events_schema::envelope::Envelope;
 use events_schema::reading::{self, FOREIGN_SCHEMA, LogRecord};
-use events_schema::registry::RegistryError;
 use events_schema::wire::{Decoder, SchemaId};
 use events_schema::{Event, EventType, Timestamp, Topic};
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
+use schema_registry::RegistryError;
 
 use crate::projection::{Offset, Partition, Source};
 

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chassis::postgres::within;
-use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
+use schema_registry::RegistryError;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
 

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, PoisonError};
 
-use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
+use schema_registry::RegistryError;
 
 use crate::halt::Halt;
 use crate::lanes::LaneKey;

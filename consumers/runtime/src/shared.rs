@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use chassis::Process;
 use chassis::health::Dependency;
-use events_schema::registry::{Registry, RegistryError};
 use events_schema::wire::{Decoder, Encoder, SchemaId, WriterSchema};
+use schema_registry::{Registry, RegistryError};
 use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 
 use anyhow::Context;
-use events_schema::registry::RegistryError;
 use events_schema::wire::SchemaId;
 use events_schema::{RecordPosition, Topic};
+use schema_registry::RegistryError;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Postgres, Transaction};
 
 use super::parked::{Parked, State};

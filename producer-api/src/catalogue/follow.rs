@@ -12,11 +12,11 @@ use chassis::kafka::KafkaSettings;
 use chassis::watermarks::watermarks;
 use events_schema::Topic;
 use events_schema::reading::Invalid;
-use events_schema::registry::{Registry, RegistryError};
 use events_schema::wire::{Decoder, SchemaId};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use schema_registry::{Registry, RegistryError};
 use tokio::runtime::Handle;
 
 use super::fetched::Fetched;

@@ -1,11 +1,12 @@
 //! The client of the registry against a real server that answers by a script. Does not test a
 //! registry.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 
 use events_schema::EventType;
-use events_schema::registry::{Registry, RegistryError};
+use schema_registry::{Registry, RegistryError};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -160,13 +161,13 @@ async fn an_unknown_id_is_not_found_and_not_asked_for_again() {
     assert!(matches!(error, RegistryError::NotFound(_)), "{error}");
 }
 
-/// The number 404 in a text, a port or an id says nothing.
+/// The number 404 in a text, a port or an id says nothing, nor does a body that is no registry's.
 #[tokio::test]
 async fn the_status_decides_what_an_error_is() {
     let (server, folder) = (Server::start().await, TempDir::new().unwrap());
     let registry = Registry::new(&server.url, folder.path()).unwrap();
     let question = "POST /subjects/orders-orderflow.OrderPlaced/versions";
-    let texts_404 = r#"{"error_code":40403,"message":"404"}"#;
+    let bodies = [r#"{"error_code":40403,"message":"404"}"#, "<html>404</html>", ""];
     for (status, expected) in [
         (409, "refused"),
         (422, "refused"),
@@ -175,14 +176,15 @@ async fn the_status_decides_what_an_error_is() {
         (401, "away"),
         (404, "unknown"),
     ] {
-        server.answer(question, status, texts_404);
-        let error = registry.register(EventType::OrderPlaced).await.unwrap_err();
-        let sorted = match error {
-            RegistryError::Refused { .. } => "refused",
-            RegistryError::Unavailable { .. } => "away",
-            RegistryError::NotFound(_) => "unknown",
-        };
-        assert_eq!(sorted, expected, "status {status}");
+        for body in bodies {
+            server.answer(question, status, body);
+            let sorted = match registry.register(EventType::OrderPlaced).await.unwrap_err() {
+                RegistryError::Refused { .. } => "refused",
+                RegistryError::Unavailable { .. } => "away",
+                RegistryError::NotFound(_) => "unknown",
+            };
+            assert_eq!(sorted, expected, "status {status}, body {body}");
+        }
     }
 }
 
@@ -312,7 +314,7 @@ struct Warnings(Arc<std::sync::atomic::AtomicUsize>);
 
 impl tracing::Subscriber for Warnings {
     fn enabled(&self, of: &tracing::Metadata<'_>) -> bool {
-        *of.level() == tracing::Level::WARN && of.target().starts_with("events_schema")
+        *of.level() == tracing::Level::WARN && of.target().starts_with("schema_registry")
     }
     fn new_span(&self, _: &tracing::span::Attributes<'_>) -> tracing::span::Id {
         tracing::span::Id::from_u64(1)

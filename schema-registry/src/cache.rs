@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use crate::event::EventType;
-use crate::wire::SchemaId;
+use events_schema::EventType;
+use events_schema::wire::SchemaId;
 
 /// The folder of one registry. Ids mean nothing beyond the registry that gave them out, so its URL
 /// names the folder.

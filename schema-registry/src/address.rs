@@ -1,7 +1,7 @@
 //! Where the registry is, and as whom it is asked. Knows none of its questions.
 
 use percent_encoding::percent_decode_str;
-use reqwest::{RequestBuilder, Response, Url};
+use reqwest::{RequestBuilder, Url};
 
 /// The address without what must not be shown, and that beside it. It has no `Debug` form.
 pub(super) struct Address {
@@ -31,11 +31,11 @@ impl Address {
         format!("{}{path}", self.url)
     }
 
-    /// Sends the question, with the login where there is one.
-    pub(super) async fn ask(&self, question: RequestBuilder) -> reqwest::Result<Response> {
+    /// The question, with the login where there is one.
+    pub(super) fn log_in(&self, question: RequestBuilder) -> RequestBuilder {
         match &self.login {
-            Some((user, password)) => question.basic_auth(user, Some(password)).send().await,
-            None => question.send().await,
+            Some((user, password)) => question.basic_auth(user, Some(password)),
+            None => question,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::wire::SchemaId;
+use events_schema::wire::SchemaId;
 
 /// An id that is given out later is known after so long.
 const REMEMBERED: Duration = Duration::from_secs(30);
