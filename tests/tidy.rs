@@ -10,6 +10,8 @@ mod documents;
 mod files;
 #[path = "tidy/grants.rs"]
 mod grants;
+#[path = "tidy/links.rs"]
+mod links;
 #[path = "tidy/manifests.rs"]
 mod manifests;
 #[path = "tidy/modules.rs"]
@@ -76,6 +78,11 @@ fn every_source_file_is_part_of_a_crate() {
 #[test]
 fn dependencies_run_one_way() {
     none(crates::direction(&crates::dependencies(&crates::metadata())));
+}
+
+#[test]
+fn no_crate_is_linked_with_what_it_must_do_without() {
+    none(links::forbidden(&links::links(&links::resolved())));
 }
 
 #[test]

@@ -1,12 +1,6 @@
 //! Defects put in on purpose, behind the test-only feature `faults`: `scripts/chaos --prove` shows that
 //! each is noticed. Without the feature every one of them is off, whatever the environment says.
 
-/// A connection is lent again whatever was seen of it.
-pub(crate) fn lend_dead_connections() -> bool {
-    // A pool that mends itself is ready within seconds, wherever readiness looks.
-    active("lend-dead-connections") || active("ready-beside-the-pool")
-}
-
 /// Whether the process was told to have this defect.
 #[cfg(feature = "faults")]
 pub fn active(fault: &str) -> bool {

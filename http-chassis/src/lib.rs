@@ -8,6 +8,7 @@ mod open_files;
 mod patience;
 mod peers;
 mod phase;
+pub mod problem;
 pub mod problems;
 mod refusal;
 mod routes;

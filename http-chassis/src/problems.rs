@@ -3,9 +3,9 @@
 
 use std::time::Duration;
 
+use crate::problem::Problem;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONNECTION, HeaderValue};
-use chassis::problem::Problem;
 
 /// The path's id cannot be read.
 pub fn invalid_path(detail: String) -> Problem {

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use crate::problem::Problem;
 use actix_web::http::StatusCode;
 use chassis::clock;
-use chassis::problem::Problem;
 
 use crate::problems;
 

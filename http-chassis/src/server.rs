@@ -7,7 +7,7 @@ use actix_web::dev::{ServerHandle, Service};
 use actix_web::http::header::LOCATION;
 use actix_web::web::{self, Data, ServiceConfig};
 use actix_web::{App, HttpRequest, HttpResponse};
-use chassis::{Process, health};
+use chassis::{Process, probes};
 use tokio::task::JoinHandle as Task;
 use utoipa::openapi::OpenApi;
 use utoipa_swagger_ui::{Config, SwaggerUi};
@@ -69,7 +69,7 @@ pub fn listen(
                 }
             })
             .app_data(data.clone())
-            .configure(health::configure)
+            .configure(probes::configure)
             .configure(&configure)
             .configure(|config| configure_docs(config, document()))
             .default_service(web::to(|request: HttpRequest| routes.not_found(request)))
@@ -78,7 +78,7 @@ pub fn listen(
     open_files::allow(connections_max as u64);
     let (address, server) = accept::serve(settings, Wrapping { routes, limits: LIMITS }, app)?;
     tracing::info!(%address, "listening");
-    let health = settings.health_address.map(|address| health::serve_at(address, process.clone()));
+    let health = settings.health_address.map(|address| probes::serve_at(address, process.clone()));
     let health = health.transpose()?.map(tokio::spawn);
     let handle = server.handle();
     let (http, process) = (tokio::spawn(server), process.clone());

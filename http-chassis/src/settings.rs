@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use chassis::health;
+use chassis::probes;
 use chassis::settings::{self, SettingsError, at_least_one};
 
 /// How HTTP is served.
@@ -45,7 +45,7 @@ impl HttpSettings {
         Ok(Self {
             address,
             // The API's own address answers them anyway.
-            health_address: health::address()?.filter(|health| *health != address),
+            health_address: probes::address()?.filter(|health| *health != address),
             workers: at_least_one("HTTP_WORKERS", cores)?,
             connections_max: at_least_one("HTTP_CONNECTIONS_MAX", defaults.connections_max)?,
             shutdown: Duration::from_secs(shutdown_s),

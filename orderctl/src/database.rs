@@ -11,9 +11,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::postgres::within;
 use chassis::settings::{self, SettingsError};
 use clap::{Subcommand, ValueEnum};
+use postgres_client::within;
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;

@@ -5,9 +5,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use chassis::kafka::KafkaSettings;
-use chassis::topic_ids::{TopicIdError, topic_ids};
-use chassis::watermarks::watermarks;
+use kafka_client::{KafkaSettings, TopicIdError, topic_ids, watermarks};
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};

@@ -1,10 +1,10 @@
 //! From what a client asked for to the event that says so. Publishes nothing, reads no clock.
 
-use chassis::problem::Problem;
 use events_schema::{
     Currency, EventId, EventType, IdempotencyKey, MoneyMinor, OrderId, OrderLine, OrderPlaced,
     Quantity, Sku, Timestamp, limits,
 };
+use http_chassis::problem::Problem;
 
 use crate::body::Faults;
 use crate::catalogue::{Price, Prices};

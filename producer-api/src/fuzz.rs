@@ -3,9 +3,9 @@
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::test::TestRequest;
-use chassis::problem::Problem;
 use events_schema::{IdempotencyKey, envelope};
 use fuzz::fuzz;
+use http_chassis::problem::Problem;
 
 use crate::order_request::{CancelRequest, OrderRequest};
 use crate::product_request::{ProductRequest, parse_stock};

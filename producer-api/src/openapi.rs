@@ -136,7 +136,7 @@ pub(crate) struct TraceHeader {
 /// An answer that is no success (RFC 9457).
 #[derive(ToSchema)]
 #[schema(as = Problem)]
-#[expect(dead_code, reason = "chassis::problem::Problem, as the document shows it")]
+#[expect(dead_code, reason = "http_chassis::problem::Problem, as the document shows it")]
 pub(crate) struct ProblemBody {
     /// `urn:orderflow:problem:` and a word that never changes.
     #[schema(rename = "type", example = "urn:orderflow:problem:invalid-body")]
@@ -163,7 +163,7 @@ pub(crate) struct ProblemBody {
 /// have been accepted; send it again only under the same Idempotency-Key.
 #[derive(ToSchema)]
 #[schema(as = Retry, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "chassis::problem::Retry, as the document shows it")]
+#[expect(dead_code, reason = "http_chassis::problem::Retry, as the document shows it")]
 pub(crate) enum RetryBody {
     Never,
     Later,
@@ -173,7 +173,7 @@ pub(crate) enum RetryBody {
 /// One fault of a request's body.
 #[derive(ToSchema)]
 #[schema(as = Fault)]
-#[expect(dead_code, reason = "chassis::problem::Fault, as the document shows it")]
+#[expect(dead_code, reason = "http_chassis::problem::Fault, as the document shows it")]
 pub(crate) struct FaultBody {
     /// Where: a JSON pointer (RFC 6901), empty for the whole body.
     #[schema(example = "/lines/0/quantity")]

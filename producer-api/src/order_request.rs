@@ -3,9 +3,9 @@
 
 use std::borrow::Cow;
 
-use chassis::problem::Problem;
 use events_schema::values::InvalidValue;
 use events_schema::{Contact, CustomerId, Locale, Quantity, Sku, Text, border, limits};
+use http_chassis::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 

@@ -2,7 +2,7 @@
 //! title and one status. Decides nothing.
 
 use actix_web::http::StatusCode;
-use chassis::problem::{Problem, Retry};
+use http_chassis::problem::{Problem, Retry};
 use http_chassis::problems;
 
 use crate::publisher::PublishError;

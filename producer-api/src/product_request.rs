@@ -1,8 +1,8 @@
 //! What a client may ask for about products and their stock, parsed. Knows nothing of the
 //! catalogue.
 
-use chassis::problem::Problem;
 use events_schema::{Currency, MoneyMinor, StockDelta, Text, border, limits};
+use http_chassis::problem::Problem;
 use serde::Deserialize;
 use utoipa::ToSchema;
 

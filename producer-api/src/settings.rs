@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use actix_web::http::Uri;
-use chassis::kafka::KafkaSettings;
 use chassis::settings::{self, SettingsError};
 use http_chassis::settings::{HttpDefaults, HttpSettings};
+use kafka_client::KafkaSettings;
 use secrecy::SecretString;
 
 use crate::body;

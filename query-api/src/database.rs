@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chassis::health::Dependency;
-use chassis::postgres::{Purpose, guarded};
 use futures::future::BoxFuture;
 use futures::{FutureExt, TryFutureExt};
+use postgres_client::{Purpose, guarded};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection, PgPool, Postgres};

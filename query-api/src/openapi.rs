@@ -59,7 +59,7 @@ pub(crate) struct FreshnessHeaders {
 /// An answer that is no success (RFC 9457).
 #[derive(ToSchema)]
 #[schema(as = Problem)]
-#[expect(dead_code, reason = "chassis::problem::Problem, as the document shows it")]
+#[expect(dead_code, reason = "http_chassis::problem::Problem, as the document shows it")]
 pub(crate) struct ProblemBody {
     /// `urn:orderflow:problem:` and a word that never changes.
     #[schema(rename = "type", example = "urn:orderflow:problem:invalid-query")]
@@ -80,7 +80,7 @@ pub(crate) struct ProblemBody {
 /// is, after `Retry-After`.
 #[derive(ToSchema)]
 #[schema(as = Retry, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "chassis::problem::Retry, as the document shows it")]
+#[expect(dead_code, reason = "http_chassis::problem::Retry, as the document shows it")]
 pub(crate) enum RetryBody {
     Never,
     Later,

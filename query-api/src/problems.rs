@@ -3,8 +3,8 @@
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, ResponseError};
-use chassis::problem::{Problem, Retry};
 use events_schema::RecordPosition;
+use http_chassis::problem::{Problem, Retry};
 use http_chassis::problems;
 use serde::Serialize;
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use chassis::postgres::PostgresSettings;
 use chassis::settings::{self, SettingsError};
 use http_chassis::settings::{HttpDefaults, HttpSettings};
+use postgres_client::PostgresSettings;
 use sqlx::PgPool;
 
 /// The settings of the process.

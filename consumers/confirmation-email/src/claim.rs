@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use chassis::postgres::{CONVERSATION, within};
 use events_schema::{OrderLine, Shortage};
+use postgres_client::{CONVERSATION, within};
 use runtime::StoreError;
 use sqlx::postgres::types::PgInterval;
 use sqlx::types::Json;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use chassis::postgres::{CONVERSATION, within};
+use postgres_client::{CONVERSATION, within};
 use runtime::StoreError;
 use tokio::task::JoinSet;
 use tokio::time::timeout;

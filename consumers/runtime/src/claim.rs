@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::topic_ids::{TopicIdError, topic_ids};
 use events_schema::Topic;
+use kafka_client::{TopicIdError, topic_ids};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;

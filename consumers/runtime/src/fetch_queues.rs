@@ -82,8 +82,8 @@ mod tests {
     use std::time::Instant;
 
     use chassis::health::Health;
-    use chassis::kafka::{GroupProtocol, KafkaSettings};
     use events_schema::Topic;
+    use kafka_client::{GroupProtocol, KafkaSettings};
     use rdkafka::consumer::Consumer;
     use rdkafka::mocking::MockCluster;
     use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};

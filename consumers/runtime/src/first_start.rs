@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chassis::postgres::{CONVERSATION, within};
-use chassis::watermarks::watermarks;
+use kafka_client::watermarks;
+use postgres_client::{CONVERSATION, within};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;

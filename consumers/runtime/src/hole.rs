@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use chassis::kafka::KafkaSettings;
-use chassis::postgres::{CONVERSATION, within};
+use kafka_client::KafkaSettings;
+use postgres_client::{CONVERSATION, within};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};

@@ -8,8 +8,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::sync::{Mutex, PoisonError};
 
 use chassis::health::Health;
-use chassis::kafka::GroupProtocol;
 use chassis::settings::{self, SettingsError};
+use kafka_client::GroupProtocol;
 use uuid::Uuid;
 
 /// What an operator says of it.

@@ -4,9 +4,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use chassis::postgres::{CONVERSATION, within};
 use events_schema::envelope;
 use events_schema::wire::EncodeError;
+use postgres_client::{CONVERSATION, within};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};

@@ -2,8 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chassis::postgres::{CONVERSATION, within};
 use events_schema::Topic;
+use postgres_client::{CONVERSATION, within};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::error::StoreError;

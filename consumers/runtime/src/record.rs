@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chassis::record_headers::record_headers;
 use events_schema::envelope::Envelope;
 use events_schema::reading::{self, FOREIGN_SCHEMA, LogRecord};
 use events_schema::wire::{Decoder, SchemaId};
 use events_schema::{Event, EventType, Timestamp, Topic};
+use kafka_client::record_headers;
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 use schema_registry::RegistryError;

@@ -12,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::postgres::within;
 use events_schema::wire::SchemaId;
+use postgres_client::within;
 use schema_registry::RegistryError;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};

@@ -54,7 +54,7 @@ where
 {
     let command = std::env::args().nth(1);
     chassis::launch(P::NAME, |process| async move {
-        let pool = chassis::postgres::PostgresSettings::from_env(P::NAME)?.pool()?;
+        let pool = postgres_client::PostgresSettings::from_env(P::NAME)?.pool()?;
         match command.as_deref() {
             Some("migrate") => migrated::<P>(&pool, tables).await,
             Some(other) => anyhow::bail!("unknown command {other}; there is only `migrate`"),
@@ -83,7 +83,7 @@ async fn serve<P: Projection>(
     // Before anybody can ask: until the parts have named what they hang on, nothing is ready.
     let start = own.process.health.dependency("start");
     let mut parts = JoinSet::new();
-    parts.spawn(chassis::health::serve(own.process.clone())?);
+    parts.spawn(chassis::probes::serve(own.process.clone())?);
     parts.spawn(beside);
     parts.spawn(async move {
         let settings = RuntimeSettings::from_env()?;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use chassis::kafka::{GroupProtocol, KafkaSettings};
 use chassis::settings::{self, SettingsError, at_least_one};
+use kafka_client::{GroupProtocol, KafkaSettings};
 
 use crate::identity::WorkerId;
 use crate::parking::Bounds;

@@ -1,6 +1,6 @@
 //! How a worker stops one partition and comes back to it by itself, while the others go on.
 
-use chassis::postgres::{CONVERSATION, within};
+use postgres_client::{CONVERSATION, within};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 

@@ -1,7 +1,7 @@
 //! The names of a projection's topics on this deployment's brokers.
 
-use chassis::kafka::KafkaSettings;
 use events_schema::Topic;
+use kafka_client::KafkaSettings;
 
 /// Topics and their names, with the deployment's prefix.
 #[derive(Debug, Clone)]

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::health::Heartbeat;
-use chassis::topic_ids::TopicIdError;
 use events_schema::Topic;
+use kafka_client::TopicIdError;
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;

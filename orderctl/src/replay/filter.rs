@@ -1,8 +1,8 @@
 //! Which records a replay prints. As much as can be is told without decoding.
 
-use chassis::record_headers::{RecordHeader, record_headers};
 use events_schema::envelope::Envelope;
 use events_schema::{CustomerId, Event, EventType, OrderId};
+use kafka_client::{RecordHeader, record_headers};
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 

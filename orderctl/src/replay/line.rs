@@ -5,9 +5,9 @@ use std::io::{self, Write};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use chassis::record_headers::RecordHeader;
 use chrono::{DateTime, SecondsFormat};
 use events_schema::{Event, EventId};
+use kafka_client::RecordHeader;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 

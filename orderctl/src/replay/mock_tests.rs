@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use chassis::kafka::KafkaSettings;
 use clap::Parser;
 use events_schema::Event;
 use events_schema::envelope;
 use events_schema::wire::Encoder;
+use kafka_client::KafkaSettings;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};

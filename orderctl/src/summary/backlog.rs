@@ -6,9 +6,9 @@ use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use chassis::kafka::KafkaSettings;
 use events_schema::Topic;
 use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use kafka_client::KafkaSettings;
 use sqlx::PgConnection;
 
 use crate::database::answered;

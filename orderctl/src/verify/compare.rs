@@ -6,8 +6,8 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::Context;
-use chassis::postgres::within;
 use futures::TryStreamExt;
+use postgres_client::within;
 use sqlx::PgConnection;
 
 use super::row::{Row, Rows, Table};

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::ops::ControlFlow;
 
-use chassis::record_headers::record_headers;
 use events_schema::envelope::Envelope;
 use events_schema::reading::{Invalid, Read};
 use events_schema::topics::Retention;
 use events_schema::wire::SchemaId;
 use events_schema::{Event, RecordPosition, Topic};
+use kafka_client::record_headers;
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 use schema_registry::RegistryError;

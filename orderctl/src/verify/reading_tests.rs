@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::kafka::KafkaSettings;
+use kafka_client::KafkaSettings;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 

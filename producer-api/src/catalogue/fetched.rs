@@ -1,9 +1,9 @@
 //! A record of the products topic as it was fetched. Decides nothing about it: its topic's rule does.
 
-use chassis::record_headers::record_headers;
 use events_schema::envelope::Envelope;
 use events_schema::reading::LogRecord;
 use events_schema::{Timestamp, Topic};
+use kafka_client::record_headers;
 use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 

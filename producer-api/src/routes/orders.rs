@@ -3,9 +3,9 @@
 use actix_web::http::header::{HeaderValue, LOCATION};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use chassis::problem::{Problem, Retry};
 use events_schema::{Event, EventId, EventType, OrderCancelRequested, OrderId, OrderPlaced};
 use http_chassis::path;
+use http_chassis::problem::{Problem, Retry};
 
 use super::{
     Accepted, Api, CANCEL_ORDER, PLACE_ORDER, ROUTES, accepted, accepted_order, idempotency_key,

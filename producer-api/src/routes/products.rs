@@ -3,9 +3,9 @@
 
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
-use chassis::problem::{Problem, Retry};
 use events_schema::{Event, EventId, ProductDelisted, ProductUpserted, Sku, StockReceived};
 use http_chassis::path;
+use http_chassis::problem::{Problem, Retry};
 
 use super::{
     Accepted, Api, DELETE_PRODUCT, PUT_PRODUCT, RECEIVE_STOCK, ROUTES, accepted, accepted_product,

@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use chassis::Process;
-use chassis::kafka::KafkaSettings;
 use events_schema::wire::{Decoder, Encoder};
 use events_schema::{Event, EventId, EventType, ProductUpserted, Timestamp, Topic};
 use http_chassis::settings::HttpSettings;
+use kafka_client::KafkaSettings;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use producer_api::Server;
 use producer_api::settings::{PublishSettings, SchemaSettings, Settings};

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse};
-use chassis::problem::Problem;
 use events_schema::{RecordPosition, Topic};
+use http_chassis::problem::Problem;
 use http_chassis::problems::invalid_header;
 use sqlx::PgConnection;
 use tokio::time::Instant;

@@ -2,9 +2,9 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use chassis::problem::Problem;
 use events_schema::{OrderId, Topic};
 use http_chassis::path;
+use http_chassis::problem::Problem;
 
 use super::freshness::{Freshness, Seen, applied};
 use super::{Api, GET_ORDER, ROUTES, found};

@@ -4,7 +4,7 @@
 use actix_web::http::header::LINK;
 use actix_web::web::Query;
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
-use chassis::problem::Problem;
+use http_chassis::problem::Problem;
 use serde::de::DeserializeOwned;
 
 use crate::problems;

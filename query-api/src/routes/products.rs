@@ -2,10 +2,10 @@
 
 use actix_web::web::Data;
 use actix_web::{HttpRequest, HttpResponse};
-use chassis::problem::Problem;
 use events_schema::limits::DEPARTMENT_CHARS_MAX;
 use events_schema::{Sku, Text, Topic};
 use http_chassis::path;
+use http_chassis::problem::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 

@@ -58,8 +58,8 @@ impl House {
             health: Health::default(),
             metrics: recorder.handle(),
         };
-        let own = chassis::postgres::pool_options(5)
-            .connect_lazy_with(chassis::postgres::session(options, "inventory"));
+        let own = postgres_client::pool_options(5)
+            .connect_lazy_with(postgres_client::session(options, "inventory"));
         let settings = Settings {
             pool: own,
             query_timeout: Duration::from_secs(2),

@@ -326,7 +326,7 @@ async fn a_courier_that_is_told_to_stop_gives_back_what_it_has_not_begun(
 fn over(relay: &Relay, options: PgConnectOptions) -> PgPool {
     let options = options.host("127.0.0.1").port(relay.address().port());
     let options =
-        chassis::postgres::session(options.ssl_mode(PgSslMode::Disable), "confirmation-email");
+        postgres_client::session(options.ssl_mode(PgSslMode::Disable), "confirmation-email");
     PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
 }
 

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use chassis::postgres::{CONVERSATION, within};
 use events_schema::Topic;
+use postgres_client::{CONVERSATION, within};
 use sqlx::{PgConnection, PgPool};
 
 use super::{Reason, subject_of};

@@ -35,7 +35,7 @@ pub async fn database<P: Projection>(
 ) -> PgPool {
     let pool = pool
         .max_connections(5)
-        .connect_with(chassis::postgres::session(options, P::NAME))
+        .connect_with(postgres_client::session(options, P::NAME))
         .await
         .expect("the test's database");
     // The schema's name is a constant of ours, quoted because it may hold a hyphen.

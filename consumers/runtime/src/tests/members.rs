@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chassis::kafka::GroupProtocol;
+use kafka_client::GroupProtocol;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::world::{PARTITIONS, Running, World, eventually};

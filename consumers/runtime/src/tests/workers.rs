@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chassis::kafka::KafkaSettings;
+use kafka_client::KafkaSettings;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::message::OwnedHeaders;

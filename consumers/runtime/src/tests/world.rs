@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use chassis::Process;
 use chassis::health::Health;
-use chassis::kafka::{GroupProtocol, KafkaSettings};
 use events_schema::{EventType, Topic};
+use kafka_client::{GroupProtocol, KafkaSettings};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;

@@ -1,17 +1,16 @@
 //! How a pool of Postgres connections is set up, and which of its connections are lent again. Runs no
 //! query but those that look whether a connection is of use.
 
-mod verdict;
-
 use std::io::ErrorKind;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chassis::settings::{self, SettingsError};
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::settings::{self, SettingsError};
+use crate::verdict;
 
 /// Which database, as whom, and how many connections.
 #[derive(Debug, Clone)]
@@ -105,7 +104,7 @@ pub fn pool_options(connections_max: u32) -> PgPoolOptions {
     guarded(options, Purpose::Writes)
 }
 
-/// Lends a connection only while it is of use: `postgres/verdict.rs` says when. sqlx's own look has no limit, so
+/// Lends a connection only while it is of use: `verdict.rs` says when. sqlx's own look has no limit, so
 /// a silent connection would keep its place in the pool for ever (sqlx issues 4349 and 4407).
 pub fn guarded(options: PgPoolOptions, purpose: Purpose) -> PgPoolOptions {
     verdict::guarded(options, purpose)

@@ -6,11 +6,10 @@ mod options;
 use std::str::FromStr;
 use std::time::Duration;
 
+use chassis::settings::{self, SettingsError};
 use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use secrecy::{ExposeSecret, SecretString};
-
-use crate::settings::{self, SettingsError};
 
 use options::{OPTIONS, is_promised, options};
 

@@ -1,8 +1,7 @@
 //! What an operator may say to librdkafka, and how it is written. Sets nothing.
 
+use chassis::settings::SettingsError;
 use secrecy::SecretString;
-
-use crate::settings::SettingsError;
 
 pub(super) const OPTIONS: &str = "KAFKA_OPTIONS";
 

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use chassis::postgres::{Purpose, guarded, within};
+use postgres_client::{Purpose, guarded, within};
 use relay::{Ending, Relay};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};

@@ -9,8 +9,8 @@ use sqlx::PgConnection;
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::postgres::PgPoolOptions;
 
-use super::Purpose;
 use crate::faults;
+use crate::pool::Purpose;
 
 /// A connection that is of use answers within this time, also on a busy machine.
 const LOOK: Duration = Duration::from_secs(1);

@@ -1,0 +1,12 @@
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+mod record_headers;
+mod settings;
+mod topic_ids;
+mod watermarks;
+
+pub use record_headers::{RecordHeader, record_headers};
+pub use settings::{GroupProtocol, KafkaSettings};
+pub use topic_ids::{TopicIdError, topic_ids};
+pub use watermarks::watermarks;
