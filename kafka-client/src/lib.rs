@@ -1,11 +1,14 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod log_reader;
+mod outlook;
 mod record_headers;
 mod settings;
 mod topic_ids;
 mod watermarks;
 
+pub use log_reader::{LogError, LogReader, Span, Step};
 pub use record_headers::{RecordHeader, record_headers};
 pub use settings::{GroupProtocol, KafkaSettings};
 pub use topic_ids::{TopicIdError, topic_ids};

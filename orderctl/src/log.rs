@@ -5,34 +5,25 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use kafka_client::{KafkaSettings, TopicIdError, topic_ids, watermarks};
+use kafka_client::{KafkaSettings, LogError, Step, TopicIdError, topic_ids};
 use rdkafka::Message;
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::exit::Gap;
+
+pub(crate) use kafka_client::Span;
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// A reader that hears nothing for this long has lost its brokers.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
 
-/// A part of a partition: from `start`, up to but without `end`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) partition: i32,
-    pub(crate) start: i64,
-    pub(crate) end: i64,
-}
-
 /// Reads one topic at a time.
 pub(crate) struct LogReader {
-    consumer: BaseConsumer,
+    reader: kafka_client::LogReader,
     /// Is told the end of the log also where a transaction is open: the other one is told how far
     /// it may read.
-    ends: BaseConsumer,
+    ends: kafka_client::LogReader,
     settings: KafkaSettings,
 }
 
@@ -44,10 +35,10 @@ impl LogReader {
 
     pub(crate) fn new(settings: KafkaSettings) -> anyhow::Result<Self> {
         let mut config = settings.reader("orderctl");
-        let consumer = config.create().context("could not set up Kafka")?;
+        let reader = kafka_client::LogReader::new(&config).context("could not set up Kafka")?;
         config.set("isolation.level", "read_uncommitted");
-        let ends = config.create().context("could not set up Kafka")?;
-        Ok(Self { consumer, ends, settings })
+        let ends = kafka_client::LogReader::new(&config).context("could not set up Kafka")?;
+        Ok(Self { reader, ends, settings })
     }
 
     /// The topic's name on the brokers.
@@ -57,7 +48,7 @@ impl LogReader {
 
     /// The broker's ids of these topics, by name on the brokers.
     pub(crate) fn topic_ids(&self, names: &[String]) -> anyhow::Result<HashMap<String, String>> {
-        topic_ids(self.consumer.client(), names, ANSWER_WITHIN).map_err(|error| match error {
+        topic_ids(self.reader.client(), names, ANSWER_WITHIN).map_err(|error| match error {
             TopicIdError::NoSuchTopic(name) => Gap(format!("there is no topic {name}")).into(),
             TopicIdError::Broker(_) => error.into(),
         })
@@ -66,19 +57,13 @@ impl LogReader {
     /// What every partition of the topic holds now, in the order of their numbers.
     pub(crate) fn extents(&self, topic: &str) -> anyhow::Result<Vec<Span>> {
         let name = self.name(topic);
-        let metadata = self.consumer.fetch_metadata(Some(&name), ANSWER_WITHIN);
-        let metadata = metadata.with_context(|| {
-            format!("Kafka at {} does not answer", self.settings.bootstrap_servers)
-        })?;
-        let found = metadata.topics().iter().find(|t| t.name() == name && t.error().is_none());
-        let found = found.filter(|topic| !topic.partitions().is_empty());
-        let found = found.ok_or_else(|| Gap(format!("there is no topic {name}")))?;
-        let mut numbers: Vec<i32> = found.partitions().iter().map(|p| p.id()).collect();
-        numbers.sort_unstable();
-        let marks = watermarks(&self.ends, &name, &numbers, ANSWER_WITHIN);
-        let marks = marks.with_context(|| format!("could not ask where {name} begins and ends"))?;
-        let span = |(partition, (start, end))| Span { partition, start, end };
-        Ok(numbers.into_iter().zip(marks).map(span).collect())
+        self.ends.extents(&name, ANSWER_WITHIN).map_err(|error| match error {
+            LogError::Kafka(_) => {
+                let servers = &self.settings.bootstrap_servers;
+                anyhow::Error::new(error).context(format!("Kafka at {servers} does not answer"))
+            }
+            error => Gap(error.to_string()).into(),
+        })
     }
 
     /// The first offset of each partition whose record is not older than `millis` since 1970; a
@@ -90,23 +75,9 @@ impl LogReader {
         millis: i64,
     ) -> anyhow::Result<HashMap<i32, i64>> {
         let name = self.name(topic);
-        let mut asked = TopicPartitionList::with_capacity(spans.len());
-        for span in spans {
-            asked.add_partition_offset(&name, span.partition, Offset::Offset(millis))?;
-        }
-        let answer = self.consumer.offsets_for_times(asked, ANSWER_WITHIN);
-        let answer = answer.context("could not ask for the offsets of a time")?;
-        let mut offsets = HashMap::new();
-        for element in answer.elements() {
-            let partition = element.partition();
-            element
-                .error()
-                .with_context(|| format!("could not ask {name}:{partition} for a time"))?;
-            if let Offset::Offset(offset) = element.offset() {
-                offsets.insert(partition, offset);
-            }
-        }
-        Ok(offsets)
+        let partitions = spans.iter().map(|span| span.partition);
+        let offsets = self.reader.offsets_at(&name, partitions, millis, ANSWER_WITHIN);
+        offsets.with_context(|| format!("could not ask {name} for the offsets of a time"))
     }
 
     /// Hands every record of the spans to `each`, in order per partition, until it breaks.
@@ -118,20 +89,17 @@ impl LogReader {
     ) -> anyhow::Result<()> {
         let name = self.name(topic);
         let filled = spans.iter().filter(|span| span.start < span.end);
-        let mut open: HashMap<i32, i64> = filled.clone().map(|s| (s.partition, s.end)).collect();
-        let mut assigned = TopicPartitionList::with_capacity(open.len());
-        for span in filled {
-            assigned.add_partition_offset(&name, span.partition, Offset::Offset(span.start))?;
-        }
-        self.consumer.assign(&assigned)?;
-        // What an earlier reading paused at its end stays paused, also where it is assigned anew.
-        self.consumer.resume(&assigned)?;
+        let filled: Vec<Span> = filled.copied().collect();
+        let mut open: HashMap<i32, i64> = filled.iter().map(|s| (s.partition, s.end)).collect();
+        self.reader.begin(&name, &filled)?;
         let mut heard = Instant::now();
         while !open.is_empty() {
-            match self.consumer.poll(POLL) {
-                None if heard.elapsed() > SILENCE_MAX => return self.explain_silence(&name, &open),
-                None => {}
-                Some(Ok(record)) => {
+            match self.reader.next(POLL).map_err(|error| told(error, &name))? {
+                Step::Nothing if heard.elapsed() > SILENCE_MAX => {
+                    return self.explain_silence(&name, &open);
+                }
+                Step::Nothing => {}
+                Step::Record(record) => {
                     let Some(end) = open.get(&record.partition()).copied() else { continue };
                     if record.offset() < end && each(&record)?.is_break() {
                         break;
@@ -142,25 +110,24 @@ impl LogReader {
                         self.close(&name, record.partition(), &mut open)?;
                     }
                 }
-                // What stands between the last record and the end is no record: a marker of a
-                // transaction, or what compaction took away. Unless a transaction is open there:
-                // then this is no end, and the next one comes when it is over.
-                Some(Err(KafkaError::PartitionEOF(partition))) => {
+                // Where a transaction is open this is no end, and the next one comes when it is over.
+                Step::AtEnd(partition) => {
                     let end = open.get(&partition).copied().unwrap_or_default();
                     if self.readable(&name, partition)? >= end {
                         self.close(&name, partition, &mut open)?;
                     }
                 }
-                Some(Err(error)) => sort(error, &name)?,
             }
         }
-        Ok(self.consumer.unassign()?)
+        Ok(self.reader.end()?)
     }
 
     /// How far it may be read: up to the first record of an open transaction.
     fn readable(&self, name: &str, partition: i32) -> anyhow::Result<i64> {
-        let marks = self.consumer.fetch_watermarks(name, partition, ANSWER_WITHIN);
-        Ok(marks.with_context(|| format!("could not ask where {name}:{partition} ends"))?.1)
+        let extents = self.reader.extents_of(name, &[partition], ANSWER_WITHIN);
+        let extents =
+            extents.with_context(|| format!("could not ask where {name}:{partition} ends"))?;
+        Ok(extents.first().map_or(0, |extent| extent.end))
     }
 
     fn explain_silence(&self, name: &str, open: &HashMap<i32, i64>) -> anyhow::Result<()> {
@@ -184,24 +151,15 @@ impl LogReader {
         open: &mut HashMap<i32, i64>,
     ) -> anyhow::Result<()> {
         open.remove(&partition);
-        let mut closed = TopicPartitionList::new();
-        closed.add_partition(name, partition);
-        self.consumer.pause(&closed).context("could not stop reading a partition")
+        self.reader.close(name, partition).context("could not stop reading a partition")
     }
 }
 
-/// A lost connection mends itself, or the silence ends the reading.
-fn sort(error: KafkaError, name: &str) -> anyhow::Result<()> {
-    match error.rdkafka_error_code() {
-        Some(
-            RDKafkaErrorCode::BrokerTransportFailure
-            | RDKafkaErrorCode::AllBrokersDown
-            | RDKafkaErrorCode::OperationTimedOut
-            | RDKafkaErrorCode::Resolve,
-        ) => Ok(()),
-        Some(RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange) => {
-            Err(Gap(format!("records of {name} vanished while they were read")).into())
+fn told(error: LogError, name: &str) -> anyhow::Error {
+    match error {
+        LogError::Vanished => {
+            Gap(format!("records of {name} vanished while they were read")).into()
         }
-        _ => Err(anyhow::Error::new(error).context(format!("could not read {name}"))),
+        error => anyhow::Error::new(error).context(format!("could not read {name}")),
     }
 }

@@ -11,10 +11,8 @@ use chassis::health::{Dependency, Heartbeat};
 use events_schema::Topic;
 use events_schema::reading::Invalid;
 use events_schema::wire::{Decoder, SchemaId};
-use kafka_client::{KafkaSettings, watermarks};
-use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
+use kafka_client::{KafkaSettings, LogError, LogReader, Span, Step};
+use rdkafka::{ClientConfig, Message};
 use schema_registry::{Registry, RegistryError};
 use tokio::runtime::Handle;
 
@@ -95,7 +93,7 @@ struct Follower {
 
 /// How far one reading of the topic has come.
 struct Reading {
-    consumer: BaseConsumer,
+    reader: LogReader,
     /// Per partition: the next offset to read.
     next: HashMap<i32, i64>,
     /// Partitions that have yet to reach the end that they had at the start, and that end.
@@ -134,30 +132,15 @@ impl Follower {
         self.process.shutdown.is_cancelled()
     }
 
-    fn open(&self) -> KafkaResult<Reading> {
-        let consumer: BaseConsumer = self.config.create()?;
-        let metadata = consumer.fetch_metadata(Some(&self.topic), ASK)?;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == self.topic);
-        let partitions = topic.map(|topic| topic.partitions()).unwrap_or_default();
-        if partitions.is_empty() {
-            return Err(KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic));
-        }
-        let numbers: Vec<i32> = partitions.iter().map(|partition| partition.id()).collect();
-        let marks = watermarks(&consumer, &self.topic, &numbers, ASK)?;
-        let mut assignment = TopicPartitionList::new();
-        let (mut next, mut behind) = (HashMap::new(), HashMap::new());
-        for (number, (low, high)) in numbers.into_iter().zip(marks) {
-            assignment.add_partition_offset(&self.topic, number, Offset::Offset(low))?;
-            next.insert(number, low);
-            if low < high {
-                behind.insert(number, high);
-            }
-        }
-        consumer.assign(&assignment)?;
+    fn open(&self) -> Result<Reading, LogError> {
+        let reader = LogReader::new(&self.config)?;
+        let spans = reader.extents(&self.topic, ASK)?;
+        reader.begin(&self.topic, &spans)?;
+        let filled = spans.iter().filter(|span| span.start < span.end);
         Ok(Reading {
-            consumer,
-            next,
-            behind,
+            reader,
+            next: spans.iter().map(|span| (span.partition, span.start)).collect(),
+            behind: filled.map(|span| (span.partition, span.end)).collect(),
             waiting: None,
             measured: Instant::now(),
             at_end: HashSet::new(),
@@ -165,7 +148,7 @@ impl Follower {
         })
     }
 
-    fn read(&mut self, mut reading: Reading) -> KafkaResult<()> {
+    fn read(&mut self, mut reading: Reading) -> Result<(), LogError> {
         self.first = Some(Prices::default());
         while !self.stopping() {
             self.heartbeat.beat();
@@ -261,13 +244,13 @@ impl Follower {
         reading.pass_markers();
         let numbers: Vec<i32> = reading.next.keys().copied().collect();
         // Without an answer the last figure stands.
-        let Ok(marks) = watermarks(&reading.consumer, &self.topic, &numbers, ASK) else { return };
+        let Ok(spans) = reading.reader.extents_of(&self.topic, &numbers, ASK) else { return };
         let mut lag = 0;
-        for (number, (low, high)) in numbers.into_iter().zip(marks) {
-            let next = reading.next.get(&number).copied().unwrap_or_default();
-            lag += (high - low.max(next)).max(0);
+        for Span { partition, start, end } in spans {
+            let next = reading.next.get(&partition).copied().unwrap_or_default();
+            lag += (end - start.max(next)).max(0);
             if reading.waiting.is_none() {
-                reading.ends.insert(number, high);
+                reading.ends.insert(partition, end);
             }
         }
         self.metrics.lag.set(lag as f64);
@@ -287,26 +270,21 @@ impl Reading {
     }
 
     /// The record that waits, or the next one, if one comes.
-    fn record(&mut self) -> KafkaResult<Option<Fetched>> {
+    fn record(&mut self) -> Result<Option<Fetched>, LogError> {
         if let Some(record) = self.waiting.take() {
             return Ok(Some(record));
         }
-        match self.consumer.poll(POLL) {
-            None => Ok(None),
-            Some(Ok(message)) => {
+        match self.reader.next(POLL)? {
+            Step::Nothing => Ok(None),
+            Step::Record(message) => {
                 self.at_end.remove(&message.partition());
                 Ok(Some(Fetched::copy(&message)))
             }
-            Some(Err(KafkaError::PartitionEOF(partition))) => {
+            Step::AtEnd(partition) => {
                 self.at_end.insert(partition);
                 self.behind.remove(&partition);
                 Ok(None)
             }
-            Some(Err(error)) if passes(&error) => {
-                tracing::debug!(%error, "the products topic");
-                Ok(None)
-            }
-            Some(Err(error)) => Err(error),
         }
     }
 
@@ -323,24 +301,4 @@ enum Unreadable {
     Yet(String),
     /// It is none of ours.
     Ever(String),
-}
-
-/// Errors that librdkafka gets over by itself; after any other one the topic is read anew.
-fn passes(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{
-        AllBrokersDown, BrokerTransportFailure, LeaderNotAvailable, NotLeaderForPartition,
-        OperationTimedOut, RequestTimedOut, Resolve,
-    };
-    matches!(
-        error.rdkafka_error_code(),
-        Some(
-            AllBrokersDown
-                | BrokerTransportFailure
-                | LeaderNotAvailable
-                | NotLeaderForPartition
-                | OperationTimedOut
-                | RequestTimedOut
-                | Resolve
-        )
-    )
 }

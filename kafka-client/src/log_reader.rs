@@ -1,0 +1,180 @@
+//! Reads a topic without a group: it is told where to begin, and commits nothing. Where to stop, and
+//! what a record means, its caller knows.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use rdkafka::client::Client;
+use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+use crate::outlook::{Outlook, outlook};
+use crate::watermarks::watermarks;
+
+/// A part of a partition: from `start`, up to but without `end`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Of which partition.
+    pub partition: i32,
+    /// Its first offset.
+    pub start: i64,
+    /// The one behind its last.
+    pub end: i64,
+}
+
+/// Why the log cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The brokers do not have the topic.
+    #[error("there is no topic {0}")]
+    NoSuchTopic(String),
+    /// Retention took away what was to be read next.
+    #[error("records vanished while they were read")]
+    Vanished,
+    /// What the client does not get over by itself.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+}
+
+/// What came next.
+pub enum Step<'a> {
+    /// A record.
+    Record(BorrowedMessage<'a>),
+    /// Everything of this partition was fetched, as far as it went then. What stands between the last
+    /// record and the end is no record: the marker of a transaction, or what was aborted.
+    AtEnd(i32),
+    /// Nothing in this time, or something that the client gets over by itself.
+    Nothing,
+}
+
+/// A client that reads one topic at a time.
+pub struct LogReader {
+    consumer: BaseConsumer,
+}
+
+impl LogReader {
+    /// A reader with the options of [`KafkaSettings::reader`](crate::KafkaSettings::reader).
+    ///
+    /// # Errors
+    /// When librdkafka refuses an option.
+    pub fn new(config: &ClientConfig) -> KafkaResult<Self> {
+        Ok(Self { consumer: config.create()? })
+    }
+
+    /// The client itself, for questions to the brokers.
+    pub fn client(&self) -> &Client<DefaultConsumerContext> {
+        self.consumer.client()
+    }
+
+    /// What every partition of the topic holds now for this reader, in the order of their numbers.
+    ///
+    /// # Errors
+    /// When there is no such topic, or the brokers do not answer in time.
+    pub fn extents(&self, topic: &str, within: Duration) -> Result<Vec<Span>, LogError> {
+        let metadata = self.consumer.fetch_metadata(Some(topic), within)?;
+        let found = metadata.topics().iter().find(|t| t.name() == topic && t.error().is_none());
+        let partitions = found.map(|topic| topic.partitions()).unwrap_or_default();
+        if partitions.is_empty() {
+            return Err(LogError::NoSuchTopic(topic.to_owned()));
+        }
+        let mut numbers: Vec<i32> = partitions.iter().map(|partition| partition.id()).collect();
+        numbers.sort_unstable();
+        Ok(self.extents_of(topic, &numbers, within)?)
+    }
+
+    /// What these partitions hold now for this reader.
+    ///
+    /// # Errors
+    /// When the brokers do not answer in time.
+    pub fn extents_of(
+        &self,
+        topic: &str,
+        partitions: &[i32],
+        within: Duration,
+    ) -> KafkaResult<Vec<Span>> {
+        let marks = watermarks(&self.consumer, topic, partitions, within)?;
+        let span =
+            |(partition, (start, end)): (&i32, _)| Span { partition: *partition, start, end };
+        Ok(partitions.iter().zip(marks).map(span).collect())
+    }
+
+    /// The first offset of each partition whose record is not older than `millis` since 1970; a
+    /// partition without such a record is left out.
+    ///
+    /// # Errors
+    /// When the brokers do not answer in time.
+    pub fn offsets_at(
+        &self,
+        topic: &str,
+        partitions: impl IntoIterator<Item = i32>,
+        millis: i64,
+        within: Duration,
+    ) -> KafkaResult<HashMap<i32, i64>> {
+        let mut asked = TopicPartitionList::new();
+        for partition in partitions {
+            asked.add_partition_offset(topic, partition, Offset::Offset(millis))?;
+        }
+        let mut offsets = HashMap::new();
+        for element in self.consumer.offsets_for_times(asked, within)?.elements() {
+            element.error()?;
+            if let Offset::Offset(offset) = element.offset() {
+                offsets.insert(element.partition(), offset);
+            }
+        }
+        Ok(offsets)
+    }
+
+    /// Begins at the start of each span; its end is for the caller to heed.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    pub fn begin(&self, topic: &str, spans: &[Span]) -> KafkaResult<()> {
+        let mut assigned = TopicPartitionList::with_capacity(spans.len());
+        for span in spans {
+            assigned.add_partition_offset(topic, span.partition, Offset::Offset(span.start))?;
+        }
+        self.consumer.assign(&assigned)?;
+        // What an earlier reading paused at its end stays paused, also where it is assigned anew.
+        self.consumer.resume(&assigned)
+    }
+
+    /// What comes next, within `wait`.
+    ///
+    /// # Errors
+    /// What the client does not get over by itself.
+    pub fn next(&self, wait: Duration) -> Result<Step<'_>, LogError> {
+        match self.consumer.poll(wait) {
+            None => Ok(Step::Nothing),
+            Some(Ok(record)) => Ok(Step::Record(record)),
+            Some(Err(KafkaError::PartitionEOF(partition))) => Ok(Step::AtEnd(partition)),
+            Some(Err(error)) => match outlook(&error) {
+                Outlook::Recovers => {
+                    tracing::debug!(%error, "a reader of the log");
+                    Ok(Step::Nothing)
+                }
+                Outlook::Lost => Err(LogError::Vanished),
+                Outlook::Ends => Err(error.into()),
+            },
+        }
+    }
+
+    /// Reads no more of this partition.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    pub fn close(&self, topic: &str, partition: i32) -> KafkaResult<()> {
+        let mut closed = TopicPartitionList::new();
+        closed.add_partition(topic, partition);
+        self.consumer.pause(&closed)
+    }
+
+    /// Reads no more at all, until it begins again.
+    ///
+    /// # Errors
+    /// When the client refuses.
+    pub fn end(&self) -> KafkaResult<()> {
+        self.consumer.unassign()
+    }
+}
