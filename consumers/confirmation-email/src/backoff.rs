@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chassis::backoff;
 use uuid::Uuid;
 
 /// How patiently mails are tried.
@@ -16,25 +17,13 @@ pub struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after that many attempts, or `None` when it is time to give up. Spread by up to a
-    /// fifth either way, so that mails deferred together do not come back together; by the mail's
-    /// id, which is as good as random and can be tested.
+    /// The wait after that many attempts, or `None` when it is time to give up; spread by the mail's id.
     pub fn wait(&self, attempts: i32, mail: Uuid) -> Option<Duration> {
-        if attempts >= self.attempts_max {
-            return None;
-        }
-        let doublings = u32::try_from(attempts.saturating_sub(1)).unwrap_or_default().min(30);
-        let wait = self.first.saturating_mul(1 << doublings).min(self.longest);
-        Some(wait.mul_f64(0.8 + 0.4 * fraction(mail, attempts)))
+        let (high, low) = mail.as_u64_pair();
+        let backoff = backoff::Backoff { first: self.first, longest: self.longest };
+        let tried = u32::try_from(attempts).unwrap_or_default();
+        (attempts < self.attempts_max).then(|| backoff.wait(tried, high ^ low))
     }
-}
-
-/// A number from 0 to 1 that differs by mail and attempt (Fibonacci hashing).
-fn fraction(mail: Uuid, attempts: i32) -> f64 {
-    let (high, low) = mail.as_u64_pair();
-    let seed = high ^ low ^ u64::from(attempts.unsigned_abs()).rotate_left(32);
-    let mixed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-    mixed as f64 / f64::from(u32::MAX)
 }
 
 #[cfg(test)]

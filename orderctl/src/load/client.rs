@@ -1,10 +1,10 @@
 //! Sends one request until it is settled: retries, and goes from one API to the next. Counts nothing.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use backon::{BackoffBuilder, ExponentialBuilder};
+use chassis::backoff::Backoff;
 use reqwest::StatusCode;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, RETRY_AFTER};
 use serde::Deserialize;
@@ -16,6 +16,10 @@ use super::request::Request;
 const CATALOGUE_SETTLES_WITHIN: Duration = Duration::from_secs(5);
 /// An answer longer than this is not one of ours.
 const PROBLEM_BYTES_MAX: usize = 64 * 1024;
+
+/// Between two attempts, unless the API asks for longer.
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(1) };
 
 /// How to send.
 #[derive(Debug, Clone)]
@@ -80,6 +84,8 @@ pub(crate) struct Client {
     http: reqwest::Client,
     settings: ClientSettings,
     turn: AtomicUsize,
+    /// So that no two wait alike.
+    requests: AtomicU64,
     started: Instant,
 }
 
@@ -96,14 +102,20 @@ impl Client {
             .user_agent(concat!("orderctl/", env!("CARGO_PKG_VERSION")))
             .build();
         let http = http.context("could not set up the HTTP client")?;
-        Ok(Self { http, settings, turn: AtomicUsize::new(0), started: Instant::now() })
+        Ok(Self {
+            http,
+            settings,
+            turn: AtomicUsize::new(0),
+            requests: AtomicU64::new(0),
+            started: Instant::now(),
+        })
     }
 
     /// Sends until there is an answer that a retry would not change, or the time for retries is up.
     pub(crate) async fn settle(&self, request: &Request) -> Sent {
         let deadline = Instant::now() + self.settings.retry_for;
         let mut retried = Vec::new();
-        let mut pauses = pauses();
+        let seed = self.requests.fetch_add(1, Ordering::Relaxed);
         loop {
             let (cause, asked) = match self.attempt_somewhere(request).await {
                 Attempt::Over(answer) => {
@@ -112,7 +124,8 @@ impl Client {
                 Attempt::Again { cause, pause } => (cause, pause),
                 Attempt::Unreachable => ("not reachable".to_owned(), None),
             };
-            let pause = pauses.next().unwrap_or_default().max(asked.unwrap_or_default());
+            let attempts = u32::try_from(retried.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let pause = BACKOFF.wait(attempts, seed).max(asked.unwrap_or_default());
             if Instant::now() + pause > deadline {
                 return Sent { settled: Settled::Unknown(cause), retried };
             }
@@ -196,15 +209,6 @@ pub(crate) fn name(answer: &Answer) -> String {
         Some(problem) => format!("{} {problem}", answer.status),
         None => answer.status.to_string(),
     }
-}
-
-fn pauses() -> impl Iterator<Item = Duration> {
-    ExponentialBuilder::default()
-        .with_min_delay(Duration::from_millis(50))
-        .with_max_delay(Duration::from_secs(1))
-        .with_jitter()
-        .without_max_times()
-        .build()
 }
 
 fn cause_of(error: &reqwest::Error) -> String {
