@@ -4,43 +4,54 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{ALLOW, HeaderName, HeaderValue, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-/// An answer that is no success.
-#[derive(Debug, Clone, Serialize)]
+/// An answer that is no success (RFC 9457).
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
-    /// `urn:orderflow:problem:` and a word that clients may compare; it never changes.
+    /// `urn:orderflow:problem:` and a word that never changes.
     #[serde(rename = "type")]
+    #[schema(value_type = String, example = "urn:orderflow:problem:invalid-header")]
     pub kind: Box<str>,
     /// The kind in a few words.
+    #[schema(value_type = String, example = "A header cannot be read")]
     pub title: &'static str,
     /// The HTTP status.
+    #[schema(example = 400)]
     pub status: u16,
-    /// Whether to send the request again.
+    /// Whether the same request may be sent again.
     pub retry: Retry,
     /// What is wrong with this request, and what would be right.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
     pub detail: Option<Box<str>>,
-    /// JSON pointers (RFC 6901) to what is wrong in the body, with the reason.
+    /// What is wrong in the body, where it is the body.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<Fault>,
-    /// The order that the request means, where one may be there already.
+    /// Where orders are placed: the order that the request means, where it may have been placed: by this
+    /// request (`outcome-unknown`) or by an earlier one under its Idempotency-Key. The Location says
+    /// where it is then.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, format = Uuid)]
     pub order_id: Option<Box<str>>,
     /// More headers of the answer.
     #[serde(skip)]
+    #[schema(ignore)]
     pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
-/// Whether a client may send the same request again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// `never`: it would be refused again; where something was not there, by then there may be more in the
+/// log. `later`: as it is, after `Retry-After` where there is one: nothing was accepted, or a
+/// repetition changes nothing. `same-key`: it may have been accepted; send it again only under the same
+/// Idempotency-Key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Retry {
     /// It would be refused again.
     Never,
-    /// It may, as it is: nothing was accepted, or a repetition changes nothing.
+    /// It may, as it is.
     Later,
-    /// It may have been accepted: only a request with an Idempotency-Key may be sent again, under
-    /// the same one.
+    /// Only under the same Idempotency-Key.
     SameKey,
 }
 
@@ -59,11 +70,13 @@ impl Retry {
 }
 
 /// One fault of a request's body.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Fault {
-    /// Where: a JSON pointer, empty for the whole body.
+    /// Where: a JSON pointer (RFC 6901), empty for the whole body.
+    #[schema(example = "/lines/0/quantity")]
     pub pointer: String,
     /// Why.
+    #[schema(example = "quantity must be 1 to 1000000")]
     pub detail: String,
 }
 

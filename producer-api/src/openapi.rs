@@ -1,9 +1,10 @@
 //! The OpenAPI document: what the annotations of the routes do not say. Serves nothing.
 
 use events_schema::{currencies, limits};
+use http_chassis::problem::{Fault, Problem, Retry};
 use utoipa::openapi::schema::{SchemaType, Type};
 use utoipa::openapi::{Object, ObjectBuilder, OneOfBuilder, Schema};
-use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
+use utoipa::{IntoParams, IntoResponses, OpenApi};
 
 use crate::routes;
 
@@ -45,7 +46,7 @@ pub fn document() -> utoipa::openapi::OpenApi {
         routes::products::delete,
         routes::products::receive_stock,
     ),
-    components(schemas(ProblemBody, FaultBody, RetryBody)),
+    components(schemas(Problem, Fault, Retry)),
     tags(
         (name = "orders", description = "Placing and cancelling orders."),
         (name = "products", description = "The catalogue and the stock."),
@@ -133,56 +134,6 @@ pub(crate) struct TraceHeader {
     traceparent: Option<String>,
 }
 
-/// An answer that is no success (RFC 9457).
-#[derive(ToSchema)]
-#[schema(as = Problem)]
-#[expect(dead_code, reason = "http_chassis::problem::Problem, as the document shows it")]
-pub(crate) struct ProblemBody {
-    /// `urn:orderflow:problem:` and a word that never changes.
-    #[schema(rename = "type", example = "urn:orderflow:problem:invalid-body")]
-    kind: String,
-    /// The kind in a few words.
-    #[schema(example = "The body is not what is asked for")]
-    title: String,
-    /// The HTTP status.
-    #[schema(example = 422)]
-    status: u16,
-    /// Whether the same request may be sent again.
-    retry: RetryBody,
-    /// What is wrong with this request, and what would be right.
-    detail: Option<String>,
-    /// What is wrong in the body.
-    errors: Option<Vec<FaultBody>>,
-    /// Orders only: the order that the request means, where it may have been placed: by this request
-    /// (`outcome-unknown`) or by an earlier one under its Idempotency-Key. The Location says where
-    /// it is then.
-    order_id: Option<uuid::Uuid>,
-}
-
-/// `never`: it would be refused again. `later`: as it is, nothing was accepted. `same-key`: it may
-/// have been accepted; send it again only under the same Idempotency-Key.
-#[derive(ToSchema)]
-#[schema(as = Retry, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "http_chassis::problem::Retry, as the document shows it")]
-pub(crate) enum RetryBody {
-    Never,
-    Later,
-    SameKey,
-}
-
-/// One fault of a request's body.
-#[derive(ToSchema)]
-#[schema(as = Fault)]
-#[expect(dead_code, reason = "http_chassis::problem::Fault, as the document shows it")]
-pub(crate) struct FaultBody {
-    /// Where: a JSON pointer (RFC 6901), empty for the whole body.
-    #[schema(example = "/lines/0/quantity")]
-    pointer: String,
-    /// Why.
-    #[schema(example = "quantity must be 1 to 1000000")]
-    detail: String,
-}
-
 /// What every operation may answer.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only the document names them")]
@@ -191,17 +142,17 @@ pub(crate) enum RequestProblems {
     /// `invalid-header`: the Idempotency-Key cannot be read, or stands twice. `invalid-path`: the
     /// id in the path cannot be read.
     #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] ProblemBody),
+    Malformed(#[to_schema] Problem),
     /// `request-timeout`: the body did not come in time.
     #[response(status = 408, content_type = "application/problem+json")]
-    TooSlow(#[to_schema] ProblemBody),
+    TooSlow(#[to_schema] Problem),
     /// `body-too-large`: the body has more than 262144 bytes.
     #[response(status = 413, content_type = "application/problem+json")]
-    TooLarge(#[to_schema] ProblemBody),
+    TooLarge(#[to_schema] Problem),
     /// `unsupported-media-type`: the Content-Type is not application/json in UTF-8, or the body
     /// is compressed.
     #[response(status = 415, content_type = "application/problem+json")]
-    NotJson(#[to_schema] ProblemBody),
+    NotJson(#[to_schema] Problem),
     /// `invalid-body`: the errors point at each value that is missing, unknown or beyond a limit.
     /// `mixed-currencies` (orders only): the errors point at the lines that are not sold in the
     /// currency of the first. With an Idempotency-Key an order's refusal is about a new order only:
@@ -211,10 +162,10 @@ pub(crate) enum RequestProblems {
         content_type = "application/problem+json",
         headers(("Location" = String, description = "Orders only, with an Idempotency-Key: where an order of an earlier try is.")),
     )]
-    Invalid(#[to_schema] ProblemBody),
+    Invalid(#[to_schema] Problem),
     /// `defect`: a defect of the service; nothing was accepted.
     #[response(status = 500, content_type = "application/problem+json")]
-    Defect(#[to_schema] ProblemBody),
+    Defect(#[to_schema] Problem),
     /// `not-ready`, `queue-full`, `kafka-unavailable`: nothing was accepted. `outcome-unknown`: it
     /// may have been accepted; retry with the same Idempotency-Key. Each with Retry-After.
     #[response(
@@ -225,7 +176,7 @@ pub(crate) enum RequestProblems {
             ("Location" = String, description = "Orders only, with an Idempotency-Key or an unknown outcome: where the order is, if it was placed."),
         ),
     )]
-    Unavailable(#[to_schema] ProblemBody),
+    Unavailable(#[to_schema] Problem),
 }
 
 /// What only the placing of an order may answer.
@@ -239,5 +190,5 @@ pub(crate) enum OrderProblems {
         content_type = "application/problem+json",
         headers(("Location" = String, description = "With an Idempotency-Key: where an order of an earlier try is.")),
     )]
-    UnknownSku(#[to_schema] ProblemBody),
+    UnknownSku(#[to_schema] Problem),
 }

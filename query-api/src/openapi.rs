@@ -1,8 +1,9 @@
 //! The OpenAPI document: what the annotations of the routes do not say. Serves nothing.
 
-use utoipa::{IntoParams, IntoResponses, OpenApi, ToSchema};
+use http_chassis::problem::Problem;
+use utoipa::{IntoParams, IntoResponses, OpenApi};
 
-use crate::orders::Parked;
+use crate::problems::NotFound;
 use crate::routes;
 
 /// The document of this build.
@@ -56,65 +57,6 @@ pub(crate) struct FreshnessHeaders {
     prefer: Option<String>,
 }
 
-/// An answer that is no success (RFC 9457).
-#[derive(ToSchema)]
-#[schema(as = Problem)]
-#[expect(dead_code, reason = "http_chassis::problem::Problem, as the document shows it")]
-pub(crate) struct ProblemBody {
-    /// `urn:orderflow:problem:` and a word that never changes.
-    #[schema(rename = "type", example = "urn:orderflow:problem:invalid-query")]
-    kind: String,
-    /// The kind in a few words.
-    #[schema(example = "The query cannot be read")]
-    title: String,
-    /// The HTTP status.
-    #[schema(example = 400)]
-    status: u16,
-    /// Whether the same request may be sent again.
-    retry: RetryBody,
-    /// What is wrong with this request, and what would be right.
-    detail: Option<String>,
-}
-
-/// `never`: it would be answered so again, but by then there may be more in the log. `later`: as it
-/// is, after `Retry-After`.
-#[derive(ToSchema)]
-#[schema(as = Retry, rename_all = "kebab-case")]
-#[expect(dead_code, reason = "http_chassis::problem::Retry, as the document shows it")]
-pub(crate) enum RetryBody {
-    Never,
-    Later,
-    SameKey,
-}
-
-/// What is asked for is not there, as far as the log has been read.
-#[derive(ToSchema)]
-#[schema(as = NotFoundProblem)]
-#[expect(dead_code, reason = "crate::problems::NotFound, as the document shows it")]
-pub(crate) struct NotFoundBody {
-    /// `urn:orderflow:problem:order-not-found` or `urn:orderflow:problem:product-not-found`.
-    #[schema(rename = "type", example = "urn:orderflow:problem:order-not-found")]
-    kind: String,
-    /// The kind in a few words.
-    #[schema(example = "Order not found")]
-    title: String,
-    /// The HTTP status.
-    #[schema(example = 404)]
-    status: u16,
-    /// Whether the same request may be sent again.
-    retry: RetryBody,
-    /// What is wrong with this request, and what would be right.
-    detail: Option<String>,
-    /// Whether the `Order-Min-Position` is not reached: it may come yet.
-    stale: bool,
-    /// Only of an order that was taken and could not be applied: what became of it.
-    #[schema(required = false)]
-    parked: Option<Parked>,
-    /// The last record that is applied, of the partition asked about or of each.
-    #[schema(example = json!(["orders:3@41"]))]
-    positions: Vec<String>,
-}
-
 /// An order that is not there.
 #[derive(IntoResponses)]
 #[expect(dead_code, reason = "only the document names it")]
@@ -123,7 +65,7 @@ pub(crate) enum OrderNotFoundProblem {
     /// applied and `parked` says what became of it. With Retry-After where the `Order-Min-Position` is not
     /// reached.
     #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(#[to_schema] NotFoundBody),
+    NotFound(#[to_schema] NotFound),
 }
 
 /// A product that is not there.
@@ -133,7 +75,7 @@ pub(crate) enum ProductNotFoundProblem {
     /// `product-not-found`: the product has not been seen yet, or there is none. With Retry-After
     /// where the `Order-Min-Position` is not reached.
     #[response(status = 404, content_type = "application/problem+json")]
-    NotFound(#[to_schema] NotFoundBody),
+    NotFound(#[to_schema] NotFound),
 }
 
 /// What every operation may answer.
@@ -143,15 +85,15 @@ pub(crate) enum RequestProblems {
     /// `invalid-path`: the id in the path cannot be read. `invalid-header`: the Order-Min-Position
     /// cannot be read. `invalid-query`: a parameter is unknown or beyond its limits.
     #[response(status = 400, content_type = "application/problem+json")]
-    Malformed(#[to_schema] ProblemBody),
+    Malformed(#[to_schema] Problem),
     /// `defect`: a defect of the service.
     #[response(status = 500, content_type = "application/problem+json")]
-    Defect(#[to_schema] ProblemBody),
+    Defect(#[to_schema] Problem),
     /// `database-unavailable`, `overloaded`: each with Retry-After.
     #[response(
         status = 503,
         content_type = "application/problem+json",
         headers(("Retry-After" = u32, description = "Seconds after which a retry makes sense.")),
     )]
-    Unavailable(#[to_schema] ProblemBody),
+    Unavailable(#[to_schema] Problem),
 }

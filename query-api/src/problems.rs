@@ -7,6 +7,7 @@ use events_schema::RecordPosition;
 use http_chassis::problem::{Problem, Retry};
 use http_chassis::problems;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::database::Unavailable;
 use crate::orders::Parked;
@@ -28,16 +29,19 @@ pub(crate) fn unavailable(why: Unavailable) -> Problem {
 }
 
 /// What is asked for is not there, as far as the log has been read.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NotFoundProblem)]
 pub(crate) struct NotFound {
     #[serde(flatten)]
     pub(crate) problem: Problem,
-    /// Whether the position that was asked for is not reached: it may come yet.
+    /// Whether the `Order-Min-Position` is not reached: it may come yet.
     pub(crate) stale: bool,
-    /// It is in the log, and could not be applied.
+    /// Only of an order that was taken and could not be applied: what became of it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
     parked: Option<Parked>,
-    /// The last record applied of each partition, or of the one that was asked for.
+    /// The last record that is applied, of the partition asked about or of each.
+    #[schema(example = json!(["orders:3@41"]))]
     pub(crate) positions: Vec<String>,
 }
 
