@@ -9,10 +9,10 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 
 use super::client::{Answer, Client, Sent, Settled};
-use super::ledger::{Entry, Ledger};
 use super::pace::Due;
 use super::request::{self, Job, OrderJob, Request};
 use super::tally::{Ending, Tally};
+use crate::ledger::{Entry, Ledger};
 
 /// What every request of a load shares.
 pub(crate) struct Run {

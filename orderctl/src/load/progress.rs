@@ -1,16 +1,15 @@
-//! Shows how far a load is: a bar on a terminal, a line every few seconds elsewhere.
+//! Shows how far a load is.
 
-use std::io::{IsTerminal, stderr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use indicatif::{HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, HumanDuration, ProgressBar};
 
 use super::drive::Run;
+use crate::progress::{LINE_EVERY, bar, is_in_lines};
 
 const BAR: &str = "{prefix:>9} {wide_bar} {human_pos} of {human_len}, {per_sec}, {eta} left{msg}";
 const REDRAW_EVERY: Duration = Duration::from_millis(200);
-const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows the run's progress until it is dropped.
 pub(crate) struct Progress {
@@ -20,15 +19,9 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn start(what: &'static str, run: &Arc<Run>, total: u64) -> Self {
-        let terminal = stderr().is_terminal();
-        let target =
-            if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let style =
-            ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar =
-            ProgressBar::with_draw_target(Some(total), target).with_style(style).with_prefix(what);
-        let every = if terminal { REDRAW_EVERY } else { LINE_EVERY };
-        let shown = tokio::spawn(show(bar.clone(), Arc::clone(run), every, !terminal));
+        let (bar, lines) = (bar(BAR, total).with_prefix(what), is_in_lines());
+        let every = if lines { LINE_EVERY } else { REDRAW_EVERY };
+        let shown = tokio::spawn(show(bar.clone(), Arc::clone(run), every, lines));
         Self { shown, bar }
     }
 }

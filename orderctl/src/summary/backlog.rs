@@ -2,20 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{IsTerminal, stderr};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use events_schema::Topic;
-use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar};
 use kafka_client::KafkaSettings;
 use sqlx::PgConnection;
 
 use crate::database::answered;
 use crate::log::LogReader;
+use crate::progress::{LINE_EVERY, bar, is_in_lines};
 
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-const LINE_EVERY: Duration = Duration::from_secs(5);
 const BAR: &str = "catching up {wide_bar} {percent}%, {per_sec}, {eta} left: {msg}";
 
 /// The projections and the topics that each folds.
@@ -132,7 +131,7 @@ fn behind(
     Backlog(backlog)
 }
 
-/// A bar on a terminal, a line every few seconds elsewhere.
+/// What is left, as it is shown.
 struct Shown {
     bar: ProgressBar,
     lines: bool,
@@ -142,12 +141,7 @@ struct Shown {
 
 impl Shown {
     fn new() -> Self {
-        let lines = !stderr().is_terminal();
-        let target =
-            if lines { ProgressDrawTarget::hidden() } else { ProgressDrawTarget::stderr() };
-        let style =
-            ProgressStyle::with_template(BAR).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::with_draw_target(Some(0), target).with_style(style);
+        let (bar, lines) = (bar(BAR, 0), is_in_lines());
         Self { bar, lines, last: Instant::now(), most: 0 }
     }
 

@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use anyhow::Context;
 use serde::Deserialize;
 use uuid::Uuid;
+
+use crate::ledger::each_line;
 
 /// The orders of a ledger with the moment, in microseconds, of their first acknowledgement.
 pub(crate) type Acknowledged = HashMap<Uuid, i64>;
@@ -18,19 +20,17 @@ struct Line {
     acknowledged_at_micros: i64,
 }
 
-/// Reads the file; a last line that a killed load left unfinished is passed over.
+/// Reads the file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Acknowledged> {
     let file = File::open(path);
     let file = file.with_context(|| format!("could not open the ledger {}", path.display()))?;
-    let mut reader = BufReader::new(file);
-    let (mut found, mut text) = (Acknowledged::new(), String::new());
-    while reader.read_line(&mut text)? > 0 && text.ends_with('\n') {
-        let line: Line = serde_json::from_str(&text)
-            .with_context(|| format!("{} has a line that is no order", path.display()))?;
+    let mut found = Acknowledged::new();
+    each_line(BufReader::new(file), |line| {
+        let line: Line = serde_json::from_slice(line).ok()?;
         let at = found.entry(line.order_id).or_insert(line.acknowledged_at_micros);
         *at = line.acknowledged_at_micros.min(*at);
-        text.clear();
-    }
+        Some(())
+    })?;
     Ok(found)
 }
 

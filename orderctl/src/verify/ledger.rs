@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::io::BufRead;
 
-use anyhow::Context;
 use events_schema::{Event, EventType, OrderId, RecordPosition};
 use serde::Deserialize;
 
-use crate::exit::Usage;
+use crate::ledger::each_line;
 
 #[derive(Deserialize)]
 struct Entry {
@@ -35,23 +34,10 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
-    /// Reads JSON lines; what was not acknowledged promises nothing. A killed load may have left
-    /// half a line at the end.
-    pub(super) fn read(mut lines: impl BufRead) -> anyhow::Result<Self> {
-        let (mut ledger, mut line) = (Self::default(), Vec::new());
-        for number in 1.. {
-            line.clear();
-            let length = lines.read_until(b'\n', &mut line).context("could not read the ledger")?;
-            if length == 0 {
-                break;
-            }
-            if line.trim_ascii().is_empty() || is_unfinished(&line) {
-                continue;
-            }
-            ledger.enter(&line).ok_or_else(|| {
-                Usage(format!("line {number} of the ledger names no order and position"))
-            })?;
-        }
+    /// Reads its lines; what was not acknowledged promises nothing.
+    pub(super) fn read(lines: impl BufRead) -> anyhow::Result<Self> {
+        let mut ledger = Self::default();
+        each_line(lines, |line| ledger.enter(line))?;
         ledger.acknowledged = ledger.open.len();
         Ok(ledger)
     }
@@ -82,17 +68,12 @@ impl Ledger {
     }
 }
 
-/// Cut off in the middle: only the last line can be.
-fn is_unfinished(line: &[u8]) -> bool {
-    let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(line);
-    !line.ends_with(b"\n") && parsed.is_err_and(|error| error.is_eof())
-}
-
 #[cfg(test)]
 mod tests {
     use events_schema::Topic;
 
     use super::*;
+    use crate::exit::Usage;
     use crate::testing::{confirmed, order, placed};
 
     fn line(n: u8, position: &str, status: u16) -> String {

@@ -1,12 +1,15 @@
-//! Writes down every order that was acknowledged, as JSON lines. Does not read them: `verify` does.
+//! The ledger: every order that was acknowledged, as JSON lines. `load` writes it, `verify` and
+//! `summary` read it. What a line is worth, they know.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::sync::Mutex;
 
 use anyhow::Context;
 use serde::Serialize;
+
+use crate::exit::Usage;
 
 /// An acknowledged order. One that is cancelled gets a second line, with `cancel_position`.
 #[derive(Debug, Serialize)]
@@ -59,9 +62,50 @@ fn cut_half_line(file: &mut File) -> std::io::Result<()> {
     file.set_len(start + whole)
 }
 
+/// Hands out every line, until one is refused: then the file is no ledger. A killed load may have left
+/// half a line at the end, which is passed over.
+pub(crate) fn each_line(
+    mut lines: impl BufRead,
+    mut take: impl FnMut(&[u8]) -> Option<()>,
+) -> anyhow::Result<()> {
+    let mut line = Vec::new();
+    for number in 1.. {
+        line.clear();
+        let length = lines.read_until(b'\n', &mut line).context("could not read the ledger")?;
+        if length == 0 {
+            break;
+        }
+        if line.trim_ascii().is_empty() || is_unfinished(&line) {
+            continue;
+        }
+        take(&line).ok_or_else(|| {
+            Usage(format!("line {number} of the ledger names no order and position"))
+        })?;
+    }
+    Ok(())
+}
+
+/// Cut off in the middle: only the last line can be.
+fn is_unfinished(line: &[u8]) -> bool {
+    let parsed = serde_json::from_slice::<serde::de::IgnoredAny>(line);
+    !line.ends_with(b"\n") && parsed.is_err_and(|error| error.is_eof())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn half_a_line_is_passed_over_at_the_end_only() {
+        let read = |text: &str| {
+            let mut taken = 0;
+            let parsed = |line: &[u8]| serde_json::from_slice::<serde_json::Value>(line).ok();
+            each_line(text.as_bytes(), |line| parsed(line).map(|_| taken += 1)).map(|()| taken)
+        };
+        assert_eq!(read("{}\n\n{\"a\":1}").unwrap(), 2, "whole, though no line ends it");
+        assert_eq!(read("{}\n{\"a\":").unwrap(), 1);
+        assert!(read("{\"a\":\n{}\n").unwrap_err().is::<Usage>());
+    }
 
     fn entry(order_id: &str) -> Entry<'_> {
         Entry {
