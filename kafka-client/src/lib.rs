@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+mod brokers;
 mod log_reader;
 mod outlook;
 mod record_headers;
@@ -8,6 +9,7 @@ mod settings;
 mod topic_ids;
 mod watermarks;
 
+pub use brokers::any_broker_up;
 pub use log_reader::{LogError, LogReader, Span, Step};
 pub use record_headers::{RecordHeader, record_headers};
 pub use settings::{GroupProtocol, KafkaSettings};

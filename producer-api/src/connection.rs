@@ -1,14 +1,13 @@
 //! Whether the brokers can be reached, as librdkafka reports it. Sends nothing.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use chassis::health::Dependency;
+use kafka_client::any_broker_up;
 use rdkafka::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use serde::Deserialize;
 use tokio::sync::Notify;
 
 const DOWN: u8 = 0;
@@ -135,21 +134,6 @@ impl ClientContext for Watch {
             _ => tracing::debug!(%error, reason, "librdkafka"),
         }
     }
-}
-
-/// Only what is asked of the statistics: all of it is 14 KB of JSON each second.
-fn any_broker_up(statistics: &[u8]) -> bool {
-    #[derive(Deserialize)]
-    struct Statistics<'a> {
-        #[serde(borrow)]
-        brokers: HashMap<&'a str, Broker<'a>>,
-    }
-    #[derive(Deserialize)]
-    struct Broker<'a> {
-        state: &'a str,
-    }
-    let parsed = serde_json::from_slice::<Statistics<'_>>(statistics);
-    parsed.is_ok_and(|parsed| parsed.brokers.values().any(|broker| broker.state == "UP"))
 }
 
 #[cfg(test)]
