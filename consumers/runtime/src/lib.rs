@@ -1,53 +1,27 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
-mod apply_batch;
-mod circuit;
-mod claim;
-mod claiming;
-mod committing;
-mod dead_letters;
+mod after;
+mod backoff;
+mod batch;
 mod error;
 mod faults;
-mod fetch_queues;
-mod first_start;
-mod gap;
 mod grants;
-mod group;
-mod halt;
-mod hole;
-mod identity;
-mod lanes;
+mod log;
 mod metrics;
 mod migrate;
-mod outbox;
-mod parking;
-mod patience;
-mod pending;
-mod poll;
-mod positions;
+mod ownership;
 mod projection;
-mod publish;
-mod questions;
 mod record;
-mod redrive;
-mod resolving;
 mod serve;
 mod settings;
-mod share;
 mod shared;
-mod standby;
-mod stopping;
-mod supervise;
 pub mod testing;
 #[cfg(test)]
 mod tests;
 mod topic_names;
-mod trip;
-mod unreadable;
 mod worker;
 
-pub use circuit::Circuit;
 pub use error::StoreError;
 pub use grants::grant;
 pub use migrate::migrate;
@@ -55,3 +29,4 @@ pub use projection::{
     Batch, Decision, Delivered, FollowUp, Offset, Partition, Projection, Refusal, Rejection, Source,
 };
 pub use serve::{Beside, Tables, main, main_with};
+pub use worker::circuit_breaker::Circuit;

@@ -2,7 +2,7 @@
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::share::Outcomes;
+use crate::batch::decide_batch::Outcomes;
 
 const RECORDS: &str = "orderflow_records_total";
 const BATCH_SECONDS: &str = "orderflow_batch_seconds";

@@ -12,9 +12,11 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::after::{dead_letters, publish, redrive};
 use crate::settings::RuntimeSettings;
 use crate::shared::Shared;
-use crate::{Projection, dead_letters, grants, migrate, publish, redrive, supervise};
+use crate::worker::supervise;
+use crate::{Projection, grants, migrate};
 
 /// What a part that runs beside the workers is handed.
 #[derive(Clone)]

@@ -6,8 +6,8 @@ use std::time::Duration;
 use chassis::settings::{self, SettingsError, at_least_one};
 use kafka_client::{GroupProtocol, KafkaSettings};
 
-use crate::identity::WorkerId;
-use crate::parking::Bounds;
+use crate::batch::parking::Bounds;
+use crate::log::identity::WorkerId;
 
 /// Settings of a consumer's process, beside those of its database. Not to be printed: the registry's
 /// address may hold a password.

@@ -10,19 +10,19 @@ use schema_registry::{Registry, RegistryError};
 use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 
-use crate::circuit::Circuit;
+use crate::after::publish::Publishing;
+use crate::backoff::{PAUSE_MAX, PAUSE_MIN};
+use crate::batch::decide_batch::{Bench, Outcomes};
 use crate::faults;
-use crate::halt::Halt;
-use crate::identity::Identity;
-use crate::lanes::LaneKey;
+use crate::log::identity::Identity;
 use crate::metrics::Metrics;
-use crate::patience::{PAUSE_MAX, PAUSE_MIN};
+use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::stop::Halt;
 use crate::projection::Projection;
-use crate::publish::Publishing;
 use crate::record::Record;
 use crate::settings::RuntimeSettings;
-use crate::share::{Bench, Outcomes};
 use crate::topic_names::TopicNames;
+use crate::worker::circuit_breaker::Circuit;
 
 pub(crate) struct Shared<P: Projection> {
     pub process: Process,

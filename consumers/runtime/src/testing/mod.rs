@@ -9,14 +9,14 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::apply_batch::{Terms, Why, apply_batch};
-use crate::lanes::{Lane, LaneKey, Lanes};
-use crate::parking::Bounds;
-use crate::positions::{self, Taken};
+use crate::batch::apply_batch::{Terms, Why, apply_batch};
+use crate::batch::decide_batch::Bench;
+use crate::batch::parking::Bounds;
+use crate::batch::partition_breaker::Breakers;
+use crate::ownership::owned_partitions::{Lane, LaneKey, Lanes};
+use crate::ownership::positions::{self, Taken};
 use crate::record::{Content, Raw, Record};
-use crate::share::Bench;
 use crate::topic_names::TopicNames;
-use crate::trip::Breakers;
 use crate::{Batch, Delivered, Offset, Partition, Projection, Source, StoreError, migrate};
 
 #[cfg(test)]

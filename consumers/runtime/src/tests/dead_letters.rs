@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{PARTITIONS, Running, WITHIN, World};
-use crate::dead_letters::{keep_copying, oldest_seconds};
+use crate::after::dead_letters::{keep_copying, oldest_seconds};
 
 fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
     message.headers().unwrap().iter().find(|header| header.key == name)?.value

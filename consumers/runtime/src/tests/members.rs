@@ -6,7 +6,7 @@ use kafka_client::GroupProtocol;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::world::{PARTITIONS, Running, World, eventually};
-use crate::identity::WorkerId;
+use crate::log::identity::WorkerId;
 
 const ALL: usize = PARTITIONS as usize;
 const DELTAS: &str = "SELECT count(*) FROM deltas";

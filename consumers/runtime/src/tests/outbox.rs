@@ -10,10 +10,10 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{PARTITIONS, STOCK, WITHIN, World, eventually};
-use crate::outbox::save;
+use crate::after::outbox::save;
+use crate::after::publish::keep_publishing;
+use crate::batch::decide_batch::Bench;
 use crate::projection::{FollowUp, Offset, Partition, Source};
-use crate::publish::keep_publishing;
-use crate::share::Bench;
 use crate::shared::Shared;
 use crate::testing::record;
 use crate::testing::shelf::{Shelf, received, shelf};

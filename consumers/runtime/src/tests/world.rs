@@ -23,12 +23,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::Beside;
-use crate::identity::WorkerId;
-use crate::parking::Bounds;
+use crate::batch::parking::Bounds;
+use crate::log::identity::WorkerId;
 use crate::settings::RuntimeSettings;
 use crate::shared::Shared;
-use crate::supervise::keep_working;
 use crate::testing::shelf::{Shelf, shelf, value};
+use crate::worker::supervise::keep_working;
 
 /// Long enough for a slow machine to join a group.
 pub(crate) const WITHIN: Duration = Duration::from_secs(30);

@@ -1,0 +1,135 @@
+//! The runtime's whole story: begin, take the position, load, decide, save, park, commit. Retries
+//! nothing: the caller knows what a failure means.
+
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use sqlx::{Connection, PgConnection};
+
+use crate::batch::decide_batch::{Bench, Outcomes, Share};
+use crate::batch::parking::{Bounds, Parking};
+use crate::batch::partition_breaker::Breakers;
+use crate::error::StoreError;
+use crate::faults;
+use crate::ownership::owned_partitions::{LaneKey, Span};
+use crate::ownership::positions;
+use crate::ownership::stop::Halt;
+use crate::projection::Projection;
+use crate::record::Record;
+
+/// A batch of which is not known that it was applied.
+#[derive(Debug)]
+pub(crate) struct NotApplied {
+    pub why: Why,
+    /// It was sent to be committed with these outcomes, and the answer was lost: the positions say
+    /// whether it was.
+    pub unheard: Option<Outcomes>,
+}
+
+/// What kept a batch from being applied.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Why {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// These partitions must not go on like this; nothing is wrong with the others.
+    #[error("partitions have to stop")]
+    Halt(Vec<(LaneKey, Halt)>),
+}
+
+impl From<sqlx::Error> for Why {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// An answer that is not there by then is not coming. Longer than a statement may take, or than a
+/// transaction may stand still: whoever holds the rows of the batch has ended by then.
+pub(crate) const ANSWER: Duration = Duration::from_secs(6);
+
+/// What a batch may do, and where from.
+pub(crate) struct Terms<'a> {
+    pub spans: &'a [Span],
+    pub bounds: Bounds,
+    /// Of the batch's partitions.
+    pub breakers: &'a mut Breakers,
+}
+
+/// Applies records and moves their lanes by the terms' spans, in one transaction. After a failure
+/// `records` are as they were, and nothing of it is in the database unless it is `unheard`.
+pub(crate) async fn apply_batch<P: Projection>(
+    bench: &Bench<'_>,
+    terms: Terms<'_>,
+    records: &mut [Record],
+) -> Result<Outcomes, NotApplied> {
+    let mut attempt = Attempt { bench, terms, share: Share::new(records), unheard: None };
+    let settled = attempt.settle::<P>().await;
+    attempt.share.restore();
+    settled.map_err(|why| NotApplied { why, unheard: attempt.unheard })
+}
+
+/// One batch on its way.
+struct Attempt<'a> {
+    bench: &'a Bench<'a>,
+    terms: Terms<'a>,
+    share: Share<'a>,
+    unheard: Option<Outcomes>,
+}
+
+impl Attempt<'_> {
+    /// Decides until nothing more is rejected, each time in another transaction: of what the one
+    /// before wrote nothing stays.
+    async fn settle<P: Projection>(&mut self) -> Result<Outcomes, Why> {
+        loop {
+            let mut conn = self.bench.pool.acquire().await?;
+            match tokio::time::timeout(ANSWER, self.pass::<P>(&mut conn)).await {
+                Ok(Ok(Some(outcomes))) => return Ok(outcomes),
+                Ok(Ok(None)) => self.share.restore(),
+                Ok(Err(why)) => return Err(why),
+                Err(_) => {
+                    let late = std::io::Error::from(ErrorKind::TimedOut);
+                    return Err(StoreError::Slow(sqlx::Error::Io(late)).into());
+                }
+            }
+        }
+    }
+
+    /// One transaction; `None` where decide rejected records.
+    async fn pass<P: Projection>(
+        &mut self,
+        conn: &mut PgConnection,
+    ) -> Result<Option<Outcomes>, Why> {
+        let (names, spans) = (self.bench.names, self.terms.spans);
+        let mut transaction = conn.begin().await?;
+        positions::advance(&mut transaction, names, spans).await?;
+        if faults::position_first() {
+            transaction.commit().await?;
+            transaction = conn.begin().await?;
+        }
+        let parking = Parking::probe(&mut transaction, names, self.share.records).await?;
+        let decided = self.share.pass::<P>(&mut transaction, self.bench, parking).await?;
+        let Some(decided) = decided else {
+            transaction.rollback().await?;
+            return Ok(None);
+        };
+        let (records, reasons) = (&*self.share.records, &decided.reasons);
+        let tripped = self.terms.breakers.judge(records, reasons);
+        if !tripped.is_empty() {
+            transaction.rollback().await?;
+            return Err(Why::Halt(tripped));
+        }
+        let closed = self.terms.breakers.closed();
+        positions::close_breakers(&mut transaction, names, &closed).await?;
+        Parking::save(&mut transaction, names, records, reasons).await?;
+        let full = self.terms.bounds.exceeded(&mut transaction, names, records, reasons).await?;
+        if !full.is_empty() {
+            transaction.rollback().await?;
+            return Err(Why::Halt(full));
+        }
+        self.unheard = Some(decided.outcomes);
+        transaction.commit().await?;
+        Ok(Some(decided.outcomes))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,368 @@
+//! The runtime's story against a real Postgres, told with the smallest projection there is.
+
+mod halts;
+
+use events_schema::Topic;
+use events_schema::wire::Encoder;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::{Terms, Why, apply_batch};
+use crate::batch::decide_batch::{Bench, Outcomes};
+use crate::batch::parking::Bounds;
+use crate::batch::partition_breaker::Breakers;
+use crate::error::StoreError;
+use crate::ownership::owned_partitions::{Lane, Lanes, Span};
+use crate::ownership::positions;
+use crate::projection::{Offset, Partition, Source};
+use crate::record::{Content, Record};
+use crate::testing;
+use crate::testing::shelf::{Shelf, received, shelf};
+use crate::topic_names::TopicNames;
+
+struct Setting {
+    pool: PgPool,
+    names: TopicNames,
+    encoder: Encoder,
+    lanes: Lanes,
+    bounds: Bounds,
+    breakers: Breakers,
+}
+
+impl Setting {
+    async fn new(pool: PgPoolOptions, options: PgConnectOptions) -> Self {
+        let pool = shelf(pool, options).await;
+        let names = TopicNames::unprefixed();
+        let encoder = Encoder::new([]);
+        let lanes = Lanes::default();
+        let bounds = Bounds { per_subject: 100, total: 100 };
+        let breakers = Breakers::new(100);
+        let mut setting = Self { pool, names, encoder, lanes, bounds, breakers };
+        setting.take().await;
+        setting
+    }
+
+    async fn take(&mut self) -> i64 {
+        let key = (Topic::Stock, 0);
+        let ids = [("stock".to_owned(), "id".to_owned())].into();
+        let taken = positions::take(&self.pool, &self.names, &ids, &[key]).await.unwrap();
+        self.lanes.take(key, Lane { epoch: taken[0].epoch, next: taken[0].next });
+        taken[0].epoch
+    }
+
+    async fn apply(&mut self, records: &mut [Record]) -> Result<Outcomes, StoreError> {
+        let spans = self.lanes.spans(records);
+        let outcomes = self.apply_to(&spans, records).await?;
+        self.lanes.advance(&spans);
+        Ok(outcomes)
+    }
+
+    async fn apply_to(
+        &mut self,
+        spans: &[Span],
+        records: &mut [Record],
+    ) -> Result<Outcomes, StoreError> {
+        match self.try_to(spans, records).await {
+            Err(Why::Halt(halts)) => panic!("{halts:?}"),
+            Err(Why::Store(error)) => Err(error),
+            Ok(outcomes) => Ok(outcomes),
+        }
+    }
+
+    async fn try_to(&mut self, spans: &[Span], records: &mut [Record]) -> Result<Outcomes, Why> {
+        let (pool, names, encoder) = (&self.pool, &self.names, &self.encoder);
+        let bench = Bench { pool, names, encoder, source: "/shelf" };
+        let terms = Terms { spans, bounds: self.bounds, breakers: &mut self.breakers };
+        apply_batch::<Shelf>(&bench, terms, records).await.map_err(|failed| failed.why)
+    }
+
+    async fn number(&self, query: &'static str) -> i64 {
+        sqlx::query_scalar(query).fetch_one(&self.pool).await.unwrap()
+    }
+}
+
+fn record(offset: i64, sku: &str, delta: i64) -> Record {
+    testing::record(at(offset), received(offset, sku, delta))
+}
+
+fn at(offset: i64) -> Source {
+    Source { topic: Topic::Stock, partition: Partition(0), offset: Offset(offset) }
+}
+
+fn poison(offset: i64, subject: Option<&str>) -> Record {
+    let mut record = record(offset, "any", 1);
+    record.envelope.subject = subject.map(str::to_owned);
+    record.content = Content::Poison { cause: "undecodable", detail: "three bytes".to_owned() };
+    record
+}
+
+const NEXT: &str = "SELECT next_offset FROM positions";
+const DELTAS: &str = "SELECT count(*) FROM deltas";
+const PARKED: &str = "SELECT count(*) FROM parked";
+
+#[sqlx::test]
+async fn rows_and_position_move_together(pool: PgPoolOptions, options: PgConnectOptions) {
+    let mut setting = Setting::new(pool, options).await;
+    let outcomes = setting.apply(&mut [record(0, "a", 1), record(5, "b", 2)]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 2, ..Default::default() });
+    assert_eq!(setting.number(DELTAS).await, 2);
+    assert_eq!(setting.number(NEXT).await, 6, "one behind the last record, over the hole");
+}
+
+#[sqlx::test]
+async fn a_worker_whose_partition_was_taken_writes_nothing(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut records = [record(0, "a", 1)];
+    let spans = setting.lanes.spans(&records);
+    setting.take().await;
+    let refused = setting.apply_to(&spans, &mut records).await;
+    assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
+    assert_eq!(setting.number(DELTAS).await, 0);
+    assert_eq!(setting.number(NEXT).await, 0);
+}
+
+#[sqlx::test]
+async fn the_same_batch_cannot_be_applied_twice(pool: PgPoolOptions, options: PgConnectOptions) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut records = [record(0, "a", 1)];
+    let spans = setting.lanes.spans(&records);
+    setting.apply_to(&spans, &mut records).await.unwrap();
+    let again = setting.apply_to(&spans, &mut records).await;
+    assert!(matches!(again, Err(StoreError::Fenced)), "{again:?}");
+    assert_eq!(setting.number(DELTAS).await, 1);
+}
+
+/// Offset, cause, offset of the one it waits behind, bytes.
+type ParkedRow = (i64, String, Option<i64>, Option<Vec<u8>>);
+
+#[sqlx::test]
+async fn a_poison_record_parks_itself_and_the_later_ones_of_its_subject(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut first = [record(0, "a", 1), poison(1, Some("a")), record(2, "a", 2), record(3, "b", 3)];
+    let outcomes = setting.apply(&mut first).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 2, rejected: 2, ..Default::default() });
+    let outcomes = setting.apply(&mut [record(4, "a", 4), record(5, "b", 5)]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
+    let rows: Vec<ParkedRow> = sqlx::query_as(
+        "SELECT p.record_offset, p.cause, head.record_offset, p.payload
+         FROM parked p LEFT JOIN parked head ON head.id = p.blocked_by ORDER BY p.id",
+    )
+    .fetch_all(&setting.pool)
+    .await
+    .unwrap();
+    let bytes = Some(vec![1, 2, 3]);
+    assert_eq!(
+        rows,
+        [
+            (1, "undecodable".to_owned(), None, bytes.clone()),
+            (2, "blocked".to_owned(), Some(1), bytes.clone()),
+            (4, "blocked".to_owned(), Some(1), bytes),
+        ]
+    );
+}
+
+#[sqlx::test]
+async fn what_decide_refuses_parks_with_its_followers_and_nothing_else(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut records =
+        [record(0, "a", 13), record(1, "a", 1), record(2, "b", 2), record(3, "c", 13)];
+    let outcomes = setting.apply(&mut records).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 3, ..Default::default() });
+    assert_eq!(setting.number("SELECT sum(delta) FROM deltas").await, 2);
+}
+
+#[sqlx::test]
+async fn a_record_without_a_subject_blocks_nobody(pool: PgPoolOptions, options: PgConnectOptions) {
+    let mut setting = Setting::new(pool, options).await;
+    let outcomes = setting.apply(&mut [poison(0, None), poison(1, None), record(2, "a", 1)]).await;
+    assert_eq!(outcomes.unwrap(), Outcomes { applied: 1, rejected: 2, ..Default::default() });
+    assert_eq!(setting.number("SELECT count(*) FROM parked WHERE blocked_by IS NULL").await, 2);
+}
+
+#[sqlx::test]
+async fn after_a_failure_nothing_is_written_and_the_batch_is_whole(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut records = [poison(0, Some("a")), record(1, "b", 99), record(2, "c", 3)];
+    let refused = setting.apply(&mut records).await;
+    assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
+    for query in [DELTAS, PARKED, NEXT] {
+        assert_eq!(setting.number(query).await, 0, "{query}");
+    }
+    assert!(records[1..].iter().all(|record| matches!(record.content, Content::Event(_))));
+}
+
+#[sqlx::test]
+async fn a_repeated_event_counts_as_a_duplicate(pool: PgPoolOptions, options: PgConnectOptions) {
+    let mut setting = Setting::new(pool, options).await;
+    setting.apply(&mut [record(0, "a", 1)]).await.unwrap();
+    let mut again = record(0, "a", 1);
+    again.source.offset = Offset(1);
+    let outcomes = setting.apply(&mut [again]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { duplicate: 1, ..Default::default() });
+    assert_eq!(setting.number(DELTAS).await, 1);
+    assert_eq!(setting.number(NEXT).await, 2);
+}
+
+#[sqlx::test]
+async fn what_a_rule_of_the_domain_refuses_parks_nothing_and_holds_up_nobody(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut first = [record(0, "a", 1), record(1, "a", -13), record(2, "a", 2)];
+    let outcomes = setting.apply(&mut first).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 2, refused: 1, ..Default::default() });
+    let outcomes = setting.apply(&mut [record(3, "a", 3)]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, ..Default::default() });
+    assert_eq!(setting.number(PARKED).await, 0);
+    assert_eq!(setting.number("SELECT sum(delta) FROM deltas").await, 6);
+}
+
+#[sqlx::test]
+async fn a_parked_subject_of_another_topic_blocks_nobody(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut product = poison(0, Some("a"));
+    product.source.topic = Topic::Products;
+    let outcomes = setting.apply(&mut [product, record(0, "a", 1)]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
+    let outcomes = setting.apply(&mut [record(1, "a", 2)]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, ..Default::default() });
+}
+
+#[sqlx::test]
+async fn what_does_not_change_the_projection_never_parks(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut irrelevant = poison(1, Some("a"));
+    irrelevant.content = Content::Irrelevant;
+    let outcomes = setting.apply(&mut [poison(0, Some("a")), irrelevant]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
+}
+
+#[sqlx::test]
+async fn a_detail_with_a_zero_character_parks(pool: PgPoolOptions, options: PgConnectOptions) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut record = poison(0, Some("a"));
+    record.content = Content::Poison { cause: "undecodable", detail: "a\0b".to_owned() };
+    let outcomes = setting.apply(&mut [record]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { rejected: 1, ..Default::default() });
+    let detail: String =
+        sqlx::query_scalar("SELECT detail FROM parked").fetch_one(&setting.pool).await.unwrap();
+    assert_eq!(detail, "a\u{fffd}b");
+}
+
+#[sqlx::test]
+async fn what_a_repeated_pass_wrote_before_it_was_repeated_is_gone(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    setting.apply(&mut [record(0, "a", 13), record(1, "b", 2)]).await.unwrap();
+    let loads = setting.number("SELECT sum(records) FROM loads").await;
+    assert_eq!(loads, 1, "only the pass that was committed left what load wrote");
+}
+
+#[sqlx::test]
+async fn a_rejection_of_what_is_not_in_the_batch_is_a_defect_and_ends(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let refused = setting.apply(&mut [record(0, "a", testing::shelf::BLAMES_ANOTHER)]).await;
+    assert!(matches!(refused, Err(StoreError::Broken(_))), "{refused:?}");
+    assert_eq!(setting.number(NEXT).await, 0);
+}
+
+#[sqlx::test]
+async fn a_duplicate_that_is_counted_twice_is_a_defect(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let refused = setting.apply(&mut [record(0, "a", testing::shelf::COUNTS_TWICE)]).await;
+    assert!(matches!(refused, Err(StoreError::Broken(_))), "{refused:?}");
+    assert_eq!(setting.number(DELTAS).await, 0);
+}
+
+/// Few subjects, so that everything meets everything; 13 is rejected, -13 refused, 0 is poison.
+fn history() -> impl Strategy<Value = Vec<(&'static str, i64, bool)>> {
+    let sku = prop::sample::select(&["a", "b", "c", "d", "e"][..]);
+    let delta = prop_oneof![6 => 1..9_i64, 1 => Just(13), 1 => Just(-13), 1 => Just(0)];
+    prop::collection::vec((sku, delta, prop::bool::weighted(0.1)), 1..30)
+}
+
+fn to_record((offset, (sku, delta, is_irrelevant)): (i64, (&str, i64, bool))) -> Record {
+    let mut record =
+        if delta == 0 { poison(offset, Some(sku)) } else { record(offset, sku, delta) };
+    if is_irrelevant {
+        record.content = Content::Irrelevant;
+    }
+    record
+}
+
+#[sqlx::test]
+async fn every_record_received_is_applied_or_a_duplicate_or_refused_or_rejected(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..24 {
+        let history = history().new_tree(&mut runner).unwrap().current();
+        let cut = (0..history.len()).new_tree(&mut runner).unwrap().current();
+        let reset = "TRUNCATE deltas, parked; UPDATE positions SET next_offset = 0";
+        sqlx::raw_sql(reset).execute(&setting.pool).await.unwrap();
+        setting.lanes.correct((Topic::Stock, 0), 0);
+        let irrelevant = history.iter().filter(|record| record.2).count() as i64;
+        let mut records: Vec<Record> = (0..).zip(history.clone()).map(to_record).collect();
+        let mut total = Outcomes::default();
+        let (first, second) = records.split_at_mut(cut);
+        for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
+            let outcomes = setting.apply(part).await.unwrap();
+            total.applied += outcomes.applied;
+            total.refused += outcomes.refused;
+            total.rejected += outcomes.rejected;
+        }
+        assert_eq!(total.received(), records.len(), "cut at {cut}: {history:?}");
+        let applied = setting.number(DELTAS).await + irrelevant;
+        assert_eq!(total.applied as i64, applied, "cut at {cut}: {history:?}");
+        assert_eq!(total.rejected as i64, setting.number(PARKED).await, "{history:?}");
+        let asked = history.iter().filter(|(_, delta, skipped)| *delta == -13 && !skipped).count();
+        assert!(total.refused <= asked, "cut at {cut}: {history:?}");
+    }
+}
+
+#[sqlx::test]
+async fn what_is_parked_already_stays_as_it_is_when_it_is_read_again(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    setting.apply(&mut [poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
+    let back = "UPDATE positions SET next_offset = 0";
+    sqlx::raw_sql(back).execute(&setting.pool).await.unwrap();
+    setting.take().await;
+    let outcomes = setting.apply(&mut [poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
+    assert_eq!(outcomes, Outcomes { rejected: 2, ..Default::default() });
+    assert_eq!(setting.number(PARKED).await, 2);
+}

@@ -1,0 +1,113 @@
+//! Batches that must not be committed as they are, though nothing is wrong with the database.
+
+use events_schema::Topic;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+use super::super::Why;
+use super::{NEXT, PARKED, Setting, poison, record};
+use crate::batch::decide_batch::Outcomes;
+use crate::batch::parking::Bounds;
+use crate::batch::partition_breaker::{Breaker, Breakers};
+use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::positions;
+use crate::ownership::stop::Halt;
+use crate::record::Record;
+
+impl Setting {
+    /// As the worker that holds the lane.
+    async fn note(&self, key: LaneKey, halt: Halt) {
+        let held = [(key, self.lanes.get(key).unwrap(), halt)];
+        positions::note_halts(&self.pool, &self.names, &held).await.unwrap();
+    }
+}
+
+fn halts(failed: Result<Outcomes, Why>) -> Vec<String> {
+    match failed {
+        Err(Why::Halt(halts)) => halts.into_iter().map(|(_, halt)| halt.to_string()).collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[sqlx::test]
+async fn what_would_be_one_too_many_does_not_park(pool: PgPoolOptions, options: PgConnectOptions) {
+    let mut setting = Setting::new(pool, options).await;
+    setting.bounds = Bounds { per_subject: 2, total: 3 };
+    setting.apply(&mut [poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
+    let mut of_a = [record(2, "b", 1), record(3, "a", 1)];
+    let spans = setting.lanes.spans(&of_a);
+    let full = halts(setting.try_to(&spans, &mut of_a).await);
+    assert_eq!(full, ["parked_full: more than 2 of a (PARKED_PER_SUBJECT_MAX)"]);
+    let mut several = [poison(2, None), poison(3, None)];
+    let spans = setting.lanes.spans(&several);
+    let full = halts(setting.try_to(&spans, &mut several).await);
+    assert_eq!(full, ["parked_full: more than 3 records would be parked (PARKED_MAX)"]);
+    assert_eq!(setting.number(NEXT).await, 2, "nothing of either batch is there");
+    // What somebody has dealt with makes room.
+    let discard = "UPDATE parked SET state = 'discarded' WHERE subject = 'a'";
+    sqlx::raw_sql(discard).execute(&setting.pool).await.unwrap();
+    let mut more = [record(2, "a", 1), poison(3, Some("a")), poison(4, None)];
+    let outcomes = setting.apply(&mut more).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 2, ..Default::default() });
+}
+
+#[sqlx::test]
+async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succeeds(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    setting.breakers = Breakers::new(3);
+    let mut broken: Vec<Record> = (0..3).map(|offset| poison(offset, None)).collect();
+    let spans = setting.lanes.spans(&broken);
+    let tripped = halts(setting.try_to(&spans, &mut broken).await);
+    assert!(tripped[0].contains("since 3 records were rejected, the last one as undecodable"));
+    assert_eq!(setting.number(PARKED).await, 0);
+    // The next process finds the breaker open, and its first batch is a probe.
+    let key = (Topic::Stock, 0);
+    setting.note(key, Halt::Tripped { rejected: 3, cause: "undecodable" }).await;
+    setting.take().await;
+    setting.breakers.set(key, Breaker::new(true, 0));
+    let mut probe = vec![poison(0, None), record(1, "a", 1)];
+    let spans = setting.lanes.spans(&probe[..1]);
+    assert_eq!(halts(setting.try_to(&spans, &mut probe[..1]).await).len(), 1);
+    let outcomes = setting.apply(&mut probe).await.unwrap();
+    assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
+    assert_eq!(setting.number("SELECT count(*) FROM positions WHERE tripped").await, 0);
+}
+
+#[sqlx::test]
+async fn refusals_never_trip_a_partition_and_close_its_probe(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let mut setting = Setting::new(pool, options).await;
+    let key = (Topic::Stock, 0);
+    setting.breakers = Breakers::new(3);
+    setting.note(key, Halt::Tripped { rejected: 3, cause: "undecodable" }).await;
+    setting.take().await;
+    setting.breakers.set(key, Breaker::new(true, 0));
+    let mut refused: Vec<Record> = (0..9).map(|offset| record(offset, "a", -13)).collect();
+    let outcomes = setting.apply(&mut refused).await.unwrap();
+    assert_eq!(outcomes, Outcomes { refused: 9, ..Default::default() });
+    assert_eq!(setting.number(PARKED).await, 0);
+    assert_eq!(setting.number("SELECT count(*) FROM positions WHERE tripped").await, 0);
+}
+
+#[sqlx::test]
+async fn why_a_lane_stopped_is_noted_until_it_moves_by_the_worker_that_holds_it(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    const STOPPED: &str = "SELECT count(*) FROM positions WHERE stopped = 'unreadable'";
+    let mut setting = Setting::new(pool, options).await;
+    let key = (Topic::Stock, 0);
+    setting.note(key, Halt::Unreadable { next: 0 }).await;
+    assert_eq!(setting.number(STOPPED).await, 1);
+    setting.apply(&mut [record(0, "a", 1)]).await.unwrap();
+    assert_eq!(setting.number(STOPPED).await, 0, "it went on");
+    let former = setting.lanes.get(key).unwrap();
+    setting.take().await;
+    let late = [(key, former, Halt::Unreadable { next: 1 })];
+    positions::note_halts(&setting.pool, &setting.names, &late).await.unwrap();
+    assert_eq!(setting.number(STOPPED).await, 0, "another worker holds it");
+}

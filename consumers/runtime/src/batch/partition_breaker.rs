@@ -1,0 +1,208 @@
+//! The breaker of each partition: a release that fails every record must not park the topic. Pure;
+//! whether a breaker is open is kept with the position, so that a new process begins with a probe.
+//!
+//! Counted per partition, because a healthy one says nothing of another. What a rule of the domain
+//! refuses was read and decided: it is a success. A batch in which anything succeeds never trips it: so bad records, however many, cost their sender a row each as long as
+//! good ones come between.
+
+use std::collections::BTreeMap;
+
+use crate::batch::parking::Reason;
+use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::stop::Halt;
+use crate::record::{Content, Record};
+
+/// The breakers of a worker's partitions.
+#[derive(Debug)]
+pub(crate) struct Breakers {
+    /// So many rejections in a row trip.
+    after: usize,
+    lanes: BTreeMap<LaneKey, Breaker>,
+    /// As they are once the batch that was judged last is committed.
+    judged: BTreeMap<LaneKey, Breaker>,
+}
+
+/// Of one partition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Breaker {
+    /// It was tripped: the next batch is a probe.
+    pub half_open: bool,
+    /// Below this offset an operator wants everything parked that does not succeed.
+    pub admit_below: i64,
+    /// Records rejected since one succeeded.
+    failing: usize,
+}
+
+impl Breaker {
+    pub(crate) fn new(half_open: bool, admit_below: i64) -> Self {
+        Self { half_open, admit_below, failing: 0 }
+    }
+}
+
+impl Breakers {
+    pub(crate) fn new(after: usize) -> Self {
+        Self { after, lanes: BTreeMap::new(), judged: BTreeMap::new() }
+    }
+
+    pub(crate) fn set(&mut self, key: LaneKey, breaker: Breaker) {
+        self.lanes.insert(key, breaker);
+    }
+
+    pub(crate) fn give_up(&mut self, key: LaneKey) {
+        self.lanes.remove(&key);
+        self.judged.remove(&key);
+    }
+
+    pub(crate) fn is_probing(&self) -> bool {
+        self.lanes.values().any(|breaker| breaker.half_open)
+    }
+
+    /// The partitions that this batch trips. What waits behind another record, and what does not
+    /// change the projection, says nothing.
+    pub(crate) fn judge(
+        &mut self,
+        records: &[Record],
+        reasons: &[Option<Reason>],
+    ) -> Vec<(LaneKey, Halt)> {
+        self.judged.clear();
+        let mut counts = BTreeMap::<LaneKey, Count>::new();
+        for (record, reason) in records.iter().zip(reasons) {
+            let key = record.source.lane();
+            let before = self.lanes.get(&key).copied().unwrap_or_default();
+            let count = counts.entry(key).or_insert(Count::of(before));
+            match reason {
+                None if matches!(record.content, Content::Irrelevant) => {}
+                None => count.succeeded(),
+                Some(reason) if reason.waits => {}
+                Some(_) if record.source.offset.0 < before.admit_below => {}
+                Some(reason) => count.failed(reason.cause),
+            }
+        }
+        self.judged = counts.iter().map(|(key, count)| (*key, count.breaker)).collect();
+        let trips = counts.into_iter().filter(|(_, count)| count.trips(self.after));
+        trips.map(|(key, count)| (key, count.halt())).collect()
+    }
+
+    /// The partitions whose probe succeeded in the batch that was judged last.
+    pub(crate) fn closed(&self) -> Vec<LaneKey> {
+        let was_open = |key: &LaneKey| self.lanes.get(key).is_some_and(|lane| lane.half_open);
+        let closed = self.judged.iter().filter(|(key, now)| !now.half_open && was_open(key));
+        closed.map(|(key, _)| *key).collect()
+    }
+
+    /// The batch that was judged last was committed.
+    pub(crate) fn settle(&mut self) {
+        self.lanes.append(&mut self.judged);
+    }
+}
+
+/// What a batch says of one partition.
+struct Count {
+    breaker: Breaker,
+    any_success: bool,
+    any_failure: bool,
+    cause: &'static str,
+}
+
+impl Count {
+    fn of(breaker: Breaker) -> Self {
+        Self { breaker, any_success: false, any_failure: false, cause: "" }
+    }
+
+    fn succeeded(&mut self) {
+        self.any_success = true;
+        self.breaker.failing = 0;
+        self.breaker.half_open = false;
+    }
+
+    fn failed(&mut self, cause: &'static str) {
+        self.any_failure = true;
+        self.breaker.failing += 1;
+        self.cause = cause;
+    }
+
+    fn trips(&self, after: usize) -> bool {
+        let is_failing = self.breaker.half_open || self.breaker.failing >= after;
+        self.any_failure && !self.any_success && is_failing
+    }
+
+    fn halt(&self) -> Halt {
+        Halt::Tripped { rejected: self.breaker.failing, cause: self.cause }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events_schema::Topic;
+
+    use super::*;
+    use crate::projection::{Offset, Partition, Source};
+    use crate::testing::{record, shelf};
+
+    /// A batch of partition 0, from an offset on: `.` succeeds, `x` fails, `w` waits, `i` is
+    /// irrelevant.
+    fn judge(breakers: &mut Breakers, from: i64, batch: &str) -> bool {
+        let mut records = Vec::new();
+        let mut reasons = Vec::new();
+        for (offset, letter) in (from..).zip(batch.chars()) {
+            let (topic, partition) = (Topic::Stock, Partition(0));
+            let source = Source { topic, partition, offset: Offset(offset) };
+            let mut record = record(source, shelf::received(offset, "a", 1));
+            if letter == 'i' {
+                record.content = Content::Irrelevant;
+            }
+            let reason = Reason { cause: "unlucky", detail: String::new(), waits: letter == 'w' };
+            records.push(record);
+            reasons.push("xw".contains(letter).then_some(reason));
+        }
+        let trips = !breakers.judge(&records, &reasons).is_empty();
+        if !trips {
+            breakers.settle();
+        }
+        trips
+    }
+
+    fn closed() -> Breakers {
+        Breakers::new(5)
+    }
+
+    fn probing() -> Breakers {
+        let mut breakers = Breakers::new(5);
+        breakers.set((Topic::Stock, 0), Breaker::new(true, 0));
+        breakers
+    }
+
+    #[test]
+    fn what_fails_without_a_single_success_trips() {
+        assert!(judge(&mut closed(), 0, "xxxxx"));
+        let mut breakers = closed();
+        assert!(!judge(&mut breakers, 0, "xxwiwx"), "three that failed by themselves");
+        assert!(judge(&mut breakers, 6, "xx"), "five in a row, over two batches");
+    }
+
+    #[test]
+    fn bad_records_among_good_ones_never_trip() {
+        let mut breakers = closed();
+        assert!(!judge(&mut breakers, 0, "xxxx"));
+        assert!(!judge(&mut breakers, 4, "xxxxxxxxx."));
+        assert!(!judge(&mut breakers, 14, ".xxxxxxxxx"));
+    }
+
+    #[test]
+    fn a_probe_fails_by_one_record_and_closes_the_breaker_by_one() {
+        assert!(judge(&mut probing(), 0, "wix"));
+        let mut breakers = probing();
+        assert!(!judge(&mut breakers, 0, "iw"), "nothing was tried");
+        assert!(breakers.is_probing());
+        assert!(!judge(&mut breakers, 2, "xxxxxxx.x"));
+        assert!(!breakers.is_probing());
+    }
+
+    #[test]
+    fn what_an_operator_admits_does_not_trip() {
+        let mut breakers = closed();
+        breakers.set((Topic::Stock, 0), Breaker::new(false, 8));
+        assert!(!judge(&mut breakers, 0, "xxxxxxxx"));
+        assert!(judge(&mut breakers, 8, "xxxxx"));
+    }
+}

@@ -1,0 +1,138 @@
+//! Offsets behind a position that hold no record: the marker of a transaction, or one that was
+//! aborted. A position that stood before them would be behind for ever.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use kafka_client::KafkaSettings;
+use postgres_client::{CONVERSATION, within};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::log::unreadable::Fetched;
+use crate::ownership::owned_partitions::{LaneKey, Span};
+use crate::ownership::positions;
+use crate::projection::Projection;
+use crate::worker::event_loop::{Asked, Setback, Worker};
+
+/// How long the broker may take for one answer.
+const BROKER: Duration = Duration::from_secs(3);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Partitions whose position stands still before the end. Pure.
+#[derive(Debug, Default)]
+pub(crate) struct Suspects(BTreeMap<LaneKey, i64>);
+
+impl Suspects {
+    /// Those that stood there a second ago, too, though everything was fetched: each with its
+    /// position. What the client says of itself may be old, so this is a suspicion only.
+    pub(crate) fn of(&mut self, lanes: &[(LaneKey, i64, Fetched)]) -> Vec<(LaneKey, i64)> {
+        let is_before_end = |(_, next, fetched): &&(LaneKey, i64, Fetched)| {
+            *next < fetched.readable_end
+                && fetched.next >= fetched.readable_end
+                && fetched.queued == 0
+        };
+        let now = lanes.iter().filter(is_before_end).map(|(key, next, _)| (*key, *next));
+        let now: BTreeMap<LaneKey, i64> = now.collect();
+        let before = std::mem::replace(&mut self.0, now);
+        let stands = |(key, next): (&LaneKey, &i64)| {
+            (before.get(key) == Some(next)).then_some((*key, *next))
+        };
+        self.0.iter().filter_map(stands).collect()
+    }
+}
+
+/// How far the log holds no record from `from` on; `None` where there is one, or nothing more. Asked
+/// over a client of its own, which has fetched nothing before. Blocks.
+pub(crate) fn end_of_hole(
+    kafka: &KafkaSettings,
+    topic: &str,
+    partition: i32,
+    from: i64,
+) -> Result<Option<i64>, KafkaError> {
+    let consumer: BaseConsumer = kafka.reader("hole").create()?;
+    let (_, end) = consumer.fetch_watermarks(topic, partition, BROKER)?;
+    if end <= from {
+        return Ok(None);
+    }
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(topic, partition, Offset::Offset(from))?;
+    consumer.assign(&list)?;
+    let began = Instant::now();
+    while began.elapsed() < BROKER {
+        match consumer.poll(POLL) {
+            None => {}
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(end)),
+            Some(Ok(_)) => return Ok(None),
+            Some(Err(error)) => return Err(error),
+        }
+    }
+    Ok(None)
+}
+
+impl<P: Projection> Worker<P> {
+    /// Asks in the background, so that no batch waits for it.
+    pub(crate) fn look_for_hole(&mut self, key: LaneKey, from: i64) {
+        if self.lanes.get(key).is_none_or(|lane| lane.next != from) {
+            return;
+        }
+        let kafka = self.shared.settings.kafka.clone();
+        let topic = self.shared.names.name(key.0).to_owned();
+        self.asked.spawn_blocking(move || {
+            Asked::Hole(key, from, end_of_hole(&kafka, &topic, key.1, from))
+        });
+    }
+
+    /// Moves the position over it, unless it has moved since.
+    pub(crate) async fn pass_hole(
+        &mut self,
+        key: LaneKey,
+        from: i64,
+        to: i64,
+    ) -> Result<(), Setback> {
+        let Some(lane) = self.lanes.get(key).filter(|lane| lane.next == from) else {
+            return Ok(());
+        };
+        let spans = [Span { key, epoch: lane.epoch, from, to }];
+        let (pool, names) = (&self.shared.pool, &self.shared.names);
+        let moved = async {
+            let mut conn = pool.acquire().await?;
+            positions::advance(&mut conn, names, &spans).await
+        };
+        within(CONVERSATION, moved).await.map_err(|error| self.setback(error))?;
+        self.passed(&spans);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events_schema::Topic;
+
+    use super::*;
+
+    const KEY: LaneKey = (Topic::Stock, 0);
+
+    fn asked(looks: &[(i64, i64, i64, i64)]) -> Vec<bool> {
+        let mut suspects = Suspects::default();
+        let look = |(next, fetched, readable_end, queued): &(i64, i64, i64, i64)| {
+            let fetched = Fetched { next: *fetched, readable_end: *readable_end, queued: *queued };
+            suspects.of(&[(KEY, *next, fetched)]) == [(KEY, *next)]
+        };
+        looks.iter().map(look).collect()
+    }
+
+    #[test]
+    fn a_position_that_stands_before_the_end_with_all_fetched_is_suspected_at_the_second_look() {
+        assert_eq!(asked(&[(5, 7, 7, 0), (5, 7, 7, 0), (5, 7, 7, 0)]), [false, true, true]);
+    }
+
+    #[test]
+    fn one_that_moves_waits_or_is_at_the_end_is_not() {
+        assert_eq!(asked(&[(5, 7, 7, 0), (6, 7, 7, 0)]), [false, false]);
+        assert_eq!(asked(&[(5, 6, 7, 0), (5, 6, 7, 0)]), [false, false], "not all fetched");
+        assert_eq!(asked(&[(5, 7, 7, 2), (5, 7, 7, 2)]), [false, false], "not all taken");
+        assert_eq!(asked(&[(7, 7, 7, 0), (7, 7, 7, 0)]), [false, false]);
+    }
+}

@@ -1,0 +1,117 @@
+//! Where a worker starts the partitions that the group gave it: at their positions in Postgres, if
+//! these fit the log. Blocks nowhere but on the broker and the database.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use events_schema::Topic;
+use kafka_client::{TopicIdError, topic_ids};
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use sqlx::PgPool;
+use tokio::sync::oneshot;
+
+use crate::error::StoreError;
+use crate::faults;
+use crate::log::group::GroupContext;
+use crate::ownership::misfit::{Gap, LogState};
+use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::positions::{self, Taken};
+use crate::topic_names::TopicNames;
+
+/// How long the broker may take for one answer.
+const BROKER: Duration = Duration::from_secs(3);
+
+/// Where a partition starts: epoch and next offset.
+pub(crate) type Start = (i64, i64);
+
+/// A partition that the group gave, and who wants to know where it starts.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    pub key: LaneKey,
+    pub answer: oneshot::Sender<Start>,
+}
+
+/// Why partitions could not be claimed; try again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClaimError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the broker did not say where the log begins and ends")]
+    Kafka(#[from] KafkaError),
+    #[error(transparent)]
+    TopicId(#[from] TopicIdError),
+    /// The log has a past and the projection none: an operator has to say where it begins.
+    #[error("the projection has not begun")]
+    Unstarted,
+    #[error("the claim was interrupted")]
+    Interrupted(#[from] tokio::task::JoinError),
+}
+
+/// The ids of topics, as the broker has them now.
+pub(crate) type TopicIds = HashMap<String, String>;
+
+/// Takes the positions: from now on their last owner is kept out. Says what ids their topics have.
+pub(crate) async fn take(
+    pool: &PgPool,
+    consumer: &Arc<BaseConsumer<GroupContext>>,
+    names: &TopicNames,
+    claims: &[Claim],
+) -> Result<(Vec<Taken>, TopicIds), ClaimError> {
+    let topics = names_of(names, claims.iter().map(|claim| claim.key.0));
+    let consumer = Arc::clone(consumer);
+    let asking = tokio::task::spawn_blocking(move || ask_topic_ids(&consumer, &topics));
+    let ids = asking.await??;
+    // One that was taken away meanwhile is another worker's.
+    let open = claims.iter().filter(|claim| !claim.answer.is_closed());
+    let keys: Vec<LaneKey> = open.map(|claim| claim.key).collect();
+    let taken = positions::take(pool, names, &ids, &keys).await?;
+    Ok((taken, ids))
+}
+
+pub(crate) fn names_of(names: &TopicNames, topics: impl Iterator<Item = Topic>) -> Vec<String> {
+    let mut topics: Vec<String> = topics.map(|topic| names.name(topic).to_owned()).collect();
+    topics.sort_unstable();
+    topics.dedup();
+    topics
+}
+
+/// Blocks.
+pub(crate) fn ask_topic_ids(
+    consumer: &BaseConsumer<GroupContext>,
+    topics: &[String],
+) -> Result<TopicIds, TopicIdError> {
+    #[cfg(test)]
+    if let Some(ids) = crate::tests::ids_of_mock(topics) {
+        return Ok(ids);
+    }
+    topic_ids(consumer.client(), topics, BROKER)
+}
+
+/// A position that was taken, and the log that it is to be compared with.
+pub(crate) struct Check {
+    pub claim: Claim,
+    pub taken: Taken,
+    pub topic: String,
+    pub topic_id: String,
+}
+
+impl Check {
+    /// Asks the broker how far the log goes, and compares. Only after the position was taken: before
+    /// that, the last owner may still move it beyond an end that was asked for earlier. Blocks.
+    pub(crate) fn gap(
+        &mut self,
+        consumer: &BaseConsumer<GroupContext>,
+    ) -> Result<Option<Gap>, KafkaError> {
+        let partition = self.taken.key.1;
+        let (log_start, log_end) = consumer.fetch_watermarks(&self.topic, partition, BROKER)?;
+        let log = LogState { topic_id: self.topic_id.clone(), log_start, log_end };
+        let gap = Gap::between(self.taken.next, &self.taken.topic_id, &log);
+        if gap.is_some() && faults::skip_on_gap() {
+            self.taken.next = log.log_start;
+            return Ok(None);
+        }
+        Ok(gap)
+    }
+}

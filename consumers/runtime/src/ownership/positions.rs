@@ -1,0 +1,184 @@
+//! The positions in Postgres: taken with a new epoch, moved by compare-and-set. Decides nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use events_schema::Topic;
+use postgres_client::{CONVERSATION, within};
+use sqlx::{PgConnection, PgExecutor, PgPool};
+
+use crate::batch::partition_breaker::Breaker;
+use crate::error::StoreError;
+use crate::ownership::owned_partitions::{Lane, LaneKey, Span};
+use crate::ownership::stop::Halt;
+use crate::topic_names::TopicNames;
+
+/// A position as it was taken.
+#[derive(Debug, Clone)]
+pub(crate) struct Taken {
+    pub key: LaneKey,
+    /// The topic's id when the position was first made.
+    pub topic_id: String,
+    pub epoch: i64,
+    pub next: i64,
+    pub breaker: Breaker,
+}
+
+/// Whether the database is there and has the runtime's tables: a worker joins its group only then.
+pub(crate) async fn probe(pool: &PgPool) -> Result<(), StoreError> {
+    let probe = sqlx::query("SELECT 1 FROM positions LIMIT 1").execute(pool);
+    Ok(within(CONVERSATION, probe).await.map(drop)?)
+}
+
+/// Takes positions: whoever held them before can move them no more. A position that does not exist
+/// yet is made at offset 0. Waits for a transaction of the last owner that is under way.
+pub(crate) async fn take(
+    pool: &PgPool,
+    names: &TopicNames,
+    topic_ids: &HashMap<String, String>,
+    keys: &[LaneKey],
+) -> Result<Vec<Taken>, StoreError> {
+    // In key order, so that two workers that take overlapping sets cannot deadlock.
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
+    let topics: Vec<&str> = keys.iter().map(|key| names.name(key.0)).collect();
+    let partitions: Vec<i32> = keys.iter().map(|key| key.1).collect();
+    let ids: Vec<&str> = topics.iter().map(|topic| id_of(topic_ids, topic)).collect();
+    let taken = sqlx::query_as(
+        "INSERT INTO positions (topic, partition, topic_id, epoch, next_offset)
+         SELECT topic, partition, topic_id, 1, 0
+         FROM unnest($1::text[], $2::int[], $3::text[]) AS new (topic, partition, topic_id)
+         ON CONFLICT (topic, partition) DO UPDATE
+             SET epoch = positions.epoch + 1, updated_at = clock_timestamp()
+         RETURNING topic, partition, topic_id, epoch, next_offset, tripped, admit_below",
+    )
+    .bind(&topics)
+    .bind(&partitions)
+    .bind(&ids);
+    let rows: Vec<TakenRow> = within(CONVERSATION, taken.fetch_all(pool)).await?;
+    let taken = rows.into_iter().filter_map(|row| {
+        let (topic, partition, topic_id, epoch, next, tripped, admit_below) = row;
+        let key = (names.topic(&topic)?, partition);
+        Some(Taken { key, topic_id, epoch, next, breaker: Breaker::new(tripped, admit_below) })
+    });
+    Ok(taken.collect())
+}
+
+/// Topic, partition, topic id, epoch, next offset, tripped, admit below.
+type TakenRow = (String, i32, String, i64, i64, bool, i64);
+
+fn id_of<'a>(ids: &'a HashMap<String, String>, topic: &str) -> &'a str {
+    ids.get(topic).map_or("", String::as_str)
+}
+
+/// Moves positions inside the batch's transaction.
+///
+/// # Errors
+/// [`StoreError::Fenced`] when a position is not where this worker left it.
+pub(crate) async fn advance(
+    conn: &mut PgConnection,
+    names: &TopicNames,
+    spans: &[Span],
+) -> Result<(), StoreError> {
+    let topics: Vec<&str> = spans.iter().map(|span| names.name(span.key.0)).collect();
+    let partitions: Vec<i32> = spans.iter().map(|span| span.key.1).collect();
+    let epochs: Vec<i64> = spans.iter().map(|span| span.epoch).collect();
+    let froms: Vec<i64> = spans.iter().map(|span| span.from).collect();
+    let tos: Vec<i64> = spans.iter().map(|span| span.to).collect();
+    let moved = sqlx::query(
+        "UPDATE positions AS p
+         SET next_offset = s.next, stopped = NULL, updated_at = clock_timestamp()
+         FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+             AS s (topic, partition, epoch, before, next)
+         WHERE p.topic = s.topic AND p.partition = s.partition
+           AND ((p.epoch = s.epoch AND p.next_offset = s.before) OR $6)",
+    )
+    .bind(&topics)
+    .bind(&partitions)
+    .bind(&epochs)
+    .bind(&froms)
+    .bind(&tos)
+    .bind(crate::faults::no_fence() || crate::faults::skip_on_gap())
+    .execute(conn)
+    .await?
+    .rows_affected();
+    if moved == spans.len() as u64 { Ok(()) } else { Err(StoreError::Fenced) }
+}
+
+/// Notes why lanes stop: a tripped breaker for their next owner, the state for the operator. What
+/// is another worker's meanwhile is left alone.
+pub(crate) async fn note_halts(
+    conn: impl PgExecutor<'_>,
+    names: &TopicNames,
+    halts: &[(LaneKey, Lane, Halt)],
+) -> Result<(), StoreError> {
+    if halts.is_empty() {
+        return Ok(());
+    }
+    let topics: Vec<&str> = halts.iter().map(|(key, ..)| names.name(key.0)).collect();
+    let partitions: Vec<i32> = halts.iter().map(|(key, ..)| key.1).collect();
+    let epochs: Vec<i64> = halts.iter().map(|(_, lane, _)| lane.epoch).collect();
+    let states: Vec<&str> = halts.iter().map(|(.., halt)| halt.state()).collect();
+    let is_tripped = |halt: &Halt| matches!(halt, Halt::Tripped { .. });
+    let tripped: Vec<bool> = halts.iter().map(|(.., halt)| is_tripped(halt)).collect();
+    sqlx::query(
+        "UPDATE positions AS p SET tripped = p.tripped OR s.tripped, stopped = s.state
+         FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::bool[])
+             AS s (topic, partition, epoch, state, tripped)
+         WHERE p.topic = s.topic AND p.partition = s.partition AND p.epoch = s.epoch",
+    )
+    .bind(&topics)
+    .bind(&partitions)
+    .bind(&epochs)
+    .bind(&states)
+    .bind(&tripped)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Closes the breakers of lanes that [`advance`] has moved, in its transaction.
+pub(crate) async fn close_breakers(
+    conn: &mut PgConnection,
+    names: &TopicNames,
+    keys: &[LaneKey],
+) -> Result<(), StoreError> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let topics: Vec<&str> = keys.iter().map(|key| names.name(key.0)).collect();
+    let partitions: Vec<i32> = keys.iter().map(|key| key.1).collect();
+    sqlx::query(
+        "UPDATE positions AS p SET tripped = false
+         FROM unnest($1::text[], $2::int[]) AS k (topic, partition)
+         WHERE p.topic = k.topic AND p.partition = k.partition",
+    )
+    .bind(&topics)
+    .bind(&partitions)
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+/// Where these positions stand now, for those whose epoch is still the span's and that did not move
+/// back: after a commit whose answer was lost, they have moved without this worker's knowledge. A
+/// position that is lower than this worker left it stands in a database that lost commits: what
+/// lies between has to be fetched again.
+pub(crate) async fn still_held(
+    pool: &PgPool,
+    names: &TopicNames,
+    spans: &[Span],
+) -> Result<HashMap<LaneKey, i64>, StoreError> {
+    let topics: HashSet<Topic> = spans.iter().map(|span| span.key.0).collect();
+    let topics: Vec<&str> = topics.into_iter().map(|topic| names.name(topic)).collect();
+    let held = sqlx::query_as(
+        "SELECT topic, partition, epoch, next_offset FROM positions WHERE topic = ANY($1)",
+    )
+    .bind(&topics);
+    let rows: Vec<(String, i32, i64, i64)> = within(CONVERSATION, held.fetch_all(pool)).await?;
+    let held = rows.into_iter().filter_map(|(topic, partition, epoch, next)| {
+        let key = (names.topic(&topic)?, partition);
+        let mut of_this = spans.iter().filter(|span| span.key == key && span.epoch == epoch);
+        of_this.any(|span| next >= span.from).then_some((key, next))
+    });
+    Ok(held.collect())
+}

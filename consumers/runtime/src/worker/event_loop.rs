@@ -1,0 +1,371 @@
+//! One worker: takes what the poll thread fetched, a batch at a time, and applies it. An outage
+//! makes it wait with the batch in hand; it parks nothing for it.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chassis::health::Heartbeat;
+use events_schema::Topic;
+use kafka_client::TopicIdError;
+use rdkafka::consumer::BaseConsumer;
+use rdkafka::error::KafkaError;
+use tokio::sync::mpsc;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::backoff::Patience;
+use crate::batch::apply_batch::{ANSWER, NotApplied, Terms, Why, apply_batch};
+use crate::batch::partition_breaker::Breakers;
+use crate::batch::pending::Pending;
+use crate::error::StoreError;
+use crate::faults;
+use crate::log::group::GroupContext;
+use crate::log::poll::{Control, Progress};
+use crate::log::schema_requests::Questions;
+use crate::ownership::claim::{self, Check, Claim, TopicIds};
+use crate::ownership::misfit::Gap;
+use crate::ownership::owned_partitions::{Lane, LaneKey, Lanes};
+use crate::ownership::stop::Halt;
+use crate::projection::Projection;
+use crate::record::Record;
+use crate::shared::Shared;
+use crate::worker::claiming::{Answer, Taking};
+use crate::worker::in_doubt::Unheard;
+use crate::worker::stopping::{PutOff, Reclaim};
+
+/// How often the topics are asked whether they are still the same.
+const SAME_TOPICS: Duration = Duration::from_secs(3);
+/// Idle is not stuck: the heartbeat goes on.
+const BEAT: Duration = Duration::from_secs(5);
+/// How long a probe of a tripped partition gathers records: the more there are, the likelier is one
+/// that succeeds.
+const GATHER: Duration = Duration::from_secs(1);
+
+/// Why a worker cannot go on with this client.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WorkerError {
+    /// Another worker took a partition that this one believed to hold.
+    #[error("another worker owns the partition")]
+    Fenced,
+    /// A topic was deleted and created again: its partitions have to be claimed anew, and halt.
+    #[error("the topic {0} was created anew")]
+    TopicRecreated(String),
+    /// A defect of ours, such as a missing migration.
+    #[error("the worker cannot go on")]
+    Halt(#[source] StoreError),
+}
+
+/// Why a step did not succeed: wait and try again, or give up the client.
+pub(crate) enum Setback {
+    Wait(String),
+    /// Another worker of the process is asking already.
+    Later,
+    End(WorkerError),
+}
+
+/// What the database or a broker was asked in the background, so that no batch waits for it.
+pub(crate) enum Asked {
+    Positions(Vec<Claim>, Answer),
+    Log(Check, Result<Option<Gap>, KafkaError>),
+    TopicIds(Result<TopicIds, TopicIdError>),
+    /// How far a partition holds no record from there on.
+    Hole(LaneKey, i64, Result<Option<i64>, KafkaError>),
+}
+
+pub(crate) struct Worker<P: Projection> {
+    pub shared: Arc<Shared<P>>,
+    pub index: usize,
+    pub consumer: Arc<BaseConsumer<GroupContext>>,
+    pub records: mpsc::Receiver<Record>,
+    pub control: mpsc::UnboundedReceiver<Control>,
+    pub progress: Progress,
+    pub heartbeat: Heartbeat,
+    pub lanes: Lanes,
+    pub pending: Pending,
+    pub questions: Questions,
+    pub applying: Patience,
+    /// What the last attempt was to commit, where its answer was lost.
+    pub unheard: Option<Unheard>,
+    pub claims: Vec<Claim>,
+    pub taking: Vec<Taking>,
+    pub claiming: Patience,
+    pub stopped: Vec<PutOff>,
+    /// Where partitions stopped at work: they are called so until they move on from there, however
+    /// often they are tried again.
+    pub stood_at: BTreeMap<LaneKey, i64>,
+    pub reclaims: mpsc::UnboundedSender<Reclaim>,
+    pub breakers: Breakers,
+    pub gather_until: tokio::time::Instant,
+    pub asked: JoinSet<Asked>,
+    /// The topics' ids as the positions have them.
+    pub topic_ids: HashMap<Topic, String>,
+    pub compare_at: tokio::time::Instant,
+}
+
+impl<P: Projection> Worker<P> {
+    /// Works until the poll thread has ended or this worker has to give up its client. Partitions
+    /// that cannot be claimed do not hold up those that are.
+    pub(crate) async fn run(&mut self) -> Result<(), WorkerError> {
+        let room = self.shared.settings.batch_records_max;
+        loop {
+            self.heartbeat.beat();
+            let idle = self.pending.records.is_empty();
+            let (next_look, may_apply) = (self.next_look(), self.may_apply());
+            tokio::select! {
+                biased;
+                control = self.control.recv() => match control {
+                    Some(control) => self.note(control).await?,
+                    None => return Ok(()),
+                },
+                Some(asked) = self.asked.join_next() => {
+                    let lost = |e: JoinError| StoreError::Broken(e.to_string());
+                    self.hear(asked.map_err(lost).map_err(WorkerError::Halt)?).await?;
+                }
+                () = self.claiming.over(), if !self.claims.is_empty() => {
+                    self.claim();
+                }
+                () = until(next_look), if next_look.is_some() => self.look_again(),
+                () = tokio::time::sleep_until(self.compare_at), if !self.lanes.is_empty() => {
+                    self.compare_topics();
+                }
+                () = may_apply, if !idle => {
+                    let applied = self.step().await;
+                    self.after(applied, |worker| &mut worker.applying)?;
+                }
+                count = self.records.recv_many(&mut self.pending.records, room), if idle => {
+                    if count == 0 { return Ok(()); }
+                }
+                () = tokio::time::sleep(BEAT) => {}
+            }
+        }
+    }
+
+    /// A pause after a failure is over, and a probe has gathered its records.
+    fn may_apply(&self) -> impl Future<Output = ()> + use<P> {
+        let (over, gather_until) = (self.applying.over(), self.gather_until);
+        async move {
+            over.await;
+            tokio::time::sleep_until(gather_until).await;
+        }
+    }
+
+    pub(crate) fn after(
+        &mut self,
+        step: Result<(), Setback>,
+        patience: impl FnOnce(&mut Self) -> &mut Patience,
+    ) -> Result<(), WorkerError> {
+        match step {
+            Ok(()) => patience(self).restore(),
+            Err(Setback::End(error)) => return Err(error),
+            Err(Setback::Later) => drop(patience(self).wait()),
+            Err(Setback::Wait(reason)) => {
+                let pause = patience(self).wait();
+                self.shared.metrics.retries.increment(1);
+                tracing::warn!(reason, pause_ms = pause.as_millis(), "waiting");
+            }
+        }
+        Ok(())
+    }
+
+    async fn note(&mut self, control: Control) -> Result<(), WorkerError> {
+        match control {
+            Control::Hole(key, from) => self.look_for_hole(key, from),
+            Control::Unreadable(keys) => self.stop_unreadable(keys).await?,
+            Control::Claim(claims) => self.claims.extend(claims),
+            Control::Release(_, done) if faults::release_missed() => drop(done.send(())),
+            Control::Release(keys, done) => {
+                for key in &keys {
+                    self.lanes.give_up(*key);
+                    self.breakers.give_up(*key);
+                    self.stood_at.remove(key);
+                    self.shared.resume(self.index, *key);
+                }
+                self.forget(&keys);
+                tracing::info!(worker = self.index, partitions = keys.len(), "partitions released");
+                self.lanes_changed();
+                let (shared, not_taking) = (Arc::clone(&self.shared), self.not_taking(&keys));
+                tokio::spawn(async move {
+                    not_taking.await;
+                    shared.left_by_publisher(&keys).await;
+                    let _ = done.send(());
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// What the outbox holds for a stopped partition is still this process's to publish.
+    pub(crate) fn lanes_changed(&self) {
+        self.shared.metrics.lanes(self.index, self.lanes.keys().count());
+        let stopped = self.stopped.iter().map(|put_off| put_off.claim.key);
+        self.shared.hold(self.index, self.lanes.keys().chain(stopped).collect());
+    }
+
+    fn compare_topics(&mut self) {
+        self.compare_at = tokio::time::Instant::now() + SAME_TOPICS;
+        let topics = claim::names_of(&self.shared.names, self.lanes.keys().map(|key| key.0));
+        let consumer = Arc::clone(&self.consumer);
+        self.asked
+            .spawn_blocking(move || Asked::TopicIds(claim::ask_topic_ids(&consumer, &topics)));
+    }
+
+    async fn hear(&mut self, asked: Asked) -> Result<(), WorkerError> {
+        match asked {
+            Asked::Positions(claims, answer) => return self.claimed(claims, answer),
+            Asked::Log(check, Ok(gap)) => self.start(check, gap),
+            Asked::Log(check, Err(error)) => {
+                self.claims.push(check.claim);
+                let reason = format!("{}/{}: {error}", check.topic, check.taken.key.1);
+                return self.after(Err(Setback::Wait(reason)), |worker| &mut worker.claiming);
+            }
+            Asked::TopicIds(Ok(ids)) => {
+                for topic in self.lanes.keys().map(|key| key.0) {
+                    let name = self.shared.names.name(topic);
+                    if ids.get(name) != self.topic_ids.get(&topic) && ids.contains_key(name) {
+                        return Err(WorkerError::TopicRecreated(name.to_owned()));
+                    }
+                }
+            }
+            Asked::Hole(key, from, Ok(Some(to))) => {
+                let passed = self.pass_hole(key, from, to).await;
+                return self.after(passed, |worker| &mut worker.applying);
+            }
+            Asked::Hole(_, _, Ok(None)) => {}
+            Asked::Hole(_, _, Err(error)) => tracing::debug!(%error, "holes not looked for"),
+            // Whoever fetches hears it too.
+            Asked::TopicIds(Err(error)) => tracing::debug!(%error, "topics not compared"),
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, check: Check, gap: Option<Gap>) {
+        // Taken away meanwhile.
+        if check.claim.answer.is_closed() {
+            return;
+        }
+        self.claiming.restore();
+        let Check { claim: Claim { key, answer }, taken, .. } = check;
+        if let Some(gap) = gap {
+            self.put_off(Claim { key, answer }, &Halt::Gap(gap));
+            return self.lanes_changed();
+        }
+        let (epoch, next) = (taken.epoch, taken.next);
+        self.lanes.take(key, Lane { epoch, next });
+        self.breakers.set(key, taken.breaker);
+        if taken.breaker.half_open {
+            self.gather_until = tokio::time::Instant::now() + GATHER;
+        }
+        self.topic_ids.insert(key.0, taken.topic_id);
+        if self.stood_at.get(&key) != Some(&next) {
+            self.moves_on(key);
+        }
+        tracing::debug!(worker = self.index, ?key, next, "partition taken");
+        self.lanes_changed();
+        let _ = answer.send((epoch, next));
+    }
+
+    pub(crate) fn setback(&self, error: StoreError) -> Setback {
+        match error {
+            StoreError::Retry(source) | StoreError::Slow(source) => {
+                self.shared.postgres.down("not available");
+                self.shared.circuit.failed();
+                Setback::Wait(format!("the database is not available: {source}"))
+            }
+            StoreError::Fenced => {
+                self.shared.metrics.fenced.increment(1);
+                Setback::End(WorkerError::Fenced)
+            }
+            error => Setback::End(WorkerError::Halt(error)),
+        }
+    }
+
+    /// Too much at once is no outage, and is said as what it is: a pause, then half as much.
+    fn too_much_or_away(&mut self, error: StoreError) -> Setback {
+        let is_answered = |error: &sqlx::Error| error.as_database_error().is_some();
+        match error {
+            StoreError::Slow(source) => {
+                let halved = self.pending.too_much();
+                if halved && is_answered(&source) {
+                    self.postgres_answered();
+                    let room = self.pending.next().len();
+                    return Setback::Wait(format!(
+                        "too much at once, {room} records next: {source}"
+                    ));
+                }
+                self.setback(StoreError::Slow(source))
+            }
+            error => self.setback(error),
+        }
+    }
+
+    /// While the database is away one worker of the process tries, and the others wait for it.
+    fn ask_circuit(&self) -> Result<(), Setback> {
+        self.shared.circuit.permits(ANSWER).then_some(()).ok_or(Setback::Later)
+    }
+
+    pub(crate) fn postgres_answered(&self) {
+        self.shared.postgres.up();
+        self.shared.circuit.dealt_with();
+    }
+
+    /// One transaction; what the database refuses makes the next one smaller.
+    async fn step(&mut self) -> Result<(), Setback> {
+        self.gather();
+        let lanes = &self.lanes;
+        self.pending.records.retain(|record| lanes.admits(record.source, record.epoch));
+        if self.pending.records.is_empty() {
+            return Ok(());
+        }
+        self.resolve().await;
+        if self.pending.next().is_empty() {
+            return self.stop_lanes(self.unresolved_lanes()).await;
+        }
+        self.ask_circuit()?;
+        let began = Instant::now();
+        let share = self.pending.next();
+        let spans = self.lanes.spans(share);
+        let bounds = self.shared.settings.parked;
+        let terms = Terms { spans: &spans, bounds, breakers: &mut self.breakers };
+        let failed = match apply_batch::<P>(&self.shared.bench(), terms, share).await {
+            Ok(outcomes) => {
+                self.applied(&spans, outcomes, began);
+                return Ok(());
+            }
+            Err(failed) => failed,
+        };
+        let NotApplied { why, unheard } = failed;
+        if !matches!(why, Why::Store(StoreError::Retry(_) | StoreError::Slow(_))) {
+            self.postgres_answered();
+        }
+        match why {
+            Why::Halt(halts) => self.stop_lanes(halts).await,
+            Why::Store(StoreError::Refused(refused)) => {
+                self.pending.refused(&refused).map_err(|error| self.setback(error))
+            }
+            Why::Store(StoreError::Fenced) => self.fenced(&spans).await,
+            Why::Store(error) => {
+                if faults::park_on_outage() {
+                    self.pending.condemn();
+                }
+                let unheard = unheard.map(|outcomes| Unheard { spans, outcomes });
+                self.unheard = unheard.or(self.unheard.take());
+                Err(self.too_much_or_away(error))
+            }
+        }
+    }
+
+    /// A probe takes all that there is.
+    fn gather(&mut self) {
+        let room = self.shared.settings.batch_records_max;
+        while self.breakers.is_probing() && self.pending.records.len() < room {
+            let Ok(record) = self.records.try_recv() else { return };
+            self.pending.records.push(record);
+        }
+    }
+}
+
+async fn until(instant: Option<tokio::time::Instant>) {
+    if let Some(instant) = instant {
+        tokio::time::sleep_until(instant).await;
+    }
+}

@@ -1,0 +1,90 @@
+//! What a worker does once it knows, or has to find out, whether a batch was committed.
+
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use crate::batch::decide_batch::Outcomes;
+use crate::error::StoreError;
+use crate::ownership::owned_partitions::Span;
+use crate::ownership::positions;
+use crate::projection::Projection;
+use crate::worker::event_loop::{Setback, Worker};
+
+/// A batch that was sent to be committed, and whose answer was lost.
+pub(crate) struct Unheard {
+    pub spans: Vec<Span>,
+    pub outcomes: Outcomes,
+}
+
+impl<P: Projection> Worker<P> {
+    pub(crate) fn applied(&mut self, spans: &[Span], outcomes: Outcomes, began: Instant) {
+        let shared = &self.shared;
+        let share = self.pending.next();
+        shared.metrics.batch_records.record(share.len() as f64);
+        shared.metrics.batch_seconds.record(began.elapsed().as_secs_f64());
+        if let Some(last) = share.last() {
+            let age = chassis::clock::now() - last.recorded_at.to_utc();
+            shared.metrics.event_age_seconds.set(age.num_milliseconds() as f64 / 1000.0);
+        }
+        self.pending.applied(began.elapsed());
+        self.committed(spans, outcomes);
+    }
+
+    /// What follows from a commit, whenever it is heard of.
+    fn committed(&mut self, spans: &[Span], outcomes: Outcomes) {
+        self.passed(spans);
+        self.shared.committed(outcomes);
+    }
+
+    /// The positions have moved.
+    pub(crate) fn passed(&mut self, spans: &[Span]) {
+        self.postgres_answered();
+        self.breakers.settle();
+        self.unheard = None;
+        self.lanes.advance(spans);
+        if !self.stood_at.is_empty() {
+            spans.iter().for_each(|span| self.moves_on(span.key));
+        }
+        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        progress.extend(spans.iter().map(|span| (span.key, span.to)));
+    }
+
+    /// A position that is not where this worker left it was moved by its own commit, whose answer
+    /// was lost; or another worker took it; or the database lost commits.
+    pub(crate) async fn fenced(&mut self, spans: &[Span]) -> Result<(), Setback> {
+        let shared = &self.shared;
+        let unheard = self.unheard_of();
+        let is_new = |span: &&Span| spans.iter().all(|other| other.key != span.key);
+        let in_doubt = unheard.iter().flat_map(|unheard| &unheard.spans);
+        // The batch that is tried now need not be as large as the one in doubt was.
+        let asked: Vec<Span> = spans.iter().chain(in_doubt.filter(is_new)).copied().collect();
+        let held = positions::still_held(&shared.pool, &shared.names, &asked).await;
+        let held = held.map_err(|error| self.setback(error))?;
+        if held.len() != asked.len() {
+            return Err(self.setback(StoreError::Fenced));
+        }
+        let is_there = |span: &Span| held.get(&span.key) == Some(&span.to);
+        if let Some(Unheard { spans, outcomes }) = unheard
+            && spans.iter().all(is_there)
+        {
+            self.committed(&spans, outcomes);
+            let lanes = &self.lanes;
+            self.pending.heard_late(|record| lanes.admits(record.source, record.epoch));
+        }
+        self.unheard = None;
+        for (key, next) in held {
+            self.lanes.correct(key, next);
+        }
+        Err(Setback::Wait("the last commit was heard late".to_owned()))
+    }
+
+    /// The batch in doubt, of which partitions may have been given up meanwhile: it was committed
+    /// whole or not at all, so that any of them tells.
+    fn unheard_of(&self) -> Option<Unheard> {
+        let Unheard { spans, outcomes } = self.unheard.as_ref()?;
+        let lane = |span: &Span| self.lanes.get(span.key);
+        let ours = |span: &&Span| lane(span).is_some_and(|lane| lane.epoch == span.epoch);
+        let spans: Vec<Span> = spans.iter().filter(ours).copied().collect();
+        (!spans.is_empty()).then_some(Unheard { spans, outcomes: *outcomes })
+    }
+}

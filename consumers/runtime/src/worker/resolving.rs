@@ -1,0 +1,77 @@
+//! How a worker gets to know the schemas that a batch was written with, and which partitions wait for
+//! one: alone, at the record that needs it.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError};
+
+use events_schema::wire::SchemaId;
+use schema_registry::RegistryError;
+
+use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::stop::Halt;
+use crate::projection::Projection;
+use crate::record::Record;
+use crate::worker::event_loop::Worker;
+
+impl<P: Projection> Worker<P> {
+    /// Asks the registry for the schemas that the batch needs. What cannot be told now stays
+    /// unresolved, and so does what follows it in its partition.
+    pub(crate) async fn resolve(&mut self) {
+        let unknown = self.decode();
+        if unknown.is_empty() {
+            return self.pending.hold_none();
+        }
+        let shared = &self.shared;
+        let learn = |id| {
+            let shared = Arc::clone(shared);
+            async move { shared.learn(id).await }
+        };
+        let mut foreign = Vec::new();
+        for (id, answer) in self.questions.ask(unknown, learn).await {
+            match answer {
+                Ok(()) => shared.schemas.up(),
+                Err(error @ RegistryError::Unavailable { .. }) => {
+                    shared.schemas.down("the registry is not available");
+                    tracing::warn!(%error, id, "a schema is not known yet");
+                }
+                Err(error) => {
+                    // It answered.
+                    shared.schemas.up();
+                    foreign.push((id, error));
+                }
+            }
+        }
+        for (id, error) in foreign {
+            let of = |r: &&mut Record| r.needs() == Some(id);
+            self.pending.records.iter_mut().filter(of).for_each(|record| record.is_foreign(&error));
+        }
+        self.decode();
+        self.pending.hold_unresolved();
+    }
+
+    /// The partitions whose next record cannot be read yet, where nothing else is to be applied.
+    pub(crate) fn unresolved_lanes(&self) -> Vec<(LaneKey, Halt)> {
+        let unresolved = self.pending.records.iter();
+        let mut seen = BTreeSet::new();
+        let first = unresolved.filter(|record| seen.insert(record.source.lane()));
+        let halt = |record: &Record| {
+            record.needs().map(|id| (record.source.lane(), Halt::SchemaUnknown { id }))
+        };
+        first.filter_map(halt).collect()
+    }
+
+    /// Decodes what waits for a schema that is known by now; says which are not.
+    fn decode(&mut self) -> BTreeSet<SchemaId> {
+        let mut waiting =
+            self.pending.records.iter_mut().filter(|r| r.needs().is_some()).peekable();
+        if waiting.peek().is_none() {
+            return BTreeSet::new();
+        }
+        let decoder = self.shared.decoder.read().unwrap_or_else(PoisonError::into_inner);
+        let decode = |record: &mut Record| {
+            record.decode(&decoder, P::EVENTS);
+            record.needs()
+        };
+        waiting.filter_map(decode).collect()
+    }
+}

@@ -1,0 +1,288 @@
+//! Keeps a worker working: builds its client, and builds it anew when it is beyond repair or was
+//! fenced. Stops with the process.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::backoff::Patience;
+use crate::batch::partition_breaker::Breakers;
+use crate::batch::pending::Pending;
+use crate::error::StoreError;
+use crate::log::fetch_queues::FetchQueues;
+use crate::log::group::{self, BrokerWatch, GroupContext};
+use crate::log::poll::{DRAIN, Poller};
+use crate::log::schema_requests::Questions;
+use crate::log::standby::Standby;
+use crate::log::unreadable::Unreadable;
+use crate::ownership::owned_partitions::Lanes;
+use crate::ownership::positions;
+use crate::projection::Projection;
+use crate::shared::Shared;
+use crate::worker::event_loop::{Worker, WorkerError};
+
+/// A poll thread or worker that is silent for this long is stuck.
+const STUCK: Duration = Duration::from_secs(60);
+/// Pause before a client is built anew after an error.
+const REBUILD: Duration = Duration::from_secs(1);
+
+/// Runs worker number `index` until shutdown.
+pub(crate) async fn keep_working<P: Projection>(
+    shared: Arc<Shared<P>>,
+    index: usize,
+) -> anyhow::Result<()> {
+    let shutdown = shared.process.shutdown.clone();
+    while !shutdown.is_cancelled() {
+        if let Err(error) = positions::probe(&shared.pool).await {
+            shared.postgres.down(error.to_string());
+            pause(&shutdown).await;
+            continue;
+        }
+        shared.postgres.up();
+        let ended = work_once(&shared, index, shutdown.child_token()).await;
+        shared.resume_all(index);
+        if shutdown.is_cancelled() {
+            break;
+        }
+        shared.hold(index, Vec::new());
+        match ended {
+            Ok(()) => continue,
+            Err(error) => {
+                let error = format!("{error:#}");
+                tracing::warn!(worker = index, error, "worker starts anew");
+            }
+        }
+        pause(&shutdown).await;
+    }
+    Ok(())
+}
+
+/// How long the last events may take before the group is left.
+const HAND_OVER: Duration = Duration::from_secs(2);
+
+async fn pause(shutdown: &CancellationToken) {
+    tokio::select! {
+        () = shutdown.cancelled() => {}
+        () = tokio::time::sleep(REBUILD) => {}
+    }
+}
+
+/// One life of a client: from joining the group to leaving it.
+async fn work_once<P: Projection>(
+    shared: &Arc<Shared<P>>,
+    index: usize,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let consumer = Arc::new(join_group(shared, index)?);
+    let (poller, mut worker) = set_up(shared, index, &consumer, stop.clone());
+    let thread = std::thread::Builder::new()
+        .name(format!("poll {index}"))
+        .spawn(move || poller.run())
+        .context("could not start the poll thread")?;
+    let worked = tokio::select! {
+        worked = worker.run() => worked,
+        () = overdue(&stop) => Ok(()),
+    };
+    stop.cancel();
+    // They hold the client.
+    while worker.asked.join_next().await.is_some() {}
+    if shared.process.shutdown.is_cancelled() {
+        hand_over(shared, index).await;
+    }
+    drop(worker);
+    let leaves = shared.process.shutdown.is_cancelled() && shared.settings.leave_on_stop;
+    let polled = tokio::task::spawn_blocking(move || {
+        let polled = thread.join();
+        let is_displaced = group::is_displaced(&consumer);
+        if leaves && !is_displaced {
+            group::leave(&consumer);
+        }
+        // Leaves the group: only now, when no batch of it is under way.
+        drop(consumer);
+        (polled, is_displaced)
+    });
+    let (polled, is_displaced) = polled.await?;
+    if is_displaced {
+        shared.identity.lose(P::NAME, index, &shared.process.health);
+    }
+    let polled = polled.map_err(|_| anyhow::anyhow!("the poll thread panicked"))?;
+    report(shared, worked)?;
+    polled.map_err(explain)
+}
+
+/// Publishes what the last batches left while the partitions are still this worker's, as long as that
+/// is a matter of moments, and leaves the rest to their next owner.
+async fn hand_over<P: Projection>(shared: &Shared<P>, index: usize) {
+    let keys = shared.held_by(index);
+    let publishes = shared.publishing.borrow().rounds > 0;
+    if publishes && !keys.is_empty() {
+        let _ = tokio::time::timeout(HAND_OVER, shared.published(&keys)).await;
+    }
+    shared.hold(index, Vec::new());
+    let _ = tokio::time::timeout(HAND_OVER, shared.left_by_publisher(&keys)).await;
+}
+
+/// A batch that has not ended this long after it should have stopped is given up: its transaction
+/// is rolled back, or its commit is found in the positions at the next start.
+async fn overdue(stop: &CancellationToken) {
+    stop.cancelled().await;
+    tokio::time::sleep(DRAIN).await;
+}
+
+fn set_up<P: Projection>(
+    shared: &Arc<Shared<P>>,
+    index: usize,
+    consumer: &Arc<BaseConsumer<GroupContext>>,
+    stop: CancellationToken,
+) -> (Poller, Worker<P>) {
+    let batch_max = shared.settings.batch_records_max;
+    // Room for one batch beside the one that is being applied.
+    let (record_sender, records) = mpsc::channel(batch_max);
+    let (control_sender, control) = mpsc::unbounded_channel();
+    let (reclaims, reclaimed) = mpsc::unbounded_channel();
+    let health = &shared.process.health;
+    let poller = Poller {
+        consumer: Arc::clone(consumer),
+        names: shared.names.clone(),
+        decoder: Arc::clone(&shared.decoder),
+        wanted: P::EVENTS,
+        records: record_sender,
+        control: control_sender,
+        progress: Arc::default(),
+        heartbeat: health.heartbeat(format!("poll {index}"), STUCK),
+        stop,
+        epochs: HashMap::new(),
+        carry: VecDeque::new(),
+        // The next batch is decoded while the one before is applied.
+        carry_max: batch_max,
+        held_bytes: Arc::default(),
+        fetched: FetchQueues::default(),
+        claims: HashMap::new(),
+        reclaims: reclaimed,
+        assigned: HashSet::new(),
+        applied: HashMap::new(),
+        metrics: Arc::clone(&shared.metrics),
+        standby: Standby::new(index, Arc::clone(&shared.metrics), health.clone()),
+        unreadable: Unreadable::default(),
+        holes: Default::default(),
+        told_at: Instant::now(),
+    };
+    let worker = Worker {
+        shared: Arc::clone(shared),
+        index,
+        consumer: Arc::clone(consumer),
+        records,
+        control,
+        progress: Arc::clone(&poller.progress),
+        heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
+        lanes: Lanes::default(),
+        pending: Pending::default(),
+        questions: Questions::default(),
+        applying: Patience::default(),
+        unheard: None,
+        claims: Vec::new(),
+        taking: Vec::new(),
+        claiming: Patience::default(),
+        stopped: Vec::new(),
+        reclaims,
+        stood_at: BTreeMap::new(),
+        breakers: Breakers::new(shared.settings.breaker_rejections),
+        gather_until: tokio::time::Instant::now(),
+        asked: JoinSet::new(),
+        topic_ids: HashMap::new(),
+        compare_at: tokio::time::Instant::now(),
+    };
+    (poller, worker)
+}
+
+fn report<P: Projection>(
+    shared: &Shared<P>,
+    worked: Result<(), WorkerError>,
+) -> Result<(), WorkerError> {
+    match &worked {
+        Err(WorkerError::Halt(StoreError::Broken(what))) => shared.postgres.down(what),
+        Err(WorkerError::Halt(_)) => {
+            shared.postgres.down("the schema does not fit this build; run `migrate`");
+        }
+        _ => {}
+    }
+    worked
+}
+
+fn explain(error: KafkaError) -> anyhow::Error {
+    anyhow::Error::new(error).context("the kafka client is beyond repair")
+}
+
+fn join_group<P: Projection>(
+    shared: &Shared<P>,
+    index: usize,
+) -> anyhow::Result<BaseConsumer<GroupContext>> {
+    let settings = &shared.settings;
+    let instance = shared.identity.of_worker(P::NAME, index);
+    let protocol = settings.group_protocol;
+    let mut config = settings.kafka.group_member(P::NAME, protocol, instance.as_deref());
+    // Of each partition: less than a batch would keep the worker waiting, more is memory.
+    config.set("queued.min.messages", settings.batch_records_max.max(1000).to_string());
+    let context = GroupContext::new(BrokerWatch { kafka: shared.kafka.clone() });
+    let consumer: BaseConsumer<GroupContext> =
+        config.create_with_context(context).context("could not create the consumer")?;
+    let topics: Vec<&str> = P::TOPICS.iter().map(|topic| shared.names.name(*topic)).collect();
+    consumer.subscribe(&topics).context("could not subscribe")?;
+    Ok(consumer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+
+    use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+
+    use super::*;
+    use crate::log::poll::Control;
+    use crate::tests::outbox::{WAITING, leave, publish};
+    use crate::tests::world::{STOCK, WITHIN, World};
+
+    #[sqlx::test(migrations = false)]
+    async fn the_group_does_not_get_a_partition_back_while_events_of_it_are_under_way(
+        pool: PgPoolOptions,
+        options: PgConnectOptions,
+    ) {
+        let world = World::new(pool, options).await;
+        let cluster = world.cluster.as_ref().unwrap();
+        let publishing = publish(&world, &[1]).await;
+        let (shared, stop) = (&publishing.shared, CancellationToken::new());
+        shared.published(&[(STOCK, 1)]).await;
+        cluster.partition_leader("stock", 1, None).unwrap();
+        for _ in 0..2 {
+            leave(&world, 1, b"slow").await;
+        }
+        shared.wake(2);
+        let is_at_it = |at: &crate::after::publish::Publishing| shared.is_at(at, &[(STOCK, 1)]);
+        shared.publishing.subscribe().wait_for(is_at_it).await.unwrap();
+
+        let consumer = Arc::new(join_group(shared, 0).unwrap());
+        let (poller, mut worker) = set_up(shared, 0, &consumer, stop.clone());
+        let working = tokio::spawn(async move { worker.run().await });
+        let (done, given_up) = sync_channel(1);
+        poller.control.send(Control::Release(vec![(STOCK, 1)], done)).unwrap();
+        let given_up = tokio::task::spawn_blocking(move || {
+            assert!(given_up.recv_timeout(Duration::from_millis(500)).is_err(), "not yet");
+            given_up
+        });
+        let given_up = given_up.await.unwrap();
+        cluster.partition_leader("stock", 1, Some(1)).unwrap();
+        let wait = tokio::task::spawn_blocking(move || given_up.recv_timeout(WITHIN));
+        wait.await.unwrap().unwrap();
+        assert_eq!(world.number(WAITING).await, 0, "published and removed");
+        drop(poller);
+        working.await.unwrap().unwrap();
+        publishing.stop().await;
+    }
+}
