@@ -128,7 +128,7 @@ async fn orders_are_decided(deployment: &Deployment, count: i64) {
 
 async fn holds_partitions(worker: &Service) {
     eventually(WITHIN, "the worker holds partitions", async || {
-        (worker.metric("orderflow_lanes").await > 0.0).then_some(())
+        (worker.metric("orderflow_partitions_owned").await > 0.0).then_some(())
     })
     .await;
 }

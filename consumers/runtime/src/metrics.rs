@@ -13,7 +13,7 @@ const PUBLISHED: &str = "orderflow_outbox_published_total";
 const DEAD_LETTERED: &str = "orderflow_dead_letters_total";
 const DEAD_LETTERS_OLDEST: &str = "orderflow_dead_letters_oldest_seconds";
 const EVENT_AGE: &str = "orderflow_event_age_seconds";
-const LANES: &str = "orderflow_lanes";
+const OWNED: &str = "orderflow_partitions_owned";
 const STANDBY: &str = "orderflow_standby_workers";
 const LAG: &str = "orderflow_lag_records";
 const PARKED: &str = "orderflow_parked_records";
@@ -82,9 +82,9 @@ impl Metrics {
     }
 
     /// The partitions that this worker holds.
-    pub(crate) fn lanes(&self, worker: usize, held: usize) {
+    pub(crate) fn owned(&self, worker: usize, held: usize) {
         let worker = worker.to_string();
-        gauge!(LANES, "projection" => self.name, "worker" => worker).set(held as f64);
+        gauge!(OWNED, "projection" => self.name, "worker" => worker).set(held as f64);
     }
 
     /// This worker is a member of the group for which there is no partition, or it is not.

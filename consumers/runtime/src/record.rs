@@ -15,11 +15,11 @@ use schema_registry::RegistryError;
 
 use crate::projection::{Offset, Partition, Source};
 
-/// One record of a lane.
+/// One record of a partition.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub source: Source,
-    /// Of the lane when it was fetched: tells what an earlier owner of the lane left in a queue.
+    /// Of the partition when it was fetched: tells what an earlier owner of the partition left in a queue.
     pub epoch: i64,
     pub recorded_at: Timestamp,
     pub envelope: Envelope,

@@ -16,7 +16,7 @@ use crate::batch::decide_batch::{Bench, Outcomes};
 use crate::faults;
 use crate::log::identity::Identity;
 use crate::metrics::Metrics;
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::stop::Halt;
 use crate::projection::Projection;
 use crate::record::Record;
@@ -43,10 +43,10 @@ pub(crate) struct Shared<P: Projection> {
     pub committed: Arc<Notify>,
     /// For the outbox.
     pub follow_ups: Notify,
-    pub held: Mutex<BTreeMap<usize, Vec<LaneKey>>>,
+    pub held: Mutex<BTreeMap<usize, Vec<TopicPartition>>>,
     /// What the publisher is at.
     pub publishing: watch::Sender<Publishing>,
-    pub halted: Mutex<BTreeMap<LaneKey, Halted>>,
+    pub halted: Mutex<BTreeMap<TopicPartition, Halted>>,
     pub projection: std::marker::PhantomData<fn() -> P>,
 }
 
@@ -94,23 +94,23 @@ impl<P: Projection> Shared<P> {
     }
 
     /// Notes which partitions a worker holds: their outbox rows are this process's to publish.
-    pub(crate) fn hold(&self, worker: usize, keys: Vec<LaneKey>) {
+    pub(crate) fn hold(&self, worker: usize, keys: Vec<TopicPartition>) {
         self.held.lock().unwrap_or_else(PoisonError::into_inner).insert(worker, keys);
         self.follow_ups.notify_one();
     }
 
-    pub(crate) fn held_by(&self, worker: usize) -> Vec<LaneKey> {
+    pub(crate) fn held_by(&self, worker: usize) -> Vec<TopicPartition> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.get(&worker).cloned().unwrap_or_default()
     }
 
-    pub(crate) fn held_keys(&self) -> Vec<LaneKey> {
+    pub(crate) fn held_keys(&self) -> Vec<TopicPartition> {
         let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.values().flatten().copied().collect()
     }
 
     /// A partition stands still. Said once, however often it is looked at.
-    pub(crate) fn halt(&self, worker: usize, key: LaneKey, halt: &Halt) {
+    pub(crate) fn halt(&self, worker: usize, key: TopicPartition, halt: &Halt) {
         let (topic, state) = (self.names.name(key.0), halt.state());
         let mut halted = self.halted();
         if halted.get(&key).is_some_and(|now| now.worker == worker && now.state == state) {
@@ -126,7 +126,7 @@ impl<P: Projection> Shared<P> {
     }
 
     /// A partition does not stand still at this worker, or no longer.
-    pub(crate) fn resume(&self, worker: usize, key: LaneKey) {
+    pub(crate) fn resume(&self, worker: usize, key: TopicPartition) {
         let mut halted = self.halted();
         if halted.get(&key).is_some_and(|halted| halted.worker == worker)
             && let Some(Halted { state, dependency, .. }) = halted.remove(&key)
@@ -138,13 +138,13 @@ impl<P: Projection> Shared<P> {
 
     /// A worker gave up its client: what stood still there may be another worker's by now.
     pub(crate) fn resume_all(&self, worker: usize) {
-        let keys: Vec<LaneKey> = self.halted().keys().copied().collect();
+        let keys: Vec<TopicPartition> = self.halted().keys().copied().collect();
         for key in keys {
             self.resume(worker, key);
         }
     }
 
-    fn halted(&self) -> MutexGuard<'_, BTreeMap<LaneKey, Halted>> {
+    fn halted(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, Halted>> {
         self.halted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

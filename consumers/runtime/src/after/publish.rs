@@ -18,7 +18,7 @@ use crate::after::outbox::{self, Delivery, Place};
 use crate::backoff::Patience;
 use crate::error::StoreError;
 use crate::log::group::BrokerWatch;
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::projection::Projection;
 use crate::shared::Shared;
 
@@ -58,13 +58,13 @@ pub(crate) struct Publishing {
 impl<P: Projection> Shared<P> {
     /// Until the publisher is at none of these partitions, which are not held any more: else their next
     /// owner would find the same rows, and publish them again.
-    pub(crate) async fn left_by_publisher(&self, keys: &[LaneKey]) {
+    pub(crate) async fn left_by_publisher(&self, keys: &[TopicPartition]) {
         let is_left = |at: &Publishing| !self.is_at(at, keys);
         let _ = self.publishing.subscribe().wait_for(is_left).await;
     }
 
     /// Until everything is published that the last batches of these partitions left.
-    pub(crate) async fn published(&self, keys: &[LaneKey]) {
+    pub(crate) async fn published(&self, keys: &[TopicPartition]) {
         let mut publishing = self.publishing.subscribe();
         // The round that is under way may have looked before the last batch.
         let rounds = publishing.borrow_and_update().rounds + 2;
@@ -80,7 +80,7 @@ impl<P: Projection> Shared<P> {
         }
     }
 
-    pub(crate) fn is_at(&self, at: &Publishing, keys: &[LaneKey]) -> bool {
+    pub(crate) fn is_at(&self, at: &Publishing, keys: &[TopicPartition]) -> bool {
         let mut at_work = at.at_work.iter();
         at_work.any(|(topic, partition)| {
             keys.iter().any(|key| self.names.name(key.0) == topic && key.1 == *partition)

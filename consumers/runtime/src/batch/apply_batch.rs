@@ -11,7 +11,7 @@ use crate::batch::parking::{Bounds, Parking};
 use crate::batch::partition_breaker::Breakers;
 use crate::error::StoreError;
 use crate::faults;
-use crate::ownership::owned_partitions::{LaneKey, Span};
+use crate::ownership::owned_partitions::{PositionMove, TopicPartition};
 use crate::ownership::positions;
 use crate::ownership::stop::Halt;
 use crate::projection::Projection;
@@ -33,7 +33,7 @@ pub(crate) enum Why {
     Store(#[from] StoreError),
     /// These partitions must not go on like this; nothing is wrong with the others.
     #[error("partitions have to stop")]
-    Halt(Vec<(LaneKey, Halt)>),
+    Halt(Vec<(TopicPartition, Halt)>),
 }
 
 impl From<sqlx::Error> for Why {
@@ -48,13 +48,13 @@ pub(crate) const ANSWER: Duration = Duration::from_secs(6);
 
 /// What a batch may do, and where from.
 pub(crate) struct Terms<'a> {
-    pub spans: &'a [Span],
+    pub moves: &'a [PositionMove],
     pub bounds: Bounds,
     /// Of the batch's partitions.
     pub breakers: &'a mut Breakers,
 }
 
-/// Applies records and moves their lanes by the terms' spans, in one transaction. After a failure
+/// Applies records and moves their partitions by the terms' moves, in one transaction. After a failure
 /// `records` are as they were, and nothing of it is in the database unless it is `unheard`.
 pub(crate) async fn apply_batch<P: Projection>(
     bench: &Bench<'_>,
@@ -98,9 +98,9 @@ impl Attempt<'_> {
         &mut self,
         conn: &mut PgConnection,
     ) -> Result<Option<Outcomes>, Why> {
-        let (names, spans) = (self.bench.names, self.terms.spans);
+        let (names, moves) = (self.bench.names, self.terms.moves);
         let mut transaction = conn.begin().await?;
-        positions::advance(&mut transaction, names, spans).await?;
+        positions::advance(&mut transaction, names, moves).await?;
         if faults::position_first() {
             transaction.commit().await?;
             transaction = conn.begin().await?;

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use crate::batch::parking::Reason;
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::stop::Halt;
 use crate::record::{Content, Record};
 
@@ -17,9 +17,9 @@ use crate::record::{Content, Record};
 pub(crate) struct Breakers {
     /// So many rejections in a row trip.
     after: usize,
-    lanes: BTreeMap<LaneKey, Breaker>,
+    partitions: BTreeMap<TopicPartition, Breaker>,
     /// As they are once the batch that was judged last is committed.
-    judged: BTreeMap<LaneKey, Breaker>,
+    judged: BTreeMap<TopicPartition, Breaker>,
 }
 
 /// Of one partition.
@@ -41,20 +41,20 @@ impl Breaker {
 
 impl Breakers {
     pub(crate) fn new(after: usize) -> Self {
-        Self { after, lanes: BTreeMap::new(), judged: BTreeMap::new() }
+        Self { after, partitions: BTreeMap::new(), judged: BTreeMap::new() }
     }
 
-    pub(crate) fn set(&mut self, key: LaneKey, breaker: Breaker) {
-        self.lanes.insert(key, breaker);
+    pub(crate) fn set(&mut self, key: TopicPartition, breaker: Breaker) {
+        self.partitions.insert(key, breaker);
     }
 
-    pub(crate) fn give_up(&mut self, key: LaneKey) {
-        self.lanes.remove(&key);
+    pub(crate) fn give_up(&mut self, key: TopicPartition) {
+        self.partitions.remove(&key);
         self.judged.remove(&key);
     }
 
     pub(crate) fn is_probing(&self) -> bool {
-        self.lanes.values().any(|breaker| breaker.half_open)
+        self.partitions.values().any(|breaker| breaker.half_open)
     }
 
     /// The partitions that this batch trips. What waits behind another record, and what does not
@@ -63,12 +63,12 @@ impl Breakers {
         &mut self,
         records: &[Record],
         reasons: &[Option<Reason>],
-    ) -> Vec<(LaneKey, Halt)> {
+    ) -> Vec<(TopicPartition, Halt)> {
         self.judged.clear();
-        let mut counts = BTreeMap::<LaneKey, Count>::new();
+        let mut counts = BTreeMap::<TopicPartition, Count>::new();
         for (record, reason) in records.iter().zip(reasons) {
-            let key = record.source.lane();
-            let before = self.lanes.get(&key).copied().unwrap_or_default();
+            let key = record.source.topic_partition();
+            let before = self.partitions.get(&key).copied().unwrap_or_default();
             let count = counts.entry(key).or_insert(Count::of(before));
             match reason {
                 None if matches!(record.content, Content::Irrelevant) => {}
@@ -84,15 +84,17 @@ impl Breakers {
     }
 
     /// The partitions whose probe succeeded in the batch that was judged last.
-    pub(crate) fn closed(&self) -> Vec<LaneKey> {
-        let was_open = |key: &LaneKey| self.lanes.get(key).is_some_and(|lane| lane.half_open);
+    pub(crate) fn closed(&self) -> Vec<TopicPartition> {
+        let was_open = |key: &TopicPartition| {
+            self.partitions.get(key).is_some_and(|partition| partition.half_open)
+        };
         let closed = self.judged.iter().filter(|(key, now)| !now.half_open && was_open(key));
         closed.map(|(key, _)| *key).collect()
     }
 
     /// The batch that was judged last was committed.
     pub(crate) fn settle(&mut self) {
-        self.lanes.append(&mut self.judged);
+        self.partitions.append(&mut self.judged);
     }
 }
 

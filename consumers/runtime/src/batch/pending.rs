@@ -11,7 +11,7 @@ use crate::record::{Content, Record};
 /// Why a record parks that the database refused, though decide did not.
 pub(crate) const REFUSED_BY_DATABASE: &str = "refused-by-database";
 
-/// Records in order, per lane.
+/// Records in order, per partition.
 #[derive(Debug, Default)]
 pub(crate) struct Pending {
     pub records: Vec<Record>,
@@ -50,11 +50,11 @@ impl Pending {
     pub(crate) fn hold_unresolved(&mut self) {
         let mut waiting = HashSet::new();
         let waits = |record: &mut Record| {
-            let lane = record.source.lane();
+            let partition = record.source.topic_partition();
             if record.needs().is_some() {
-                waiting.insert(lane);
+                waiting.insert(partition);
             }
-            waiting.contains(&lane)
+            waiting.contains(&partition)
         };
         let held: Vec<Record> = self.records.extract_if(.., waits).collect();
         self.held = held.len();

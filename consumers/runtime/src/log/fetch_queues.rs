@@ -13,14 +13,14 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 
 use crate::log::group::GroupContext;
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 
 /// Records of one partition, before the next has its turn.
 const TURN: usize = 256;
 
 #[derive(Default)]
 pub(crate) struct FetchQueues {
-    queues: Vec<(LaneKey, PartitionQueue<GroupContext>)>,
+    queues: Vec<(TopicPartition, PartitionQueue<GroupContext>)>,
     /// Who has the first turn, as more partitions may have records than there is room for.
     first: usize,
 }
@@ -37,7 +37,7 @@ impl FetchQueues {
         &mut self,
         consumer: &Arc<BaseConsumer<GroupContext>>,
         topic: &str,
-        key: LaneKey,
+        key: TopicPartition,
     ) -> KafkaResult<()> {
         let mut queue = consumer.split_partition_queue(topic, key.1).ok_or_else(|| {
             KafkaError::Subscription(format!("there is no queue of {topic} {}", key.1))
@@ -49,7 +49,7 @@ impl FetchQueues {
         Ok(())
     }
 
-    pub(crate) fn close(&mut self, key: LaneKey) {
+    pub(crate) fn close(&mut self, key: TopicPartition) {
         self.queues.retain(|(held, _)| *held != key);
     }
 
@@ -57,7 +57,7 @@ impl FetchQueues {
     /// `take` breaks off. Whether anything came.
     pub(crate) fn poll<'a>(
         &'a mut self,
-        mut take: impl FnMut(LaneKey, KafkaResult<BorrowedMessage<'a>>) -> ControlFlow<()>,
+        mut take: impl FnMut(TopicPartition, KafkaResult<BorrowedMessage<'a>>) -> ControlFlow<()>,
     ) -> bool {
         let count = self.queues.len();
         let first = self.first % count.max(1);
@@ -95,7 +95,7 @@ mod tests {
     const WITHIN: Duration = Duration::from_secs(30);
     /// Of each of two partitions.
     const RECORDS: i64 = 600;
-    const KEYS: [LaneKey; 2] = [(Topic::Stock, 0), (Topic::Stock, 1)];
+    const KEYS: [TopicPartition; 2] = [(Topic::Stock, 0), (Topic::Stock, 1)];
 
     type Cluster = MockCluster<'static, DefaultProducerContext>;
 

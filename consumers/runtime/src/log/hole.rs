@@ -11,7 +11,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::log::unreadable::Fetched;
-use crate::ownership::owned_partitions::{LaneKey, Span};
+use crate::ownership::owned_partitions::{PositionMove, TopicPartition};
 use crate::ownership::positions;
 use crate::projection::Projection;
 use crate::worker::event_loop::{Asked, Setback, Worker};
@@ -22,21 +22,24 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Partitions whose position stands still before the end. Pure.
 #[derive(Debug, Default)]
-pub(crate) struct Suspects(BTreeMap<LaneKey, i64>);
+pub(crate) struct Suspects(BTreeMap<TopicPartition, i64>);
 
 impl Suspects {
     /// Those that stood there a second ago, too, though everything was fetched: each with its
     /// position. What the client says of itself may be old, so this is a suspicion only.
-    pub(crate) fn of(&mut self, lanes: &[(LaneKey, i64, Fetched)]) -> Vec<(LaneKey, i64)> {
-        let is_before_end = |(_, next, fetched): &&(LaneKey, i64, Fetched)| {
+    pub(crate) fn of(
+        &mut self,
+        partitions: &[(TopicPartition, i64, Fetched)],
+    ) -> Vec<(TopicPartition, i64)> {
+        let is_before_end = |(_, next, fetched): &&(TopicPartition, i64, Fetched)| {
             *next < fetched.readable_end
                 && fetched.next >= fetched.readable_end
                 && fetched.queued == 0
         };
-        let now = lanes.iter().filter(is_before_end).map(|(key, next, _)| (*key, *next));
-        let now: BTreeMap<LaneKey, i64> = now.collect();
+        let now = partitions.iter().filter(is_before_end).map(|(key, next, _)| (*key, *next));
+        let now: BTreeMap<TopicPartition, i64> = now.collect();
         let before = std::mem::replace(&mut self.0, now);
-        let stands = |(key, next): (&LaneKey, &i64)| {
+        let stands = |(key, next): (&TopicPartition, &i64)| {
             (before.get(key) == Some(next)).then_some((*key, *next))
         };
         self.0.iter().filter_map(stands).collect()
@@ -73,8 +76,8 @@ pub(crate) fn end_of_hole(
 
 impl<P: Projection> Worker<P> {
     /// Asks in the background, so that no batch waits for it.
-    pub(crate) fn look_for_hole(&mut self, key: LaneKey, from: i64) {
-        if self.lanes.get(key).is_none_or(|lane| lane.next != from) {
+    pub(crate) fn look_for_hole(&mut self, key: TopicPartition, from: i64) {
+        if self.owned.get(key).is_none_or(|owned| owned.next != from) {
             return;
         }
         let kafka = self.shared.settings.kafka.clone();
@@ -87,21 +90,21 @@ impl<P: Projection> Worker<P> {
     /// Moves the position over it, unless it has moved since.
     pub(crate) async fn pass_hole(
         &mut self,
-        key: LaneKey,
+        key: TopicPartition,
         from: i64,
         to: i64,
     ) -> Result<(), Setback> {
-        let Some(lane) = self.lanes.get(key).filter(|lane| lane.next == from) else {
+        let Some(owned) = self.owned.get(key).filter(|owned| owned.next == from) else {
             return Ok(());
         };
-        let spans = [Span { key, epoch: lane.epoch, from, to }];
+        let moves = [PositionMove { key, epoch: owned.epoch, from, to }];
         let (pool, names) = (&self.shared.pool, &self.shared.names);
         let moved = async {
             let mut conn = pool.acquire().await?;
-            positions::advance(&mut conn, names, &spans).await
+            positions::advance(&mut conn, names, &moves).await
         };
         within(CONVERSATION, moved).await.map_err(|error| self.setback(error))?;
-        self.passed(&spans);
+        self.passed(&moves);
         Ok(())
     }
 }
@@ -112,7 +115,7 @@ mod tests {
 
     use super::*;
 
-    const KEY: LaneKey = (Topic::Stock, 0);
+    const KEY: TopicPartition = (Topic::Stock, 0);
 
     fn asked(looks: &[(i64, i64, i64, i64)]) -> Vec<bool> {
         let mut suspects = Suspects::default();

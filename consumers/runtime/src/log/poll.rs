@@ -26,7 +26,7 @@ use crate::log::standby::Standby;
 use crate::log::unreadable::{Fetched, Unreadable};
 use crate::metrics::Metrics;
 use crate::ownership::claim::{Claim, Start};
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::record::{Record, Wanted, Weight};
 use crate::topic_names::TopicNames;
 use crate::worker::stopping::Reclaim;
@@ -48,15 +48,15 @@ pub(crate) enum Control {
     /// Take the positions of these partitions and say where each starts.
     Claim(Vec<Claim>),
     /// Finish the batch under way, forget these partitions, then say so.
-    Release(Vec<LaneKey>, std::sync::mpsc::SyncSender<()>),
+    Release(Vec<TopicPartition>, std::sync::mpsc::SyncSender<()>),
     /// Look whether the log holds no record from here on, though it goes on.
-    Hole(LaneKey, i64),
+    Hole(TopicPartition, i64),
     /// Stop these partitions: what comes next of them cannot be read.
-    Unreadable(Vec<LaneKey>),
+    Unreadable(Vec<TopicPartition>),
 }
 
-/// What the worker leaves for the poll thread: how far the lanes are.
-pub(crate) type Progress = Arc<Mutex<HashMap<LaneKey, i64>>>;
+/// What the worker leaves for the poll thread: how far the partitions are.
+pub(crate) type Progress = Arc<Mutex<HashMap<TopicPartition, i64>>>;
 
 /// The poll thread's state.
 pub(crate) struct Poller {
@@ -69,8 +69,8 @@ pub(crate) struct Poller {
     pub progress: Progress,
     pub heartbeat: Heartbeat,
     pub stop: CancellationToken,
-    /// Epochs of the lanes that deliver.
-    pub epochs: HashMap<LaneKey, i64>,
+    /// Epochs of the partitions that deliver.
+    pub epochs: HashMap<TopicPartition, i64>,
     /// Records that the worker had no room for yet.
     pub carry: VecDeque<Record>,
     /// So many of them, and nothing more is taken.
@@ -79,13 +79,13 @@ pub(crate) struct Poller {
     pub held_bytes: Arc<AtomicUsize>,
     pub fetched: FetchQueues,
     /// Partitions of ours whose start is not known yet.
-    pub claims: HashMap<LaneKey, oneshot::Receiver<Start>>,
+    pub claims: HashMap<TopicPartition, oneshot::Receiver<Start>>,
     /// Partitions that the worker has stopped for a while.
     pub reclaims: mpsc::UnboundedReceiver<Reclaim>,
     /// Partitions that the client was told to fetch.
-    pub assigned: HashSet<LaneKey>,
-    /// How far the lanes are, as last heard.
-    pub applied: HashMap<LaneKey, i64>,
+    pub assigned: HashSet<TopicPartition>,
+    /// How far the partitions are, as last heard.
+    pub applied: HashMap<TopicPartition, i64>,
     pub metrics: Arc<Metrics>,
     pub standby: Standby,
     pub unreadable: Unreadable,
@@ -175,7 +175,7 @@ impl Poller {
             || self.held_bytes.load(Ordering::Relaxed) > HELD_BYTES_MAX
     }
 
-    fn take(&mut self, key: LaneKey, message: &BorrowedMessage<'_>) {
+    fn take(&mut self, key: TopicPartition, message: &BorrowedMessage<'_>) {
         let Some(epoch) = self.epochs.get(&key) else { return };
         let decoder = self.decoder.read().unwrap_or_else(PoisonError::into_inner);
         let mut record = Record::read(message, key.0, *epoch, &decoder, self.wanted);
@@ -211,7 +211,7 @@ impl Poller {
         self.answer(rebalance)
     }
 
-    fn keys(&self, partitions: &[(String, i32)]) -> Vec<LaneKey> {
+    fn keys(&self, partitions: &[(String, i32)]) -> Vec<TopicPartition> {
         let key = |(name, partition): &(String, i32)| Some((self.names.topic(name)?, *partition));
         partitions.iter().filter_map(key).collect()
     }
@@ -230,7 +230,7 @@ impl Poller {
         if keys.is_empty() {
             return Ok(());
         }
-        self.carry.retain(|record| !keys.contains(&record.source.lane()));
+        self.carry.retain(|record| !keys.contains(&record.source.topic_partition()));
         self.unassign(&keys)
     }
 
@@ -258,14 +258,14 @@ impl Poller {
     }
 
     /// Lets the worker finish its batch before the partitions go: drain first, fence second.
-    fn release(&mut self, keys: Vec<LaneKey>) {
+    fn release(&mut self, keys: Vec<TopicPartition>) {
         for key in &keys {
             self.claims.remove(key);
             self.epochs.remove(key);
             self.applied.remove(key);
             self.metrics.lag(self.names.name(key.0), key.1, 0);
         }
-        self.carry.retain(|record| !keys.contains(&record.source.lane()));
+        self.carry.retain(|record| !keys.contains(&record.source.topic_partition()));
         let (done, wait) = sync_channel(1);
         if self.control.send(Control::Release(keys, done)).is_ok()
             && wait.recv_timeout(DRAIN).is_err()
@@ -275,7 +275,7 @@ impl Poller {
     }
 
     /// Takes partitions out of the client's assignment, of these those that are in it.
-    fn unassign(&mut self, keys: &[LaneKey]) -> Result<(), KafkaError> {
+    fn unassign(&mut self, keys: &[TopicPartition]) -> Result<(), KafkaError> {
         let mut list = TopicPartitionList::new();
         for (topic, partition) in keys.iter().filter(|key| self.assigned.remove(key)) {
             list.add_partition(self.names.name(*topic), *partition);
@@ -284,7 +284,7 @@ impl Poller {
         self.consumer.incremental_unassign(&list)
     }
 
-    /// Tells Kafka's tools, and our own metrics, how far the lanes are.
+    /// Tells Kafka's tools, and our own metrics, how far the partitions are.
     fn tell_lag_tools(&mut self) {
         if self.told_at.elapsed() < TELL {
             return;
@@ -304,7 +304,7 @@ impl Poller {
             // Only tools read it; the next one follows in a second.
             let _ = self.consumer.commit(&list, CommitMode::Async);
         }
-        let (mut lanes, mut standing) = (Vec::new(), Vec::new());
+        let (mut partitions, mut standing) = (Vec::new(), Vec::new());
         for ((topic, partition), (end, fetched)) in self.consumer.context().take_ends() {
             let Some(key) = self.names.topic(&topic).map(|topic| (topic, partition)) else {
                 continue;
@@ -315,13 +315,13 @@ impl Poller {
                 standing.push((key, *next, fetched));
             }
             if self.assigned.contains(&key) {
-                lanes.push((key, fetched));
+                partitions.push((key, fetched));
             }
         }
         self.ask_for_holes(&standing);
         // While not all that was fetched is taken, standing still says nothing.
-        if !self.is_full() && self.carry.is_empty() && !lanes.is_empty() {
-            let stuck = self.unreadable.stuck(self.told_at, &lanes);
+        if !self.is_full() && self.carry.is_empty() && !partitions.is_empty() {
+            let stuck = self.unreadable.stuck(self.told_at, &partitions);
             if !stuck.is_empty() {
                 let _ = self.control.send(Control::Unreadable(stuck));
             }
@@ -331,7 +331,7 @@ impl Poller {
 
 impl Poller {
     /// Where nothing comes any more, though the log goes on, the rest may be no record.
-    fn ask_for_holes(&mut self, standing: &[(LaneKey, i64, Fetched)]) {
+    fn ask_for_holes(&mut self, standing: &[(TopicPartition, i64, Fetched)]) {
         let is_busy = self.is_full() || !self.carry.is_empty();
         for (key, from) in self.holes.of(standing).into_iter().filter(|_| !is_busy) {
             let _ = self.control.send(Control::Hole(key, from));

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 
 /// Nothing is fetched for so long.
 const STUCK: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ pub(crate) struct Fetched {
 pub(crate) struct Unreadable {
     complained_at: Option<Instant>,
     /// Where each partition that has records stands, and since when it was seen there.
-    waiting: BTreeMap<LaneKey, (i64, Instant)>,
+    waiting: BTreeMap<TopicPartition, (i64, Instant)>,
 }
 
 impl Unreadable {
@@ -39,14 +39,18 @@ impl Unreadable {
     }
 
     /// The partitions that have stood still since the complaints began; each is named once.
-    pub(crate) fn stuck(&mut self, now: Instant, lanes: &[(LaneKey, Fetched)]) -> Vec<LaneKey> {
+    pub(crate) fn stuck(
+        &mut self,
+        now: Instant,
+        partitions: &[(TopicPartition, Fetched)],
+    ) -> Vec<TopicPartition> {
         if self.complained_at.is_none_or(|at| now.duration_since(at) > FORGOTTEN) {
             *self = Self::default();
             return vec![];
         }
         let mut stuck = Vec::new();
         let mut waiting = BTreeMap::new();
-        for (key, fetched) in lanes {
+        for (key, fetched) in partitions {
             if fetched.next >= fetched.readable_end || fetched.queued > 0 {
                 continue;
             }
@@ -68,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    const KEY: LaneKey = (Topic::Stock, 0);
+    const KEY: TopicPartition = (Topic::Stock, 0);
 
     /// What is named in each second, with a complaint at those of `complaints`.
     fn named(complaints: &[u64], fetched: impl Fn(u64) -> (i64, i64, i64)) -> Vec<u64> {
@@ -79,8 +83,8 @@ mod tests {
                 unreadable.complain(now);
             }
             let (next, readable_end, queued) = fetched(*second);
-            let lane = (KEY, Fetched { next, readable_end, queued });
-            !unreadable.stuck(now, &[lane]).is_empty()
+            let partition = (KEY, Fetched { next, readable_end, queued });
+            !unreadable.stuck(now, &[partition]).is_empty()
         };
         (0..14).filter(|second| named(second)).collect()
     }

@@ -16,7 +16,7 @@ use crate::error::StoreError;
 use crate::faults;
 use crate::log::group::GroupContext;
 use crate::ownership::misfit::{Gap, LogState};
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions::{self, Taken};
 use crate::topic_names::TopicNames;
 
@@ -29,7 +29,7 @@ pub(crate) type Start = (i64, i64);
 /// A partition that the group gave, and who wants to know where it starts.
 #[derive(Debug)]
 pub(crate) struct Claim {
-    pub key: LaneKey,
+    pub key: TopicPartition,
     pub answer: oneshot::Sender<Start>,
 }
 
@@ -65,7 +65,7 @@ pub(crate) async fn take(
     let ids = asking.await??;
     // One that was taken away meanwhile is another worker's.
     let open = claims.iter().filter(|claim| !claim.answer.is_closed());
-    let keys: Vec<LaneKey> = open.map(|claim| claim.key).collect();
+    let keys: Vec<TopicPartition> = open.map(|claim| claim.key).collect();
     let taken = positions::take(pool, names, &ids, &keys).await?;
     Ok((taken, ids))
 }

@@ -1,7 +1,7 @@
 //! Whether a position still fits the log. Pure: a position that does not is never guessed away, the
-//! lane stops under a name until an operator decides.
+//! partition stops under a name until an operator decides.
 
-/// Why a lane stops.
+/// Why a partition stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Gap {
     /// Records between the position and the start of the log are gone.
@@ -12,7 +12,7 @@ pub(crate) enum Gap {
     TopicRecreated { was: String, is: String },
 }
 
-/// What the broker says of a lane.
+/// What the broker says of a partition.
 #[derive(Debug, Clone)]
 pub(crate) struct LogState {
     pub topic_id: String,

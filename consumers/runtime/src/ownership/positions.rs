@@ -8,14 +8,14 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::batch::partition_breaker::Breaker;
 use crate::error::StoreError;
-use crate::ownership::owned_partitions::{Lane, LaneKey, Span};
+use crate::ownership::owned_partitions::{OwnedPartition, PositionMove, TopicPartition};
 use crate::ownership::stop::Halt;
 use crate::topic_names::TopicNames;
 
 /// A position as it was taken.
 #[derive(Debug, Clone)]
 pub(crate) struct Taken {
-    pub key: LaneKey,
+    pub key: TopicPartition,
     /// The topic's id when the position was first made.
     pub topic_id: String,
     pub epoch: i64,
@@ -35,7 +35,7 @@ pub(crate) async fn take(
     pool: &PgPool,
     names: &TopicNames,
     topic_ids: &HashMap<String, String>,
-    keys: &[LaneKey],
+    keys: &[TopicPartition],
 ) -> Result<Vec<Taken>, StoreError> {
     // In key order, so that two workers that take overlapping sets cannot deadlock.
     let mut keys = keys.to_vec();
@@ -77,13 +77,13 @@ fn id_of<'a>(ids: &'a HashMap<String, String>, topic: &str) -> &'a str {
 pub(crate) async fn advance(
     conn: &mut PgConnection,
     names: &TopicNames,
-    spans: &[Span],
+    moves: &[PositionMove],
 ) -> Result<(), StoreError> {
-    let topics: Vec<&str> = spans.iter().map(|span| names.name(span.key.0)).collect();
-    let partitions: Vec<i32> = spans.iter().map(|span| span.key.1).collect();
-    let epochs: Vec<i64> = spans.iter().map(|span| span.epoch).collect();
-    let froms: Vec<i64> = spans.iter().map(|span| span.from).collect();
-    let tos: Vec<i64> = spans.iter().map(|span| span.to).collect();
+    let topics: Vec<&str> = moves.iter().map(|moved| names.name(moved.key.0)).collect();
+    let partitions: Vec<i32> = moves.iter().map(|moved| moved.key.1).collect();
+    let epochs: Vec<i64> = moves.iter().map(|moved| moved.epoch).collect();
+    let froms: Vec<i64> = moves.iter().map(|moved| moved.from).collect();
+    let tos: Vec<i64> = moves.iter().map(|moved| moved.to).collect();
     let moved = sqlx::query(
         "UPDATE positions AS p
          SET next_offset = s.next, stopped = NULL, updated_at = clock_timestamp()
@@ -101,22 +101,22 @@ pub(crate) async fn advance(
     .execute(conn)
     .await?
     .rows_affected();
-    if moved == spans.len() as u64 { Ok(()) } else { Err(StoreError::Fenced) }
+    if moved == moves.len() as u64 { Ok(()) } else { Err(StoreError::Fenced) }
 }
 
-/// Notes why lanes stop: a tripped breaker for their next owner, the state for the operator. What
+/// Notes why partitions stop: a tripped breaker for their next owner, the state for the operator. What
 /// is another worker's meanwhile is left alone.
 pub(crate) async fn note_halts(
     conn: impl PgExecutor<'_>,
     names: &TopicNames,
-    halts: &[(LaneKey, Lane, Halt)],
+    halts: &[(TopicPartition, OwnedPartition, Halt)],
 ) -> Result<(), StoreError> {
     if halts.is_empty() {
         return Ok(());
     }
     let topics: Vec<&str> = halts.iter().map(|(key, ..)| names.name(key.0)).collect();
     let partitions: Vec<i32> = halts.iter().map(|(key, ..)| key.1).collect();
-    let epochs: Vec<i64> = halts.iter().map(|(_, lane, _)| lane.epoch).collect();
+    let epochs: Vec<i64> = halts.iter().map(|(_, owned, _)| owned.epoch).collect();
     let states: Vec<&str> = halts.iter().map(|(.., halt)| halt.state()).collect();
     let is_tripped = |halt: &Halt| matches!(halt, Halt::Tripped { .. });
     let tripped: Vec<bool> = halts.iter().map(|(.., halt)| is_tripped(halt)).collect();
@@ -136,11 +136,11 @@ pub(crate) async fn note_halts(
     Ok(())
 }
 
-/// Closes the breakers of lanes that [`advance`] has moved, in its transaction.
+/// Closes the breakers of partitions that [`advance`] has moved, in its transaction.
 pub(crate) async fn close_breakers(
     conn: &mut PgConnection,
     names: &TopicNames,
-    keys: &[LaneKey],
+    keys: &[TopicPartition],
 ) -> Result<(), StoreError> {
     if keys.is_empty() {
         return Ok(());
@@ -159,16 +159,16 @@ pub(crate) async fn close_breakers(
     Ok(())
 }
 
-/// Where these positions stand now, for those whose epoch is still the span's and that did not move
+/// Where these positions stand now, for those whose epoch is still the move's and that did not move
 /// back: after a commit whose answer was lost, they have moved without this worker's knowledge. A
 /// position that is lower than this worker left it stands in a database that lost commits: what
 /// lies between has to be fetched again.
 pub(crate) async fn still_held(
     pool: &PgPool,
     names: &TopicNames,
-    spans: &[Span],
-) -> Result<HashMap<LaneKey, i64>, StoreError> {
-    let topics: HashSet<Topic> = spans.iter().map(|span| span.key.0).collect();
+    moves: &[PositionMove],
+) -> Result<HashMap<TopicPartition, i64>, StoreError> {
+    let topics: HashSet<Topic> = moves.iter().map(|moved| moved.key.0).collect();
     let topics: Vec<&str> = topics.into_iter().map(|topic| names.name(topic)).collect();
     let held = sqlx::query_as(
         "SELECT topic, partition, epoch, next_offset FROM positions WHERE topic = ANY($1)",
@@ -177,8 +177,8 @@ pub(crate) async fn still_held(
     let rows: Vec<(String, i32, i64, i64)> = within(CONVERSATION, held.fetch_all(pool)).await?;
     let held = rows.into_iter().filter_map(|(topic, partition, epoch, next)| {
         let key = (names.topic(&topic)?, partition);
-        let mut of_this = spans.iter().filter(|span| span.key == key && span.epoch == epoch);
-        of_this.any(|span| next >= span.from).then_some((key, next))
+        let mut of_this = moves.iter().filter(|moved| moved.key == key && moved.epoch == epoch);
+        of_this.any(|moved| next >= moved.from).then_some((key, next))
     });
     Ok(held.collect())
 }

@@ -13,7 +13,7 @@ use crate::batch::apply_batch::{Terms, Why, apply_batch};
 use crate::batch::decide_batch::Bench;
 use crate::batch::parking::Bounds;
 use crate::batch::partition_breaker::Breakers;
-use crate::ownership::owned_partitions::{Lane, LaneKey, Lanes};
+use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, TopicPartition};
 use crate::ownership::positions::{self, Taken};
 use crate::record::{Content, Raw, Record};
 use crate::topic_names::TopicNames;
@@ -87,10 +87,10 @@ pub async fn deliver<P: Projection>(
 ) -> Result<(), StoreError> {
     let names = TopicNames::unprefixed();
     let encoder = Encoder::new(P::PUBLISHES.iter().copied().zip(1..));
-    let keys: Vec<LaneKey> = P::TOPICS.iter().map(|topic| (*topic, 0)).collect();
-    let (mut lanes, mut ends) = (Lanes::default(), HashMap::new());
+    let keys: Vec<TopicPartition> = P::TOPICS.iter().map(|topic| (*topic, 0)).collect();
+    let (mut owned, mut ends) = (OwnedPartitions::default(), HashMap::new());
     for Taken { key, epoch, next, .. } in positions::take(pool, &names, &[].into(), &keys).await? {
-        lanes.take(key, Lane { epoch, next });
+        owned.take(key, OwnedPartition { epoch, next });
         ends.insert(key.0, next);
     }
     let mut place = |event: Event| {
@@ -101,11 +101,11 @@ pub async fn deliver<P: Projection>(
         record(source, event)
     };
     let mut records: Vec<Record> = events.into_iter().map(&mut place).collect();
-    let spans = lanes.spans(&records);
+    let moves = owned.moves(&records);
     let bench = Bench { pool, names: &names, encoder: &encoder, source: "/test" };
     let mut breakers = Breakers::new(usize::MAX);
     let bounds = Bounds { per_subject: u32::MAX, total: u32::MAX };
-    let terms = Terms { spans: &spans, bounds, breakers: &mut breakers };
+    let terms = Terms { moves: &moves, bounds, breakers: &mut breakers };
     let applied = apply_batch::<P>(&bench, terms, &mut records).await;
     applied.map(|_| ()).map_err(|failed| match failed.why {
         Why::Store(error) => error,

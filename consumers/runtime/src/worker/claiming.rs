@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::ownership::claim::{self, Check, Claim, ClaimError, TopicIds};
 use crate::ownership::first_start;
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions::Taken;
 use crate::ownership::stop::Halt;
 use crate::projection::Projection;
@@ -17,7 +17,7 @@ use crate::worker::event_loop::{Asked, Setback, Worker, WorkerError};
 
 /// Positions that are being taken.
 pub(crate) struct Taking {
-    keys: Vec<LaneKey>,
+    keys: Vec<TopicPartition>,
     ended: CancellationToken,
 }
 
@@ -53,7 +53,7 @@ impl<P: Projection> Worker<P> {
 
     /// Until none of these positions is being taken: to take one after its next owner did would fence
     /// that one.
-    pub(crate) fn not_taking(&self, keys: &[LaneKey]) -> impl Future<Output = ()> + use<P> {
+    pub(crate) fn not_taking(&self, keys: &[TopicPartition]) -> impl Future<Output = ()> + use<P> {
         let of_these = |taking: &&Taking| taking.keys.iter().any(|key| keys.contains(key));
         let taking = self.taking.iter().filter(of_these);
         let all: Vec<_> = taking.map(|taking| taking.ended.clone()).collect();
@@ -75,7 +75,7 @@ impl<P: Projection> Worker<P> {
             Err(ClaimError::Unstarted) => {
                 self.postgres_answered();
                 claims.into_iter().for_each(|claim| self.put_off(claim, &Halt::Unstarted));
-                self.lanes_changed();
+                self.owned_changed();
                 return Ok(());
             }
             Err(error) => {

@@ -24,7 +24,7 @@ use crate::log::poll::{Control, Progress};
 use crate::log::schema_requests::Questions;
 use crate::ownership::claim::{self, Check, Claim, TopicIds};
 use crate::ownership::misfit::Gap;
-use crate::ownership::owned_partitions::{Lane, LaneKey, Lanes};
+use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, TopicPartition};
 use crate::ownership::stop::Halt;
 use crate::projection::Projection;
 use crate::record::Record;
@@ -69,7 +69,7 @@ pub(crate) enum Asked {
     Log(Check, Result<Option<Gap>, KafkaError>),
     TopicIds(Result<TopicIds, TopicIdError>),
     /// How far a partition holds no record from there on.
-    Hole(LaneKey, i64, Result<Option<i64>, KafkaError>),
+    Hole(TopicPartition, i64, Result<Option<i64>, KafkaError>),
 }
 
 pub(crate) struct Worker<P: Projection> {
@@ -80,7 +80,7 @@ pub(crate) struct Worker<P: Projection> {
     pub control: mpsc::UnboundedReceiver<Control>,
     pub progress: Progress,
     pub heartbeat: Heartbeat,
-    pub lanes: Lanes,
+    pub owned: OwnedPartitions,
     pub pending: Pending,
     pub questions: Questions,
     pub applying: Patience,
@@ -92,7 +92,7 @@ pub(crate) struct Worker<P: Projection> {
     pub stopped: Vec<PutOff>,
     /// Where partitions stopped at work: they are called so until they move on from there, however
     /// often they are tried again.
-    pub stood_at: BTreeMap<LaneKey, i64>,
+    pub stood_at: BTreeMap<TopicPartition, i64>,
     pub reclaims: mpsc::UnboundedSender<Reclaim>,
     pub breakers: Breakers,
     pub gather_until: tokio::time::Instant,
@@ -125,7 +125,7 @@ impl<P: Projection> Worker<P> {
                     self.claim();
                 }
                 () = until(next_look), if next_look.is_some() => self.look_again(),
-                () = tokio::time::sleep_until(self.compare_at), if !self.lanes.is_empty() => {
+                () = tokio::time::sleep_until(self.compare_at), if !self.owned.is_empty() => {
                     self.compare_topics();
                 }
                 () = may_apply, if !idle => {
@@ -175,14 +175,14 @@ impl<P: Projection> Worker<P> {
             Control::Release(_, done) if faults::release_missed() => drop(done.send(())),
             Control::Release(keys, done) => {
                 for key in &keys {
-                    self.lanes.give_up(*key);
+                    self.owned.give_up(*key);
                     self.breakers.give_up(*key);
                     self.stood_at.remove(key);
                     self.shared.resume(self.index, *key);
                 }
                 self.forget(&keys);
                 tracing::info!(worker = self.index, partitions = keys.len(), "partitions released");
-                self.lanes_changed();
+                self.owned_changed();
                 let (shared, not_taking) = (Arc::clone(&self.shared), self.not_taking(&keys));
                 tokio::spawn(async move {
                     not_taking.await;
@@ -195,15 +195,15 @@ impl<P: Projection> Worker<P> {
     }
 
     /// What the outbox holds for a stopped partition is still this process's to publish.
-    pub(crate) fn lanes_changed(&self) {
-        self.shared.metrics.lanes(self.index, self.lanes.keys().count());
+    pub(crate) fn owned_changed(&self) {
+        self.shared.metrics.owned(self.index, self.owned.keys().count());
         let stopped = self.stopped.iter().map(|put_off| put_off.claim.key);
-        self.shared.hold(self.index, self.lanes.keys().chain(stopped).collect());
+        self.shared.hold(self.index, self.owned.keys().chain(stopped).collect());
     }
 
     fn compare_topics(&mut self) {
         self.compare_at = tokio::time::Instant::now() + SAME_TOPICS;
-        let topics = claim::names_of(&self.shared.names, self.lanes.keys().map(|key| key.0));
+        let topics = claim::names_of(&self.shared.names, self.owned.keys().map(|key| key.0));
         let consumer = Arc::clone(&self.consumer);
         self.asked
             .spawn_blocking(move || Asked::TopicIds(claim::ask_topic_ids(&consumer, &topics)));
@@ -219,7 +219,7 @@ impl<P: Projection> Worker<P> {
                 return self.after(Err(Setback::Wait(reason)), |worker| &mut worker.claiming);
             }
             Asked::TopicIds(Ok(ids)) => {
-                for topic in self.lanes.keys().map(|key| key.0) {
+                for topic in self.owned.keys().map(|key| key.0) {
                     let name = self.shared.names.name(topic);
                     if ids.get(name) != self.topic_ids.get(&topic) && ids.contains_key(name) {
                         return Err(WorkerError::TopicRecreated(name.to_owned()));
@@ -247,10 +247,10 @@ impl<P: Projection> Worker<P> {
         let Check { claim: Claim { key, answer }, taken, .. } = check;
         if let Some(gap) = gap {
             self.put_off(Claim { key, answer }, &Halt::Gap(gap));
-            return self.lanes_changed();
+            return self.owned_changed();
         }
         let (epoch, next) = (taken.epoch, taken.next);
-        self.lanes.take(key, Lane { epoch, next });
+        self.owned.take(key, OwnedPartition { epoch, next });
         self.breakers.set(key, taken.breaker);
         if taken.breaker.half_open {
             self.gather_until = tokio::time::Instant::now() + GATHER;
@@ -260,7 +260,7 @@ impl<P: Projection> Worker<P> {
             self.moves_on(key);
         }
         tracing::debug!(worker = self.index, ?key, next, "partition taken");
-        self.lanes_changed();
+        self.owned_changed();
         let _ = answer.send((epoch, next));
     }
 
@@ -311,24 +311,24 @@ impl<P: Projection> Worker<P> {
     /// One transaction; what the database refuses makes the next one smaller.
     async fn step(&mut self) -> Result<(), Setback> {
         self.gather();
-        let lanes = &self.lanes;
-        self.pending.records.retain(|record| lanes.admits(record.source, record.epoch));
+        let owned = &self.owned;
+        self.pending.records.retain(|record| owned.admits(record.source, record.epoch));
         if self.pending.records.is_empty() {
             return Ok(());
         }
         self.resolve().await;
         if self.pending.next().is_empty() {
-            return self.stop_lanes(self.unresolved_lanes()).await;
+            return self.stop_partitions(self.unresolved_partitions()).await;
         }
         self.ask_circuit()?;
         let began = Instant::now();
         let share = self.pending.next();
-        let spans = self.lanes.spans(share);
+        let moves = self.owned.moves(share);
         let bounds = self.shared.settings.parked;
-        let terms = Terms { spans: &spans, bounds, breakers: &mut self.breakers };
+        let terms = Terms { moves: &moves, bounds, breakers: &mut self.breakers };
         let failed = match apply_batch::<P>(&self.shared.bench(), terms, share).await {
             Ok(outcomes) => {
-                self.applied(&spans, outcomes, began);
+                self.applied(&moves, outcomes, began);
                 return Ok(());
             }
             Err(failed) => failed,
@@ -338,16 +338,16 @@ impl<P: Projection> Worker<P> {
             self.postgres_answered();
         }
         match why {
-            Why::Halt(halts) => self.stop_lanes(halts).await,
+            Why::Halt(halts) => self.stop_partitions(halts).await,
             Why::Store(StoreError::Refused(refused)) => {
                 self.pending.refused(&refused).map_err(|error| self.setback(error))
             }
-            Why::Store(StoreError::Fenced) => self.fenced(&spans).await,
+            Why::Store(StoreError::Fenced) => self.fenced(&moves).await,
             Why::Store(error) => {
                 if faults::park_on_outage() {
                     self.pending.condemn();
                 }
-                let unheard = unheard.map(|outcomes| Unheard { spans, outcomes });
+                let unheard = unheard.map(|outcomes| Unheard { moves, outcomes });
                 self.unheard = unheard.or(self.unheard.take());
                 Err(self.too_much_or_away(error))
             }

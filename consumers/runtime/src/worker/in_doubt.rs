@@ -5,19 +5,19 @@ use std::time::Instant;
 
 use crate::batch::decide_batch::Outcomes;
 use crate::error::StoreError;
-use crate::ownership::owned_partitions::Span;
+use crate::ownership::owned_partitions::PositionMove;
 use crate::ownership::positions;
 use crate::projection::Projection;
 use crate::worker::event_loop::{Setback, Worker};
 
 /// A batch that was sent to be committed, and whose answer was lost.
 pub(crate) struct Unheard {
-    pub spans: Vec<Span>,
+    pub moves: Vec<PositionMove>,
     pub outcomes: Outcomes,
 }
 
 impl<P: Projection> Worker<P> {
-    pub(crate) fn applied(&mut self, spans: &[Span], outcomes: Outcomes, began: Instant) {
+    pub(crate) fn applied(&mut self, moves: &[PositionMove], outcomes: Outcomes, began: Instant) {
         let shared = &self.shared;
         let share = self.pending.next();
         shared.metrics.batch_records.record(share.len() as f64);
@@ -27,53 +27,54 @@ impl<P: Projection> Worker<P> {
             shared.metrics.event_age_seconds.set(age.num_milliseconds() as f64 / 1000.0);
         }
         self.pending.applied(began.elapsed());
-        self.committed(spans, outcomes);
+        self.committed(moves, outcomes);
     }
 
     /// What follows from a commit, whenever it is heard of.
-    fn committed(&mut self, spans: &[Span], outcomes: Outcomes) {
-        self.passed(spans);
+    fn committed(&mut self, moves: &[PositionMove], outcomes: Outcomes) {
+        self.passed(moves);
         self.shared.committed(outcomes);
     }
 
     /// The positions have moved.
-    pub(crate) fn passed(&mut self, spans: &[Span]) {
+    pub(crate) fn passed(&mut self, moves: &[PositionMove]) {
         self.postgres_answered();
         self.breakers.settle();
         self.unheard = None;
-        self.lanes.advance(spans);
+        self.owned.advance(moves);
         if !self.stood_at.is_empty() {
-            spans.iter().for_each(|span| self.moves_on(span.key));
+            moves.iter().for_each(|moved| self.moves_on(moved.key));
         }
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.extend(spans.iter().map(|span| (span.key, span.to)));
+        progress.extend(moves.iter().map(|moved| (moved.key, moved.to)));
     }
 
     /// A position that is not where this worker left it was moved by its own commit, whose answer
     /// was lost; or another worker took it; or the database lost commits.
-    pub(crate) async fn fenced(&mut self, spans: &[Span]) -> Result<(), Setback> {
+    pub(crate) async fn fenced(&mut self, moves: &[PositionMove]) -> Result<(), Setback> {
         let shared = &self.shared;
         let unheard = self.unheard_of();
-        let is_new = |span: &&Span| spans.iter().all(|other| other.key != span.key);
-        let in_doubt = unheard.iter().flat_map(|unheard| &unheard.spans);
+        let is_new = |moved: &&PositionMove| moves.iter().all(|other| other.key != moved.key);
+        let in_doubt = unheard.iter().flat_map(|unheard| &unheard.moves);
         // The batch that is tried now need not be as large as the one in doubt was.
-        let asked: Vec<Span> = spans.iter().chain(in_doubt.filter(is_new)).copied().collect();
+        let asked: Vec<PositionMove> =
+            moves.iter().chain(in_doubt.filter(is_new)).copied().collect();
         let held = positions::still_held(&shared.pool, &shared.names, &asked).await;
         let held = held.map_err(|error| self.setback(error))?;
         if held.len() != asked.len() {
             return Err(self.setback(StoreError::Fenced));
         }
-        let is_there = |span: &Span| held.get(&span.key) == Some(&span.to);
-        if let Some(Unheard { spans, outcomes }) = unheard
-            && spans.iter().all(is_there)
+        let is_there = |moved: &PositionMove| held.get(&moved.key) == Some(&moved.to);
+        if let Some(Unheard { moves, outcomes }) = unheard
+            && moves.iter().all(is_there)
         {
-            self.committed(&spans, outcomes);
-            let lanes = &self.lanes;
-            self.pending.heard_late(|record| lanes.admits(record.source, record.epoch));
+            self.committed(&moves, outcomes);
+            let owned = &self.owned;
+            self.pending.heard_late(|record| owned.admits(record.source, record.epoch));
         }
         self.unheard = None;
         for (key, next) in held {
-            self.lanes.correct(key, next);
+            self.owned.correct(key, next);
         }
         Err(Setback::Wait("the last commit was heard late".to_owned()))
     }
@@ -81,10 +82,11 @@ impl<P: Projection> Worker<P> {
     /// The batch in doubt, of which partitions may have been given up meanwhile: it was committed
     /// whole or not at all, so that any of them tells.
     fn unheard_of(&self) -> Option<Unheard> {
-        let Unheard { spans, outcomes } = self.unheard.as_ref()?;
-        let lane = |span: &Span| self.lanes.get(span.key);
-        let ours = |span: &&Span| lane(span).is_some_and(|lane| lane.epoch == span.epoch);
-        let spans: Vec<Span> = spans.iter().filter(ours).copied().collect();
-        (!spans.is_empty()).then_some(Unheard { spans, outcomes: *outcomes })
+        let Unheard { moves, outcomes } = self.unheard.as_ref()?;
+        let owned = |moved: &PositionMove| self.owned.get(moved.key);
+        let ours =
+            |moved: &&PositionMove| owned(moved).is_some_and(|owned| owned.epoch == moved.epoch);
+        let moves: Vec<PositionMove> = moves.iter().filter(ours).copied().collect();
+        (!moves.is_empty()).then_some(Unheard { moves, outcomes: *outcomes })
     }
 }

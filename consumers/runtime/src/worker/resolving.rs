@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 use events_schema::wire::SchemaId;
 use schema_registry::RegistryError;
 
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::stop::Halt;
 use crate::projection::Projection;
 use crate::record::Record;
@@ -50,12 +50,12 @@ impl<P: Projection> Worker<P> {
     }
 
     /// The partitions whose next record cannot be read yet, where nothing else is to be applied.
-    pub(crate) fn unresolved_lanes(&self) -> Vec<(LaneKey, Halt)> {
+    pub(crate) fn unresolved_partitions(&self) -> Vec<(TopicPartition, Halt)> {
         let unresolved = self.pending.records.iter();
         let mut seen = BTreeSet::new();
-        let first = unresolved.filter(|record| seen.insert(record.source.lane()));
+        let first = unresolved.filter(|record| seen.insert(record.source.topic_partition()));
         let halt = |record: &Record| {
-            record.needs().map(|id| (record.source.lane(), Halt::SchemaUnknown { id }))
+            record.needs().map(|id| (record.source.topic_partition(), Halt::SchemaUnknown { id }))
         };
         first.filter_map(halt).collect()
     }

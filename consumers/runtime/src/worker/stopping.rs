@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::ownership::claim::{Claim, Start};
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions;
 use crate::ownership::stop::Halt;
 use crate::projection::Projection;
@@ -18,40 +18,46 @@ pub(crate) struct PutOff {
 }
 
 /// Tells the poll thread not to fetch a partition until its start is known again.
-pub(crate) type Reclaim = (LaneKey, oneshot::Receiver<Start>);
+pub(crate) type Reclaim = (TopicPartition, oneshot::Receiver<Start>);
 
 impl<P: Projection> Worker<P> {
     /// Stops partitions at work. What was fetched of them is dropped, and fetched again then.
-    pub(crate) async fn stop_lanes(&mut self, halts: Vec<(LaneKey, Halt)>) -> Result<(), Setback> {
-        let held = |(key, halt)| self.lanes.get(key).map(|lane| (key, lane, halt));
+    pub(crate) async fn stop_partitions(
+        &mut self,
+        halts: Vec<(TopicPartition, Halt)>,
+    ) -> Result<(), Setback> {
+        let held = |(key, halt)| self.owned.get(key).map(|owned| (key, owned, halt));
         let halts: Vec<_> = halts.into_iter().filter_map(held).collect();
         let (pool, names) = (&self.shared.pool, &self.shared.names);
         let noted = within(CONVERSATION, positions::note_halts(pool, names, &halts)).await;
         noted.map_err(|error| self.setback(error))?;
-        for (key, lane, halt) in halts {
-            self.stood_at.insert(key, lane.next);
-            self.lanes.give_up(key);
+        for (key, owned, halt) in halts {
+            self.stood_at.insert(key, owned.next);
+            self.owned.give_up(key);
             self.breakers.give_up(key);
             let (answer, start) = oneshot::channel();
             // Where nobody listens, the client is being given up anyway.
             let _ = self.reclaims.send((key, start));
             self.put_off(Claim { key, answer }, &halt);
         }
-        self.lanes_changed();
+        self.owned_changed();
         Ok(())
     }
 
     /// Those that it still holds.
-    pub(crate) async fn stop_unreadable(&mut self, keys: Vec<LaneKey>) -> Result<(), WorkerError> {
-        let lanes = &self.lanes;
-        let halt = |key| lanes.get(key).map(|lane| (key, Halt::Unreadable { next: lane.next }));
+    pub(crate) async fn stop_unreadable(
+        &mut self,
+        keys: Vec<TopicPartition>,
+    ) -> Result<(), WorkerError> {
+        let owned = &self.owned;
+        let halt = |key| owned.get(key).map(|owned| (key, Halt::Unreadable { next: owned.next }));
         let halts = keys.into_iter().filter_map(halt).collect();
-        let stopped = self.stop_lanes(halts).await;
+        let stopped = self.stop_partitions(halts).await;
         self.after(stopped, |worker| &mut worker.applying)
     }
 
     /// A partition does not stand still, or no longer.
-    pub(crate) fn moves_on(&mut self, key: LaneKey) {
+    pub(crate) fn moves_on(&mut self, key: TopicPartition) {
         self.stood_at.remove(&key);
         self.shared.resume(self.index, key);
     }
@@ -65,7 +71,7 @@ impl<P: Projection> Worker<P> {
 
     /// Partitions that were taken away are not claimed again, also where whoever asked for it has not
     /// been heard yet: a stopped one's question may still lie in the channel to the poll thread.
-    pub(crate) fn forget(&mut self, keys: &[LaneKey]) {
+    pub(crate) fn forget(&mut self, keys: &[TopicPartition]) {
         self.claims.retain(|claim| is_open(claim, keys));
         self.stopped.retain(|put_off| is_open(&put_off.claim, keys));
     }
@@ -86,7 +92,7 @@ impl<P: Projection> Worker<P> {
     }
 }
 
-fn is_open(claim: &Claim, released: &[LaneKey]) -> bool {
+fn is_open(claim: &Claim, released: &[TopicPartition]) -> bool {
     !claim.answer.is_closed() && !released.contains(&claim.key)
 }
 

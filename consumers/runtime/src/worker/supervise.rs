@@ -22,7 +22,7 @@ use crate::log::poll::{DRAIN, Poller};
 use crate::log::schema_requests::Questions;
 use crate::log::standby::Standby;
 use crate::log::unreadable::Unreadable;
-use crate::ownership::owned_partitions::Lanes;
+use crate::ownership::owned_partitions::OwnedPartitions;
 use crate::ownership::positions;
 use crate::projection::Projection;
 use crate::shared::Shared;
@@ -182,7 +182,7 @@ fn set_up<P: Projection>(
         control,
         progress: Arc::clone(&poller.progress),
         heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
-        lanes: Lanes::default(),
+        owned: OwnedPartitions::default(),
         pending: Pending::default(),
         questions: Questions::default(),
         applying: Patience::default(),

@@ -15,7 +15,7 @@ use crate::batch::decide_batch::{Bench, Outcomes};
 use crate::batch::parking::Bounds;
 use crate::batch::partition_breaker::Breakers;
 use crate::error::StoreError;
-use crate::ownership::owned_partitions::{Lane, Lanes, Span};
+use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, PositionMove};
 use crate::ownership::positions;
 use crate::projection::{Offset, Partition, Source};
 use crate::record::{Content, Record};
@@ -27,7 +27,7 @@ struct Setting {
     pool: PgPool,
     names: TopicNames,
     encoder: Encoder,
-    lanes: Lanes,
+    owned: OwnedPartitions,
     bounds: Bounds,
     breakers: Breakers,
 }
@@ -37,10 +37,10 @@ impl Setting {
         let pool = shelf(pool, options).await;
         let names = TopicNames::unprefixed();
         let encoder = Encoder::new([]);
-        let lanes = Lanes::default();
+        let owned = OwnedPartitions::default();
         let bounds = Bounds { per_subject: 100, total: 100 };
         let breakers = Breakers::new(100);
-        let mut setting = Self { pool, names, encoder, lanes, bounds, breakers };
+        let mut setting = Self { pool, names, encoder, owned, bounds, breakers };
         setting.take().await;
         setting
     }
@@ -49,33 +49,37 @@ impl Setting {
         let key = (Topic::Stock, 0);
         let ids = [("stock".to_owned(), "id".to_owned())].into();
         let taken = positions::take(&self.pool, &self.names, &ids, &[key]).await.unwrap();
-        self.lanes.take(key, Lane { epoch: taken[0].epoch, next: taken[0].next });
+        self.owned.take(key, OwnedPartition { epoch: taken[0].epoch, next: taken[0].next });
         taken[0].epoch
     }
 
     async fn apply(&mut self, records: &mut [Record]) -> Result<Outcomes, StoreError> {
-        let spans = self.lanes.spans(records);
-        let outcomes = self.apply_to(&spans, records).await?;
-        self.lanes.advance(&spans);
+        let moves = self.owned.moves(records);
+        let outcomes = self.apply_to(&moves, records).await?;
+        self.owned.advance(&moves);
         Ok(outcomes)
     }
 
     async fn apply_to(
         &mut self,
-        spans: &[Span],
+        moves: &[PositionMove],
         records: &mut [Record],
     ) -> Result<Outcomes, StoreError> {
-        match self.try_to(spans, records).await {
+        match self.try_to(moves, records).await {
             Err(Why::Halt(halts)) => panic!("{halts:?}"),
             Err(Why::Store(error)) => Err(error),
             Ok(outcomes) => Ok(outcomes),
         }
     }
 
-    async fn try_to(&mut self, spans: &[Span], records: &mut [Record]) -> Result<Outcomes, Why> {
+    async fn try_to(
+        &mut self,
+        moves: &[PositionMove],
+        records: &mut [Record],
+    ) -> Result<Outcomes, Why> {
         let (pool, names, encoder) = (&self.pool, &self.names, &self.encoder);
         let bench = Bench { pool, names, encoder, source: "/shelf" };
-        let terms = Terms { spans, bounds: self.bounds, breakers: &mut self.breakers };
+        let terms = Terms { moves, bounds: self.bounds, breakers: &mut self.breakers };
         apply_batch::<Shelf>(&bench, terms, records).await.map_err(|failed| failed.why)
     }
 
@@ -119,9 +123,9 @@ async fn a_worker_whose_partition_was_taken_writes_nothing(
 ) {
     let mut setting = Setting::new(pool, options).await;
     let mut records = [record(0, "a", 1)];
-    let spans = setting.lanes.spans(&records);
+    let moves = setting.owned.moves(&records);
     setting.take().await;
-    let refused = setting.apply_to(&spans, &mut records).await;
+    let refused = setting.apply_to(&moves, &mut records).await;
     assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
     assert_eq!(setting.number(DELTAS).await, 0);
     assert_eq!(setting.number(NEXT).await, 0);
@@ -131,9 +135,9 @@ async fn a_worker_whose_partition_was_taken_writes_nothing(
 async fn the_same_batch_cannot_be_applied_twice(pool: PgPoolOptions, options: PgConnectOptions) {
     let mut setting = Setting::new(pool, options).await;
     let mut records = [record(0, "a", 1)];
-    let spans = setting.lanes.spans(&records);
-    setting.apply_to(&spans, &mut records).await.unwrap();
-    let again = setting.apply_to(&spans, &mut records).await;
+    let moves = setting.owned.moves(&records);
+    setting.apply_to(&moves, &mut records).await.unwrap();
+    let again = setting.apply_to(&moves, &mut records).await;
     assert!(matches!(again, Err(StoreError::Fenced)), "{again:?}");
     assert_eq!(setting.number(DELTAS).await, 1);
 }
@@ -332,7 +336,7 @@ async fn every_record_received_is_applied_or_a_duplicate_or_refused_or_rejected(
         let cut = (0..history.len()).new_tree(&mut runner).unwrap().current();
         let reset = "TRUNCATE deltas, parked; UPDATE positions SET next_offset = 0";
         sqlx::raw_sql(reset).execute(&setting.pool).await.unwrap();
-        setting.lanes.correct((Topic::Stock, 0), 0);
+        setting.owned.correct((Topic::Stock, 0), 0);
         let irrelevant = history.iter().filter(|record| record.2).count() as i64;
         let mut records: Vec<Record> = (0..).zip(history.clone()).map(to_record).collect();
         let mut total = Outcomes::default();

@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Reason, subject_of};
 use crate::error::StoreError;
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::stop::Halt;
 use crate::record::Record;
 use crate::topic_names::TopicNames;
@@ -56,17 +56,18 @@ impl Bounds {
         names: &TopicNames,
         records: &[Record],
         reasons: &[Option<Reason>],
-    ) -> Result<Vec<(LaneKey, Halt)>, StoreError> {
+    ) -> Result<Vec<(TopicPartition, Halt)>, StoreError> {
         let parked =
             || records.iter().zip(reasons).filter(|(_, why)| why.is_some()).map(|(r, _)| r);
-        let lanes: BTreeSet<LaneKey> = parked().map(|record| record.source.lane()).collect();
-        if lanes.is_empty() {
+        let partitions: BTreeSet<TopicPartition> =
+            parked().map(|record| record.source.topic_partition()).collect();
+        if partitions.is_empty() {
             return Ok(vec![]);
         }
         let is_full = sqlx::query_scalar(IS_FULL).bind(i64::from(self.total));
         if is_full.fetch_one(&mut *conn).await? {
             let what = format!("more than {} records would be parked (PARKED_MAX)", self.total);
-            return Ok(lanes
+            return Ok(partitions
                 .into_iter()
                 .map(|key| (key, Halt::ParkedFull(what.clone())))
                 .collect());
@@ -79,7 +80,7 @@ impl Bounds {
             if let Some((_, subject)) = subject {
                 let max = self.per_subject;
                 let what = format!("more than {max} of {subject} (PARKED_PER_SUBJECT_MAX)");
-                stops.entry(record.source.lane()).or_insert(Halt::ParkedFull(what));
+                stops.entry(record.source.topic_partition()).or_insert(Halt::ParkedFull(what));
             }
         }
         Ok(stops.into_iter().collect())

@@ -8,15 +8,15 @@ use super::{NEXT, PARKED, Setting, poison, record};
 use crate::batch::decide_batch::Outcomes;
 use crate::batch::parking::Bounds;
 use crate::batch::partition_breaker::{Breaker, Breakers};
-use crate::ownership::owned_partitions::LaneKey;
+use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions;
 use crate::ownership::stop::Halt;
 use crate::record::Record;
 
 impl Setting {
-    /// As the worker that holds the lane.
-    async fn note(&self, key: LaneKey, halt: Halt) {
-        let held = [(key, self.lanes.get(key).unwrap(), halt)];
+    /// As the worker that holds the partition.
+    async fn note(&self, key: TopicPartition, halt: Halt) {
+        let held = [(key, self.owned.get(key).unwrap(), halt)];
         positions::note_halts(&self.pool, &self.names, &held).await.unwrap();
     }
 }
@@ -34,12 +34,12 @@ async fn what_would_be_one_too_many_does_not_park(pool: PgPoolOptions, options: 
     setting.bounds = Bounds { per_subject: 2, total: 3 };
     setting.apply(&mut [poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
     let mut of_a = [record(2, "b", 1), record(3, "a", 1)];
-    let spans = setting.lanes.spans(&of_a);
-    let full = halts(setting.try_to(&spans, &mut of_a).await);
+    let moves = setting.owned.moves(&of_a);
+    let full = halts(setting.try_to(&moves, &mut of_a).await);
     assert_eq!(full, ["parked_full: more than 2 of a (PARKED_PER_SUBJECT_MAX)"]);
     let mut several = [poison(2, None), poison(3, None)];
-    let spans = setting.lanes.spans(&several);
-    let full = halts(setting.try_to(&spans, &mut several).await);
+    let moves = setting.owned.moves(&several);
+    let full = halts(setting.try_to(&moves, &mut several).await);
     assert_eq!(full, ["parked_full: more than 3 records would be parked (PARKED_MAX)"]);
     assert_eq!(setting.number(NEXT).await, 2, "nothing of either batch is there");
     // What somebody has dealt with makes room.
@@ -58,8 +58,8 @@ async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succe
     let mut setting = Setting::new(pool, options).await;
     setting.breakers = Breakers::new(3);
     let mut broken: Vec<Record> = (0..3).map(|offset| poison(offset, None)).collect();
-    let spans = setting.lanes.spans(&broken);
-    let tripped = halts(setting.try_to(&spans, &mut broken).await);
+    let moves = setting.owned.moves(&broken);
+    let tripped = halts(setting.try_to(&moves, &mut broken).await);
     assert!(tripped[0].contains("since 3 records were rejected, the last one as undecodable"));
     assert_eq!(setting.number(PARKED).await, 0);
     // The next process finds the breaker open, and its first batch is a probe.
@@ -68,8 +68,8 @@ async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succe
     setting.take().await;
     setting.breakers.set(key, Breaker::new(true, 0));
     let mut probe = vec![poison(0, None), record(1, "a", 1)];
-    let spans = setting.lanes.spans(&probe[..1]);
-    assert_eq!(halts(setting.try_to(&spans, &mut probe[..1]).await).len(), 1);
+    let moves = setting.owned.moves(&probe[..1]);
+    assert_eq!(halts(setting.try_to(&moves, &mut probe[..1]).await).len(), 1);
     let outcomes = setting.apply(&mut probe).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
     assert_eq!(setting.number("SELECT count(*) FROM positions WHERE tripped").await, 0);
@@ -105,7 +105,7 @@ async fn why_a_lane_stopped_is_noted_until_it_moves_by_the_worker_that_holds_it(
     assert_eq!(setting.number(STOPPED).await, 1);
     setting.apply(&mut [record(0, "a", 1)]).await.unwrap();
     assert_eq!(setting.number(STOPPED).await, 0, "it went on");
-    let former = setting.lanes.get(key).unwrap();
+    let former = setting.owned.get(key).unwrap();
     setting.take().await;
     let late = [(key, former, Halt::Unreadable { next: 1 })];
     positions::note_halts(&setting.pool, &setting.names, &late).await.unwrap();
