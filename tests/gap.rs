@@ -24,8 +24,8 @@ async fn a_topic_made_again_stops_its_partitions_until_an_operator_acknowledges_
 
     inventory.start_again();
     eventually(WITHIN, "every partition of stock stops", async || {
-        let halted = inventory.metric("orderflow_halted_lanes").await;
-        (halted == partitions as f64).then_some(())
+        let stopped = inventory.metric("orderflow_partitions_stopped").await;
+        (stopped == partitions as f64).then_some(())
     })
     .await;
     let shown = deployment.orderctl(&["positions", "show"]).await;

@@ -17,7 +17,7 @@ pub enum StoreError {
     Fenced,
     /// A defect of ours, such as a missing table: stop, park nothing.
     #[error("the database and this build do not fit together")]
-    Halt(#[source] sqlx::Error),
+    Incompatible(#[source] sqlx::Error),
     /// A defect of ours in code: stop, park nothing.
     #[error("{0}")]
     Broken(String),
@@ -32,7 +32,7 @@ impl From<sqlx::Error> for StoreError {
                 Class::Retry => Self::Retry(error),
                 Class::Slow => Self::Slow(error),
                 Class::Refused => Self::Refused(error),
-                Class::Halt => Self::Halt(error),
+                Class::Incompatible => Self::Incompatible(error),
             },
         }
     }
@@ -48,7 +48,7 @@ fn without_code(error: sqlx::Error) -> StoreError {
         | Configuration(_)
         | Decode(_)
         | Encode(_)
-        | TypeNotFound { .. } => StoreError::Halt(error),
+        | TypeNotFound { .. } => StoreError::Incompatible(error),
         _ => StoreError::Retry(error),
     }
 }
@@ -58,7 +58,7 @@ enum Class {
     Retry,
     Slow,
     Refused,
-    Halt,
+    Incompatible,
 }
 
 /// By SQLSTATE (PostgreSQL documentation, appendix A).
@@ -68,13 +68,13 @@ fn class_of(code: &str) -> Class {
         // run the migrations or grant it.
         // A statement, a lock or a transaction took longer than it may: less may be fast enough.
         "57014" | "55P03" | "25P04" => Class::Slow,
-        "42P01" | "42703" | "42501" | "3F000" | "42883" => Class::Halt,
+        "42P01" | "42703" | "42501" | "3F000" | "42883" => Class::Incompatible,
         _ => match code.get(..2).unwrap_or_default() {
             // Data exceptions, broken constraints, and what is too long for a row or an index: it is
             // what a record asks for.
             "22" | "23" | "54" => Class::Refused,
             // Syntax, features, internal assumptions of the statement.
-            "42" | "0A" | "26" | "34" => Class::Halt,
+            "42" | "0A" | "26" | "34" => Class::Incompatible,
             // Connections, resources, operator intervention, system errors, conflicts between
             // transactions, read-only after a failover, and whatever is new.
             _ => Class::Retry,
@@ -87,32 +87,32 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_outage_is_retried_a_bad_record_refused_a_wrong_build_halted() {
+    fn an_outage_is_retried_a_bad_record_refused_a_wrong_build_incompatible() {
         let table = [
-            ("08006", Class::Retry),   // connection failure
-            ("40001", Class::Retry),   // serialization failure
-            ("40P01", Class::Retry),   // deadlock
-            ("53300", Class::Retry),   // too many connections
-            ("53100", Class::Retry),   // disk full
-            ("57P01", Class::Retry),   // shutdown by an administrator
-            ("57P03", Class::Retry),   // still starting
-            ("57014", Class::Slow),    // statement time-out
-            ("25P04", Class::Slow),    // transaction time-out
-            ("25P03", Class::Retry),   // idle in transaction
-            ("25006", Class::Retry),   // read-only
-            ("55P03", Class::Slow),    // lock not available
-            ("58030", Class::Retry),   // I/O error
-            ("XX000", Class::Retry),   // internal error
-            ("22001", Class::Refused), // value too long
-            ("22003", Class::Refused), // out of range
-            ("22021", Class::Refused), // a character the encoding does not have
-            ("23505", Class::Refused), // unique
-            ("23514", Class::Refused), // check
-            ("54000", Class::Refused), // longer than an index entry may be
-            ("54001", Class::Refused), // nested deeper than the stack allows
-            ("42P01", Class::Halt),    // no such table
-            ("42501", Class::Halt),    // not permitted
-            ("42601", Class::Halt),    // syntax
+            ("08006", Class::Retry),        // connection failure
+            ("40001", Class::Retry),        // serialization failure
+            ("40P01", Class::Retry),        // deadlock
+            ("53300", Class::Retry),        // too many connections
+            ("53100", Class::Retry),        // disk full
+            ("57P01", Class::Retry),        // shutdown by an administrator
+            ("57P03", Class::Retry),        // still starting
+            ("57014", Class::Slow),         // statement time-out
+            ("25P04", Class::Slow),         // transaction time-out
+            ("25P03", Class::Retry),        // idle in transaction
+            ("25006", Class::Retry),        // read-only
+            ("55P03", Class::Slow),         // lock not available
+            ("58030", Class::Retry),        // I/O error
+            ("XX000", Class::Retry),        // internal error
+            ("22001", Class::Refused),      // value too long
+            ("22003", Class::Refused),      // out of range
+            ("22021", Class::Refused),      // a character the encoding does not have
+            ("23505", Class::Refused),      // unique
+            ("23514", Class::Refused),      // check
+            ("54000", Class::Refused),      // longer than an index entry may be
+            ("54001", Class::Refused),      // nested deeper than the stack allows
+            ("42P01", Class::Incompatible), // no such table
+            ("42501", Class::Incompatible), // not permitted
+            ("42601", Class::Incompatible), // syntax
         ];
         for (code, expected) in table {
             assert_eq!(class_of(code), expected, "{code}");

@@ -18,7 +18,7 @@ const STANDBY: &str = "orderflow_standby_workers";
 const LAG: &str = "orderflow_lag_records";
 const PARKED: &str = "orderflow_parked_records";
 const REDRIVEN: &str = "orderflow_redriven_records_total";
-const HALTED: &str = "orderflow_halted_lanes";
+const STOPPED: &str = "orderflow_partitions_stopped";
 
 /// The handles of one projection.
 pub(crate) struct Metrics {
@@ -103,10 +103,10 @@ impl Metrics {
     }
 
     /// A partition stands still under this name, or does no longer.
-    pub(crate) fn halted(&self, topic: &str, partition: i32, state: &'static str, halted: bool) {
+    pub(crate) fn stopped(&self, topic: &str, partition: i32, state: &'static str, stopped: bool) {
         let (topic, partition) = (topic.to_owned(), partition.to_string());
-        let gauge = gauge!(HALTED, "projection" => self.name, "topic" => topic,
+        let gauge = gauge!(STOPPED, "projection" => self.name, "topic" => topic,
             "partition" => partition, "state" => state);
-        gauge.set(f64::from(u8::from(halted)));
+        gauge.set(f64::from(u8::from(stopped)));
     }
 }

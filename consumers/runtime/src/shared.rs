@@ -17,7 +17,7 @@ use crate::faults;
 use crate::log::identity::Identity;
 use crate::metrics::Metrics;
 use crate::ownership::owned_partitions::TopicPartition;
-use crate::ownership::stop::Halt;
+use crate::ownership::stop::Stop;
 use crate::projection::Projection;
 use crate::record::Record;
 use crate::settings::RuntimeSettings;
@@ -46,12 +46,12 @@ pub(crate) struct Shared<P: Projection> {
     pub held: Mutex<BTreeMap<usize, Vec<TopicPartition>>>,
     /// What the publisher is at.
     pub publishing: watch::Sender<Publishing>,
-    pub halted: Mutex<BTreeMap<TopicPartition, Halted>>,
+    pub stopped: Mutex<BTreeMap<TopicPartition, StoppedPartition>>,
     pub projection: std::marker::PhantomData<fn() -> P>,
 }
 
 /// A partition that stands still at a worker of this process.
-pub(crate) struct Halted {
+pub(crate) struct StoppedPartition {
     worker: usize,
     state: &'static str,
     dependency: Dependency,
@@ -110,42 +110,42 @@ impl<P: Projection> Shared<P> {
     }
 
     /// A partition stands still. Said once, however often it is looked at.
-    pub(crate) fn halt(&self, worker: usize, key: TopicPartition, halt: &Halt) {
-        let (topic, state) = (self.names.name(key.0), halt.state());
-        let mut halted = self.halted();
-        if halted.get(&key).is_some_and(|now| now.worker == worker && now.state == state) {
+    pub(crate) fn stop(&self, worker: usize, key: TopicPartition, stop: &Stop) {
+        let (topic, state) = (self.names.name(key.0), stop.state());
+        let mut stopped = self.stopped();
+        if stopped.get(&key).is_some_and(|now| now.worker == worker && now.state == state) {
             return;
         }
-        tracing::error!(topic, partition = key.1, state, %halt, "partition stopped");
+        tracing::error!(topic, partition = key.1, state, %stop, "partition stopped");
         let dependency = self.process.health.dependency(format!("{topic}/{}", key.1));
-        dependency.down(halt.to_string());
-        if let Some(before) = halted.insert(key, Halted { worker, state, dependency }) {
-            self.metrics.halted(topic, key.1, before.state, false);
+        dependency.down(stop.to_string());
+        if let Some(before) = stopped.insert(key, StoppedPartition { worker, state, dependency }) {
+            self.metrics.stopped(topic, key.1, before.state, false);
         }
-        self.metrics.halted(topic, key.1, state, true);
+        self.metrics.stopped(topic, key.1, state, true);
     }
 
     /// A partition does not stand still at this worker, or no longer.
     pub(crate) fn resume(&self, worker: usize, key: TopicPartition) {
-        let mut halted = self.halted();
-        if halted.get(&key).is_some_and(|halted| halted.worker == worker)
-            && let Some(Halted { state, dependency, .. }) = halted.remove(&key)
+        let mut stopped = self.stopped();
+        if stopped.get(&key).is_some_and(|stopped| stopped.worker == worker)
+            && let Some(StoppedPartition { state, dependency, .. }) = stopped.remove(&key)
         {
             dependency.forget();
-            self.metrics.halted(self.names.name(key.0), key.1, state, false);
+            self.metrics.stopped(self.names.name(key.0), key.1, state, false);
         }
     }
 
     /// A worker gave up its client: what stood still there may be another worker's by now.
     pub(crate) fn resume_all(&self, worker: usize) {
-        let keys: Vec<TopicPartition> = self.halted().keys().copied().collect();
+        let keys: Vec<TopicPartition> = self.stopped().keys().copied().collect();
         for key in keys {
             self.resume(worker, key);
         }
     }
 
-    fn halted(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, Halted>> {
-        self.halted.lock().unwrap_or_else(PoisonError::into_inner)
+    fn stopped(&self) -> MutexGuard<'_, BTreeMap<TopicPartition, StoppedPartition>> {
+        self.stopped.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -194,7 +194,7 @@ impl<P: Projection> Shared<P> {
             follow_ups: Notify::new(),
             held: Mutex::default(),
             publishing: watch::Sender::default(),
-            halted: Mutex::default(),
+            stopped: Mutex::default(),
             projection: std::marker::PhantomData,
             identity: Identity::take(&settings.worker_id, &settings.kafka.prefixed(P::NAME)),
             process: own.process,

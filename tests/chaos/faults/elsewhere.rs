@@ -70,7 +70,7 @@ async fn stands_still(world: &World<'_>, which: &str) -> Result<(), Violation> {
     let named = async || {
         let mut stopped = 0.0;
         for worker in workers {
-            stopped += worker.metric("orderflow_halted_lanes").await;
+            stopped += worker.metric("orderflow_partitions_stopped").await;
         }
         stopped >= 1.0
     };

@@ -13,14 +13,14 @@ use crate::error::StoreError;
 use crate::faults;
 use crate::ownership::owned_partitions::{PositionMove, TopicPartition};
 use crate::ownership::positions;
-use crate::ownership::stop::Halt;
+use crate::ownership::stop::Stop;
 use crate::projection::Projection;
 use crate::record::Record;
 
 /// A batch of which is not known that it was applied.
 #[derive(Debug)]
 pub(crate) struct NotApplied {
-    pub why: Why,
+    pub why: ApplyError,
     /// It was sent to be committed with these outcomes, and the answer was lost: the positions say
     /// whether it was.
     pub unheard: Option<Outcomes>,
@@ -28,15 +28,15 @@ pub(crate) struct NotApplied {
 
 /// What kept a batch from being applied.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Why {
+pub(crate) enum ApplyError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// These partitions must not go on like this; nothing is wrong with the others.
     #[error("partitions have to stop")]
-    Halt(Vec<(TopicPartition, Halt)>),
+    Stop(Vec<(TopicPartition, Stop)>),
 }
 
-impl From<sqlx::Error> for Why {
+impl From<sqlx::Error> for ApplyError {
     fn from(error: sqlx::Error) -> Self {
         Self::Store(error.into())
     }
@@ -78,7 +78,7 @@ struct Attempt<'a> {
 impl Attempt<'_> {
     /// Decides until nothing more is rejected, each time in another transaction: of what the one
     /// before wrote nothing stays.
-    async fn settle<P: Projection>(&mut self) -> Result<Outcomes, Why> {
+    async fn settle<P: Projection>(&mut self) -> Result<Outcomes, ApplyError> {
         loop {
             let mut conn = self.bench.pool.acquire().await?;
             match tokio::time::timeout(ANSWER, self.pass::<P>(&mut conn)).await {
@@ -97,7 +97,7 @@ impl Attempt<'_> {
     async fn pass<P: Projection>(
         &mut self,
         conn: &mut PgConnection,
-    ) -> Result<Option<Outcomes>, Why> {
+    ) -> Result<Option<Outcomes>, ApplyError> {
         let (names, moves) = (self.bench.names, self.terms.moves);
         let mut transaction = conn.begin().await?;
         positions::advance(&mut transaction, names, moves).await?;
@@ -115,7 +115,7 @@ impl Attempt<'_> {
         let tripped = self.terms.breakers.judge(records, reasons);
         if !tripped.is_empty() {
             transaction.rollback().await?;
-            return Err(Why::Halt(tripped));
+            return Err(ApplyError::Stop(tripped));
         }
         let closed = self.terms.breakers.closed();
         positions::close_breakers(&mut transaction, names, &closed).await?;
@@ -123,7 +123,7 @@ impl Attempt<'_> {
         let full = self.terms.bounds.exceeded(&mut transaction, names, records, reasons).await?;
         if !full.is_empty() {
             transaction.rollback().await?;
-            return Err(Why::Halt(full));
+            return Err(ApplyError::Stop(full));
         }
         self.unheard = Some(decided.outcomes);
         transaction.commit().await?;

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use crate::batch::parking::Reason;
 use crate::ownership::owned_partitions::TopicPartition;
-use crate::ownership::stop::Halt;
+use crate::ownership::stop::Stop;
 use crate::record::{Content, Record};
 
 /// The breakers of a worker's partitions.
@@ -63,7 +63,7 @@ impl Breakers {
         &mut self,
         records: &[Record],
         reasons: &[Option<Reason>],
-    ) -> Vec<(TopicPartition, Halt)> {
+    ) -> Vec<(TopicPartition, Stop)> {
         self.judged.clear();
         let mut counts = BTreeMap::<TopicPartition, Count>::new();
         for (record, reason) in records.iter().zip(reasons) {
@@ -80,7 +80,7 @@ impl Breakers {
         }
         self.judged = counts.iter().map(|(key, count)| (*key, count.breaker)).collect();
         let trips = counts.into_iter().filter(|(_, count)| count.trips(self.after));
-        trips.map(|(key, count)| (key, count.halt())).collect()
+        trips.map(|(key, count)| (key, count.stop())).collect()
     }
 
     /// The partitions whose probe succeeded in the batch that was judged last.
@@ -128,8 +128,8 @@ impl Count {
         self.any_failure && !self.any_success && is_failing
     }
 
-    fn halt(&self) -> Halt {
-        Halt::Tripped { rejected: self.breaker.failing, cause: self.cause }
+    fn stop(&self) -> Stop {
+        Stop::Tripped { rejected: self.breaker.failing, cause: self.cause }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::error::StoreError;
 use crate::faults;
 use crate::log::group::GroupContext;
-use crate::ownership::misfit::{Gap, LogState};
+use crate::ownership::misfit::{LogState, PositionMisfit};
 use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions::{self, Taken};
 use crate::topic_names::TopicNames;
@@ -100,18 +100,18 @@ pub(crate) struct Check {
 impl Check {
     /// Asks the broker how far the log goes, and compares. Only after the position was taken: before
     /// that, the last owner may still move it beyond an end that was asked for earlier. Blocks.
-    pub(crate) fn gap(
+    pub(crate) fn misfit(
         &mut self,
         consumer: &BaseConsumer<GroupContext>,
-    ) -> Result<Option<Gap>, KafkaError> {
+    ) -> Result<Option<PositionMisfit>, KafkaError> {
         let partition = self.taken.key.1;
         let (log_start, log_end) = consumer.fetch_watermarks(&self.topic, partition, BROKER)?;
         let log = LogState { topic_id: self.topic_id.clone(), log_start, log_end };
-        let gap = Gap::between(self.taken.next, &self.taken.topic_id, &log);
-        if gap.is_some() && faults::skip_on_gap() {
+        let misfit = PositionMisfit::between(self.taken.next, &self.taken.topic_id, &log);
+        if misfit.is_some() && faults::skip_on_gap() {
             self.taken.next = log.log_start;
             return Ok(None);
         }
-        Ok(gap)
+        Ok(misfit)
     }
 }

@@ -3,7 +3,7 @@
 
 /// Why a partition stops.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Gap {
+pub(crate) enum PositionMisfit {
     /// Records between the position and the start of the log are gone.
     Retention { next: i64, log_start: i64 },
     /// The position is behind the end of the log: the log was restored from an older copy.
@@ -20,8 +20,8 @@ pub(crate) struct LogState {
     pub log_end: i64,
 }
 
-impl Gap {
-    /// The gap between a position and the log, if there is one.
+impl PositionMisfit {
+    /// The misfit between a position and the log, if there is one.
     pub(crate) fn between(next: i64, topic_id: &str, log: &LogState) -> Option<Self> {
         if topic_id != log.topic_id {
             let (was, is) = (topic_id.to_owned(), log.topic_id.clone());
@@ -43,7 +43,7 @@ impl Gap {
     }
 }
 
-impl std::fmt::Display for Gap {
+impl std::fmt::Display for PositionMisfit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Retention { next, log_start } => {
@@ -66,19 +66,19 @@ mod tests {
     #[test]
     fn a_position_inside_the_log_or_at_its_end_is_no_gap() {
         let log = LogState { topic_id: "a".into(), log_start: 10, log_end: 20 };
-        assert_eq!(Gap::between(10, "a", &log), None);
-        assert_eq!(Gap::between(20, "a", &log), None);
+        assert_eq!(PositionMisfit::between(10, "a", &log), None);
+        assert_eq!(PositionMisfit::between(20, "a", &log), None);
     }
 
     #[test]
     fn a_position_outside_the_log_or_of_another_topic_is_named() {
         let log = LogState { topic_id: "a".into(), log_start: 10, log_end: 20 };
-        let state = |next, id| Gap::between(next, id, &log).unwrap().state();
+        let state = |next, id| PositionMisfit::between(next, id, &log).unwrap().state();
         assert_eq!(state(9, "a"), "gap");
         assert_eq!(state(21, "a"), "beyond_end");
         assert_eq!(state(15, "b"), "topic_recreated");
         assert_eq!(
-            Gap::between(7, "a", &log).unwrap().to_string(),
+            PositionMisfit::between(7, "a", &log).unwrap().to_string(),
             "gap: offsets 7 to 9 are no longer in the log"
         );
     }

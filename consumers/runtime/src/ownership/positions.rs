@@ -9,7 +9,7 @@ use sqlx::{PgConnection, PgExecutor, PgPool};
 use crate::batch::partition_breaker::Breaker;
 use crate::error::StoreError;
 use crate::ownership::owned_partitions::{OwnedPartition, PositionMove, TopicPartition};
-use crate::ownership::stop::Halt;
+use crate::ownership::stop::Stop;
 use crate::topic_names::TopicNames;
 
 /// A position as it was taken.
@@ -106,20 +106,20 @@ pub(crate) async fn advance(
 
 /// Notes why partitions stop: a tripped breaker for their next owner, the state for the operator. What
 /// is another worker's meanwhile is left alone.
-pub(crate) async fn note_halts(
+pub(crate) async fn note_stops(
     conn: impl PgExecutor<'_>,
     names: &TopicNames,
-    halts: &[(TopicPartition, OwnedPartition, Halt)],
+    stops: &[(TopicPartition, OwnedPartition, Stop)],
 ) -> Result<(), StoreError> {
-    if halts.is_empty() {
+    if stops.is_empty() {
         return Ok(());
     }
-    let topics: Vec<&str> = halts.iter().map(|(key, ..)| names.name(key.0)).collect();
-    let partitions: Vec<i32> = halts.iter().map(|(key, ..)| key.1).collect();
-    let epochs: Vec<i64> = halts.iter().map(|(_, owned, _)| owned.epoch).collect();
-    let states: Vec<&str> = halts.iter().map(|(.., halt)| halt.state()).collect();
-    let is_tripped = |halt: &Halt| matches!(halt, Halt::Tripped { .. });
-    let tripped: Vec<bool> = halts.iter().map(|(.., halt)| is_tripped(halt)).collect();
+    let topics: Vec<&str> = stops.iter().map(|(key, ..)| names.name(key.0)).collect();
+    let partitions: Vec<i32> = stops.iter().map(|(key, ..)| key.1).collect();
+    let epochs: Vec<i64> = stops.iter().map(|(_, owned, _)| owned.epoch).collect();
+    let states: Vec<&str> = stops.iter().map(|(.., stop)| stop.state()).collect();
+    let is_tripped = |stop: &Stop| matches!(stop, Stop::Tripped { .. });
+    let tripped: Vec<bool> = stops.iter().map(|(.., stop)| is_tripped(stop)).collect();
     sqlx::query(
         "UPDATE positions AS p SET tripped = p.tripped OR s.tripped, stopped = s.state
          FROM unnest($1::text[], $2::int[], $3::bigint[], $4::text[], $5::bool[])

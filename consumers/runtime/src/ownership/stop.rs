@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use events_schema::wire::SchemaId;
 
-use crate::ownership::misfit::Gap;
+use crate::ownership::misfit::PositionMisfit;
 
 /// A partition stands still under one of these names; readiness and a metric say so.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Halt {
+pub(crate) enum Stop {
     /// The projection has no position at all, and the log has a past: an operator has to say whether
     /// it begins before that or behind it.
     Unstarted,
     /// Its position does not fit the log: an operator has to acknowledge it.
-    Gap(Gap),
+    Misfit(PositionMisfit),
     /// What it would park is more than may be parked: somebody has to redrive or discard.
     ParkedFull(String),
     /// The client cannot read the batch that comes next: somebody has to pass it.
@@ -25,12 +25,12 @@ pub(crate) enum Halt {
     Tripped { rejected: usize, cause: &'static str },
 }
 
-impl Halt {
+impl Stop {
     /// The name of the state, in metrics and readiness.
     pub(crate) fn state(&self) -> &'static str {
         match self {
             Self::Unstarted => "unstarted",
-            Self::Gap(gap) => gap.state(),
+            Self::Misfit(misfit) => misfit.state(),
             Self::ParkedFull(_) => "parked_full",
             Self::Unreadable { .. } => "unreadable",
             Self::SchemaUnknown { .. } => "schema_unknown",
@@ -41,7 +41,7 @@ impl Halt {
     /// How long until it is looked at again; `probe` between two tries of a tripped partition.
     pub(crate) fn pause(&self, probe: Duration) -> Duration {
         match self {
-            Self::Gap(_) | Self::Unstarted => Duration::from_secs(3),
+            Self::Misfit(_) | Self::Unstarted => Duration::from_secs(3),
             Self::ParkedFull(_) | Self::Unreadable { .. } => Duration::from_secs(5),
             Self::SchemaUnknown { .. } => Duration::from_secs(2),
             Self::Tripped { .. } => probe,
@@ -49,7 +49,7 @@ impl Halt {
     }
 }
 
-impl fmt::Display for Halt {
+impl fmt::Display for Stop {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unstarted => write!(
@@ -57,7 +57,7 @@ impl fmt::Display for Halt {
                 "unstarted: the log has a past and this projection none: say where it begins \
                  (orderctl positions start)"
             ),
-            Self::Gap(gap) => gap.fmt(f),
+            Self::Misfit(misfit) => misfit.fmt(f),
             Self::ParkedFull(what) => write!(f, "parked_full: {what}"),
             Self::Unreadable { next } => write!(
                 f,

@@ -9,7 +9,7 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::batch::apply_batch::{Terms, Why, apply_batch};
+use crate::batch::apply_batch::{ApplyError, Terms, apply_batch};
 use crate::batch::decide_batch::Bench;
 use crate::batch::parking::Bounds;
 use crate::batch::partition_breaker::Breakers;
@@ -108,8 +108,8 @@ pub async fn deliver<P: Projection>(
     let terms = Terms { moves: &moves, bounds, breakers: &mut breakers };
     let applied = apply_batch::<P>(&bench, terms, &mut records).await;
     applied.map(|_| ()).map_err(|failed| match failed.why {
-        Why::Store(error) => error,
-        Why::Halt(halts) => StoreError::Broken(format!("{halts:?}")),
+        ApplyError::Store(error) => error,
+        ApplyError::Stop(stops) => StoreError::Broken(format!("{stops:?}")),
     })
 }
 

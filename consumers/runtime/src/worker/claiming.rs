@@ -11,7 +11,7 @@ use crate::ownership::claim::{self, Check, Claim, ClaimError, TopicIds};
 use crate::ownership::first_start;
 use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions::Taken;
-use crate::ownership::stop::Halt;
+use crate::ownership::stop::Stop;
 use crate::projection::Projection;
 use crate::worker::event_loop::{Asked, Setback, Worker, WorkerError};
 
@@ -74,7 +74,7 @@ impl<P: Projection> Worker<P> {
             Ok(taken) => taken,
             Err(ClaimError::Unstarted) => {
                 self.postgres_answered();
-                claims.into_iter().for_each(|claim| self.put_off(claim, &Halt::Unstarted));
+                claims.into_iter().for_each(|claim| self.stop_claim(claim, &Stop::Unstarted));
                 self.owned_changed();
                 return Ok(());
             }
@@ -96,8 +96,8 @@ impl<P: Projection> Worker<P> {
             let mut check = Check { claim, taken, topic, topic_id };
             let consumer = Arc::clone(&self.consumer);
             self.asked.spawn_blocking(move || {
-                let gap = check.gap(&consumer);
-                Asked::Log(check, gap)
+                let misfit = check.misfit(&consumer);
+                Asked::Log(check, misfit)
             });
         }
         Ok(())

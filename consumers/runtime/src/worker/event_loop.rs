@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::backoff::Patience;
-use crate::batch::apply_batch::{ANSWER, NotApplied, Terms, Why, apply_batch};
+use crate::batch::apply_batch::{ANSWER, ApplyError, NotApplied, Terms, apply_batch};
 use crate::batch::partition_breaker::Breakers;
 use crate::batch::pending::Pending;
 use crate::error::StoreError;
@@ -23,15 +23,15 @@ use crate::log::group::GroupContext;
 use crate::log::poll::{Control, Progress};
 use crate::log::schema_requests::Questions;
 use crate::ownership::claim::{self, Check, Claim, TopicIds};
-use crate::ownership::misfit::Gap;
+use crate::ownership::misfit::PositionMisfit;
 use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, TopicPartition};
-use crate::ownership::stop::Halt;
+use crate::ownership::stop::Stop;
 use crate::projection::Projection;
 use crate::record::Record;
 use crate::shared::Shared;
 use crate::worker::claiming::{Answer, Taking};
 use crate::worker::in_doubt::Unheard;
-use crate::worker::stopping::{PutOff, Reclaim};
+use crate::worker::stopping::{Reclaim, StoppedClaim};
 
 /// How often the topics are asked whether they are still the same.
 const SAME_TOPICS: Duration = Duration::from_secs(3);
@@ -47,12 +47,12 @@ pub(crate) enum WorkerError {
     /// Another worker took a partition that this one believed to hold.
     #[error("another worker owns the partition")]
     Fenced,
-    /// A topic was deleted and created again: its partitions have to be claimed anew, and halt.
+    /// A topic was deleted and created again: its partitions have to be claimed anew, and stop.
     #[error("the topic {0} was created anew")]
     TopicRecreated(String),
     /// A defect of ours, such as a missing migration.
     #[error("the worker cannot go on")]
-    Halt(#[source] StoreError),
+    Defect(#[source] StoreError),
 }
 
 /// Why a step did not succeed: wait and try again, or give up the client.
@@ -66,7 +66,7 @@ pub(crate) enum Setback {
 /// What the database or a broker was asked in the background, so that no batch waits for it.
 pub(crate) enum Asked {
     Positions(Vec<Claim>, Answer),
-    Log(Check, Result<Option<Gap>, KafkaError>),
+    Log(Check, Result<Option<PositionMisfit>, KafkaError>),
     TopicIds(Result<TopicIds, TopicIdError>),
     /// How far a partition holds no record from there on.
     Hole(TopicPartition, i64, Result<Option<i64>, KafkaError>),
@@ -89,10 +89,10 @@ pub(crate) struct Worker<P: Projection> {
     pub claims: Vec<Claim>,
     pub taking: Vec<Taking>,
     pub claiming: Patience,
-    pub stopped: Vec<PutOff>,
+    pub stopped: Vec<StoppedClaim>,
     /// Where partitions stopped at work: they are called so until they move on from there, however
     /// often they are tried again.
-    pub stood_at: BTreeMap<TopicPartition, i64>,
+    pub stopped_at: BTreeMap<TopicPartition, i64>,
     pub reclaims: mpsc::UnboundedSender<Reclaim>,
     pub breakers: Breakers,
     pub gather_until: tokio::time::Instant,
@@ -110,7 +110,7 @@ impl<P: Projection> Worker<P> {
         loop {
             self.heartbeat.beat();
             let idle = self.pending.records.is_empty();
-            let (next_look, may_apply) = (self.next_look(), self.may_apply());
+            let (next_retry, may_apply) = (self.next_retry(), self.may_apply());
             tokio::select! {
                 biased;
                 control = self.control.recv() => match control {
@@ -119,12 +119,12 @@ impl<P: Projection> Worker<P> {
                 },
                 Some(asked) = self.asked.join_next() => {
                     let lost = |e: JoinError| StoreError::Broken(e.to_string());
-                    self.hear(asked.map_err(lost).map_err(WorkerError::Halt)?).await?;
+                    self.hear(asked.map_err(lost).map_err(WorkerError::Defect)?).await?;
                 }
                 () = self.claiming.over(), if !self.claims.is_empty() => {
                     self.claim();
                 }
-                () = until(next_look), if next_look.is_some() => self.look_again(),
+                () = until(next_retry), if next_retry.is_some() => self.retry_stopped(),
                 () = tokio::time::sleep_until(self.compare_at), if !self.owned.is_empty() => {
                     self.compare_topics();
                 }
@@ -177,7 +177,7 @@ impl<P: Projection> Worker<P> {
                 for key in &keys {
                     self.owned.give_up(*key);
                     self.breakers.give_up(*key);
-                    self.stood_at.remove(key);
+                    self.stopped_at.remove(key);
                     self.shared.resume(self.index, *key);
                 }
                 self.forget(&keys);
@@ -197,7 +197,7 @@ impl<P: Projection> Worker<P> {
     /// What the outbox holds for a stopped partition is still this process's to publish.
     pub(crate) fn owned_changed(&self) {
         self.shared.metrics.owned(self.index, self.owned.keys().count());
-        let stopped = self.stopped.iter().map(|put_off| put_off.claim.key);
+        let stopped = self.stopped.iter().map(|stopped| stopped.claim.key);
         self.shared.hold(self.index, self.owned.keys().chain(stopped).collect());
     }
 
@@ -212,7 +212,7 @@ impl<P: Projection> Worker<P> {
     async fn hear(&mut self, asked: Asked) -> Result<(), WorkerError> {
         match asked {
             Asked::Positions(claims, answer) => return self.claimed(claims, answer),
-            Asked::Log(check, Ok(gap)) => self.start(check, gap),
+            Asked::Log(check, Ok(misfit)) => self.start(check, misfit),
             Asked::Log(check, Err(error)) => {
                 self.claims.push(check.claim);
                 let reason = format!("{}/{}: {error}", check.topic, check.taken.key.1);
@@ -238,15 +238,15 @@ impl<P: Projection> Worker<P> {
         Ok(())
     }
 
-    fn start(&mut self, check: Check, gap: Option<Gap>) {
+    fn start(&mut self, check: Check, misfit: Option<PositionMisfit>) {
         // Taken away meanwhile.
         if check.claim.answer.is_closed() {
             return;
         }
         self.claiming.restore();
         let Check { claim: Claim { key, answer }, taken, .. } = check;
-        if let Some(gap) = gap {
-            self.put_off(Claim { key, answer }, &Halt::Gap(gap));
+        if let Some(misfit) = misfit {
+            self.stop_claim(Claim { key, answer }, &Stop::Misfit(misfit));
             return self.owned_changed();
         }
         let (epoch, next) = (taken.epoch, taken.next);
@@ -256,7 +256,7 @@ impl<P: Projection> Worker<P> {
             self.gather_until = tokio::time::Instant::now() + GATHER;
         }
         self.topic_ids.insert(key.0, taken.topic_id);
-        if self.stood_at.get(&key) != Some(&next) {
+        if self.stopped_at.get(&key) != Some(&next) {
             self.moves_on(key);
         }
         tracing::debug!(worker = self.index, ?key, next, "partition taken");
@@ -275,7 +275,7 @@ impl<P: Projection> Worker<P> {
                 self.shared.metrics.fenced.increment(1);
                 Setback::End(WorkerError::Fenced)
             }
-            error => Setback::End(WorkerError::Halt(error)),
+            error => Setback::End(WorkerError::Defect(error)),
         }
     }
 
@@ -334,16 +334,16 @@ impl<P: Projection> Worker<P> {
             Err(failed) => failed,
         };
         let NotApplied { why, unheard } = failed;
-        if !matches!(why, Why::Store(StoreError::Retry(_) | StoreError::Slow(_))) {
+        if !matches!(why, ApplyError::Store(StoreError::Retry(_) | StoreError::Slow(_))) {
             self.postgres_answered();
         }
         match why {
-            Why::Halt(halts) => self.stop_partitions(halts).await,
-            Why::Store(StoreError::Refused(refused)) => {
+            ApplyError::Stop(stops) => self.stop_partitions(stops).await,
+            ApplyError::Store(StoreError::Refused(refused)) => {
                 self.pending.refused(&refused).map_err(|error| self.setback(error))
             }
-            Why::Store(StoreError::Fenced) => self.fenced(&moves).await,
-            Why::Store(error) => {
+            ApplyError::Store(StoreError::Fenced) => self.fenced(&moves).await,
+            ApplyError::Store(error) => {
                 if faults::park_on_outage() {
                     self.pending.condemn();
                 }

@@ -42,7 +42,7 @@ impl<P: Projection> Worker<P> {
         self.breakers.settle();
         self.unheard = None;
         self.owned.advance(moves);
-        if !self.stood_at.is_empty() {
+        if !self.stopped_at.is_empty() {
             moves.iter().for_each(|moved| self.moves_on(moved.key));
         }
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use events_schema::wire::SchemaId;
 use schema_registry::RegistryError;
 
 use crate::ownership::owned_partitions::TopicPartition;
-use crate::ownership::stop::Halt;
+use crate::ownership::stop::Stop;
 use crate::projection::Projection;
 use crate::record::Record;
 use crate::worker::event_loop::Worker;
@@ -50,14 +50,14 @@ impl<P: Projection> Worker<P> {
     }
 
     /// The partitions whose next record cannot be read yet, where nothing else is to be applied.
-    pub(crate) fn unresolved_partitions(&self) -> Vec<(TopicPartition, Halt)> {
+    pub(crate) fn unresolved_partitions(&self) -> Vec<(TopicPartition, Stop)> {
         let unresolved = self.pending.records.iter();
         let mut seen = BTreeSet::new();
         let first = unresolved.filter(|record| seen.insert(record.source.topic_partition()));
-        let halt = |record: &Record| {
-            record.needs().map(|id| (record.source.topic_partition(), Halt::SchemaUnknown { id }))
+        let stop = |record: &Record| {
+            record.needs().map(|id| (record.source.topic_partition(), Stop::SchemaUnknown { id }))
         };
-        first.filter_map(halt).collect()
+        first.filter_map(stop).collect()
     }
 
     /// Decodes what waits for a schema that is known by now; says which are not.

@@ -192,7 +192,7 @@ fn set_up<P: Projection>(
         claiming: Patience::default(),
         stopped: Vec::new(),
         reclaims,
-        stood_at: BTreeMap::new(),
+        stopped_at: BTreeMap::new(),
         breakers: Breakers::new(shared.settings.breaker_rejections),
         gather_until: tokio::time::Instant::now(),
         asked: JoinSet::new(),
@@ -207,8 +207,8 @@ fn report<P: Projection>(
     worked: Result<(), WorkerError>,
 ) -> Result<(), WorkerError> {
     match &worked {
-        Err(WorkerError::Halt(StoreError::Broken(what))) => shared.postgres.down(what),
-        Err(WorkerError::Halt(_)) => {
+        Err(WorkerError::Defect(StoreError::Broken(what))) => shared.postgres.down(what),
+        Err(WorkerError::Defect(_)) => {
             shared.postgres.down("the schema does not fit this build; run `migrate`");
         }
         _ => {}

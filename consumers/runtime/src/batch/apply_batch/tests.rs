@@ -1,6 +1,6 @@
 //! The runtime's story against a real Postgres, told with the smallest projection there is.
 
-mod halts;
+mod stops;
 
 use events_schema::Topic;
 use events_schema::wire::Encoder;
@@ -10,7 +10,7 @@ use proptest::test_runner::TestRunner;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::{Terms, Why, apply_batch};
+use super::{ApplyError, Terms, apply_batch};
 use crate::batch::decide_batch::{Bench, Outcomes};
 use crate::batch::parking::Bounds;
 use crate::batch::partition_breaker::Breakers;
@@ -66,8 +66,8 @@ impl Setting {
         records: &mut [Record],
     ) -> Result<Outcomes, StoreError> {
         match self.try_to(moves, records).await {
-            Err(Why::Halt(halts)) => panic!("{halts:?}"),
-            Err(Why::Store(error)) => Err(error),
+            Err(ApplyError::Stop(stops)) => panic!("{stops:?}"),
+            Err(ApplyError::Store(error)) => Err(error),
             Ok(outcomes) => Ok(outcomes),
         }
     }
@@ -76,7 +76,7 @@ impl Setting {
         &mut self,
         moves: &[PositionMove],
         records: &mut [Record],
-    ) -> Result<Outcomes, Why> {
+    ) -> Result<Outcomes, ApplyError> {
         let (pool, names, encoder) = (&self.pool, &self.names, &self.encoder);
         let bench = Bench { pool, names, encoder, source: "/shelf" };
         let terms = Terms { moves, bounds: self.bounds, breakers: &mut self.breakers };

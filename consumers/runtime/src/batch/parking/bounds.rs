@@ -10,7 +10,7 @@ use sqlx::{PgConnection, PgPool};
 use super::{Reason, subject_of};
 use crate::error::StoreError;
 use crate::ownership::owned_partitions::TopicPartition;
-use crate::ownership::stop::Halt;
+use crate::ownership::stop::Stop;
 use crate::record::Record;
 use crate::topic_names::TopicNames;
 
@@ -56,7 +56,7 @@ impl Bounds {
         names: &TopicNames,
         records: &[Record],
         reasons: &[Option<Reason>],
-    ) -> Result<Vec<(TopicPartition, Halt)>, StoreError> {
+    ) -> Result<Vec<(TopicPartition, Stop)>, StoreError> {
         let parked =
             || records.iter().zip(reasons).filter(|(_, why)| why.is_some()).map(|(r, _)| r);
         let partitions: BTreeSet<TopicPartition> =
@@ -69,7 +69,7 @@ impl Bounds {
             let what = format!("more than {} records would be parked (PARKED_MAX)", self.total);
             return Ok(partitions
                 .into_iter()
-                .map(|key| (key, Halt::ParkedFull(what.clone())))
+                .map(|key| (key, Stop::ParkedFull(what.clone())))
                 .collect());
         }
         let subjects: HashSet<(Topic, &str)> = parked().filter_map(subject_of).collect();
@@ -80,7 +80,7 @@ impl Bounds {
             if let Some((_, subject)) = subject {
                 let max = self.per_subject;
                 let what = format!("more than {max} of {subject} (PARKED_PER_SUBJECT_MAX)");
-                stops.entry(record.source.topic_partition()).or_insert(Halt::ParkedFull(what));
+                stops.entry(record.source.topic_partition()).or_insert(Stop::ParkedFull(what));
             }
         }
         Ok(stops.into_iter().collect())

@@ -1,5 +1,5 @@
 //! What counting parked records costs, in a real Postgres. Whether a worker stops is in
-//! `apply_batch/tests/halts.rs`.
+//! `apply_batch/tests/stops.rs`.
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 

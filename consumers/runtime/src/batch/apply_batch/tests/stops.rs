@@ -3,27 +3,29 @@
 use events_schema::Topic;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::super::Why;
+use super::super::ApplyError;
 use super::{NEXT, PARKED, Setting, poison, record};
 use crate::batch::decide_batch::Outcomes;
 use crate::batch::parking::Bounds;
 use crate::batch::partition_breaker::{Breaker, Breakers};
 use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions;
-use crate::ownership::stop::Halt;
+use crate::ownership::stop::Stop;
 use crate::record::Record;
 
 impl Setting {
     /// As the worker that holds the partition.
-    async fn note(&self, key: TopicPartition, halt: Halt) {
-        let held = [(key, self.owned.get(key).unwrap(), halt)];
-        positions::note_halts(&self.pool, &self.names, &held).await.unwrap();
+    async fn note(&self, key: TopicPartition, stop: Stop) {
+        let held = [(key, self.owned.get(key).unwrap(), stop)];
+        positions::note_stops(&self.pool, &self.names, &held).await.unwrap();
     }
 }
 
-fn halts(failed: Result<Outcomes, Why>) -> Vec<String> {
+fn stops(failed: Result<Outcomes, ApplyError>) -> Vec<String> {
     match failed {
-        Err(Why::Halt(halts)) => halts.into_iter().map(|(_, halt)| halt.to_string()).collect(),
+        Err(ApplyError::Stop(stops)) => {
+            stops.into_iter().map(|(_, stop)| stop.to_string()).collect()
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -35,11 +37,11 @@ async fn what_would_be_one_too_many_does_not_park(pool: PgPoolOptions, options: 
     setting.apply(&mut [poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
     let mut of_a = [record(2, "b", 1), record(3, "a", 1)];
     let moves = setting.owned.moves(&of_a);
-    let full = halts(setting.try_to(&moves, &mut of_a).await);
+    let full = stops(setting.try_to(&moves, &mut of_a).await);
     assert_eq!(full, ["parked_full: more than 2 of a (PARKED_PER_SUBJECT_MAX)"]);
     let mut several = [poison(2, None), poison(3, None)];
     let moves = setting.owned.moves(&several);
-    let full = halts(setting.try_to(&moves, &mut several).await);
+    let full = stops(setting.try_to(&moves, &mut several).await);
     assert_eq!(full, ["parked_full: more than 3 records would be parked (PARKED_MAX)"]);
     assert_eq!(setting.number(NEXT).await, 2, "nothing of either batch is there");
     // What somebody has dealt with makes room.
@@ -59,17 +61,17 @@ async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succe
     setting.breakers = Breakers::new(3);
     let mut broken: Vec<Record> = (0..3).map(|offset| poison(offset, None)).collect();
     let moves = setting.owned.moves(&broken);
-    let tripped = halts(setting.try_to(&moves, &mut broken).await);
+    let tripped = stops(setting.try_to(&moves, &mut broken).await);
     assert!(tripped[0].contains("since 3 records were rejected, the last one as undecodable"));
     assert_eq!(setting.number(PARKED).await, 0);
     // The next process finds the breaker open, and its first batch is a probe.
     let key = (Topic::Stock, 0);
-    setting.note(key, Halt::Tripped { rejected: 3, cause: "undecodable" }).await;
+    setting.note(key, Stop::Tripped { rejected: 3, cause: "undecodable" }).await;
     setting.take().await;
     setting.breakers.set(key, Breaker::new(true, 0));
     let mut probe = vec![poison(0, None), record(1, "a", 1)];
     let moves = setting.owned.moves(&probe[..1]);
-    assert_eq!(halts(setting.try_to(&moves, &mut probe[..1]).await).len(), 1);
+    assert_eq!(stops(setting.try_to(&moves, &mut probe[..1]).await).len(), 1);
     let outcomes = setting.apply(&mut probe).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
     assert_eq!(setting.number("SELECT count(*) FROM positions WHERE tripped").await, 0);
@@ -83,7 +85,7 @@ async fn refusals_never_trip_a_partition_and_close_its_probe(
     let mut setting = Setting::new(pool, options).await;
     let key = (Topic::Stock, 0);
     setting.breakers = Breakers::new(3);
-    setting.note(key, Halt::Tripped { rejected: 3, cause: "undecodable" }).await;
+    setting.note(key, Stop::Tripped { rejected: 3, cause: "undecodable" }).await;
     setting.take().await;
     setting.breakers.set(key, Breaker::new(true, 0));
     let mut refused: Vec<Record> = (0..9).map(|offset| record(offset, "a", -13)).collect();
@@ -101,13 +103,13 @@ async fn why_a_lane_stopped_is_noted_until_it_moves_by_the_worker_that_holds_it(
     const STOPPED: &str = "SELECT count(*) FROM positions WHERE stopped = 'unreadable'";
     let mut setting = Setting::new(pool, options).await;
     let key = (Topic::Stock, 0);
-    setting.note(key, Halt::Unreadable { next: 0 }).await;
+    setting.note(key, Stop::Unreadable { next: 0 }).await;
     assert_eq!(setting.number(STOPPED).await, 1);
     setting.apply(&mut [record(0, "a", 1)]).await.unwrap();
     assert_eq!(setting.number(STOPPED).await, 0, "it went on");
     let former = setting.owned.get(key).unwrap();
     setting.take().await;
-    let late = [(key, former, Halt::Unreadable { next: 1 })];
-    positions::note_halts(&setting.pool, &setting.names, &late).await.unwrap();
+    let late = [(key, former, Stop::Unreadable { next: 1 })];
+    positions::note_stops(&setting.pool, &setting.names, &late).await.unwrap();
     assert_eq!(setting.number(STOPPED).await, 0, "another worker holds it");
 }
