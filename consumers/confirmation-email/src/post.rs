@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chassis::health::{Dependency, Health};
-use runtime::{Circuit, StoreError};
+use runtime::{CircuitBreaker, StoreError};
 use sqlx::PgPool;
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -32,7 +32,7 @@ pub struct Post {
     pub(crate) templates: Templates,
     /// There is work for one more courier.
     pub more: Notify,
-    circuit: Circuit,
+    circuit_breaker: CircuitBreaker,
     smtp: Dependency,
     evidence: Mutex<Evidence>,
     /// Claims whose mails were given up by mistake.
@@ -53,7 +53,7 @@ impl Post {
             templates: Templates::new()?,
             more: Notify::new(),
             settings,
-            circuit: Circuit::unproven(NAME, "smtp", FIRST_WAIT, LONGEST_WAIT),
+            circuit_breaker: CircuitBreaker::unproven(NAME, "smtp", FIRST_WAIT, LONGEST_WAIT),
             smtp: health.dependency("smtp"),
             evidence: Mutex::default(),
             mistaken: Mutex::default(),
@@ -64,7 +64,7 @@ impl Post {
 
     /// Whether the mail server is taken to be there.
     pub fn is_open(&self) -> bool {
-        self.circuit.is_closed()
+        self.circuit_breaker.is_closed()
     }
 
     /// Whether the server was found to refuse us: it is asked about one mail at a time.
@@ -84,7 +84,7 @@ impl Post {
 
     /// A connection, unless the server is away and it is not time for a probe.
     pub(crate) async fn connect(&self) -> Option<Connection> {
-        if !self.circuit.permits(self.settings.connect_max()) {
+        if !self.circuit_breaker.permits(self.settings.connect_max()) {
             return None;
         }
         match connecting::connect(&self.settings).await {
@@ -92,7 +92,7 @@ impl Post {
                 metrics::connected();
                 // That it takes a connection of ours does not say that it takes a mail.
                 if !self.is_refused() {
-                    self.circuit.connected();
+                    self.circuit_breaker.connected();
                     self.there();
                 }
                 Some(connection)
@@ -106,21 +106,21 @@ impl Post {
 
     /// The server is good for no mail now.
     pub(crate) fn away(&self, reason: &str) {
-        self.circuit.failed();
+        self.circuit_breaker.failed();
         self.smtp.down(reason);
         metrics::away(true);
     }
 
     /// There was no mail to ask the server about.
     pub(crate) fn not_asked(&self) {
-        self.circuit.failed();
+        self.circuit_breaker.failed();
     }
 
     /// The server took a mail.
     pub(crate) fn taken(&self) {
         let refused_us = lock(&self.evidence).taken();
         let first = !self.proven.swap(true, Ordering::Relaxed);
-        self.circuit.dealt_with();
+        self.circuit_breaker.dealt_with();
         if refused_us || first {
             self.there();
             self.release.store(true, Ordering::Release);
@@ -133,7 +133,7 @@ impl Post {
         let finding = lock(&self.evidence).refused(sort, refusal, again);
         match finding {
             Finding::AboutThem => {
-                self.circuit.dealt_with();
+                self.circuit_breaker.dealt_with();
                 false
             }
             Finding::AboutUs(mistaken) => {

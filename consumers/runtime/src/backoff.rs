@@ -1,11 +1,13 @@
-//! How long to wait before a failed step is tried again: longer each time. Pure but for the clock.
+//! How long to wait before a failed step is tried again: longer each time, and not as long as the
+//! neighbours, so that they do not all come back to a server that recovers at the same moment.
 
+use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) const PAUSE_MIN: Duration = Duration::from_millis(50);
-pub(crate) const PAUSE_MAX: Duration = Duration::from_secs(2);
+pub(crate) const DELAY_MIN: Duration = Duration::from_millis(50);
+pub(crate) const DELAY_MAX: Duration = Duration::from_secs(2);
 
 /// What a step did.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,21 +18,37 @@ pub(crate) enum Step {
     NothingToDo,
 }
 
-/// The pause of one kind of step.
-#[derive(Debug, Default)]
-pub(crate) struct Patience(Option<(Duration, Instant)>);
+const DELAYS: chassis::backoff::Backoff =
+    chassis::backoff::Backoff { first: DELAY_MIN, longest: DELAY_MAX };
 
-impl Patience {
+/// The delays of one kind of step.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    failures: u32,
+    /// Drawn at random, so that two who fail together do not come back together.
+    seed: u64,
+    until: Option<Instant>,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        // The standard library draws a hasher's keys.
+        Self { failures: 0, seed: RandomState::new().hash_one(0), until: None }
+    }
+}
+
+impl Backoff {
     /// A step succeeded.
-    pub(crate) fn restore(&mut self) {
-        self.0 = None;
+    pub(crate) fn reset(&mut self) {
+        (self.failures, self.until) = (0, None);
     }
 
-    /// A step failed: the next one waits twice as long as the last did.
-    pub(crate) fn wait(&mut self) -> Duration {
-        let pause = self.0.map_or(PAUSE_MIN, |(pause, _)| (pause * 2).min(PAUSE_MAX));
-        self.0 = Some((pause, Instant::now() + pause));
-        pause
+    /// A step failed: the next one waits about twice as long as the last did.
+    pub(crate) fn next_delay(&mut self) -> Duration {
+        self.failures = self.failures.saturating_add(1);
+        let delay = DELAYS.wait(self.failures, self.seed);
+        self.until = Some(Instant::now() + delay);
+        delay
     }
 
     /// How long to rest after a step: not at all where it did something, `idle` where there was nothing
@@ -43,24 +61,47 @@ impl Patience {
     ) -> Duration {
         match step {
             Ok(step) => {
-                self.restore();
+                self.reset();
                 if step == Step::NothingToDo { idle } else { Duration::ZERO }
             }
             Err(error) => {
                 let error = format!("{error:#}");
                 tracing::warn!(error, "{waits}");
-                self.wait()
+                self.next_delay()
             }
         }
     }
 
-    /// Until the pause is over; at once where there is none.
+    /// Until the delay is over; at once where there is none.
     pub(crate) fn over(&self) -> impl Future<Output = ()> + use<> {
-        let until = self.0.map(|(_, until)| until);
+        let until = self.until;
         async move {
             if let Some(until) = until {
                 tokio::time::sleep_until(until).await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_that_failed_together_do_not_come_back_together() {
+        let mut delays: Vec<_> = (0..100).map(|_| Backoff::default().next_delay()).collect();
+        delays.sort();
+        delays.dedup();
+        assert!(delays.len() > 50, "{delays:?}");
+    }
+
+    #[test]
+    fn a_success_begins_anew() {
+        let mut backoff = Backoff::default();
+        for _ in 0..10 {
+            backoff.next_delay();
+        }
+        backoff.reset();
+        assert!(backoff.next_delay() < DELAY_MIN * 2);
     }
 }

@@ -29,4 +29,4 @@ pub use projection::{
     Batch, Decision, Delivered, FollowUp, Offset, Partition, Projection, Refusal, Rejection, Source,
 };
 pub use serve::{Beside, Tables, main, main_with};
-pub use worker::circuit_breaker::Circuit;
+pub use worker::circuit_breaker::CircuitBreaker;

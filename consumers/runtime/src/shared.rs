@@ -11,7 +11,7 @@ use sqlx::PgPool;
 use tokio::sync::{Notify, watch};
 
 use crate::after::publish::Publishing;
-use crate::backoff::{PAUSE_MAX, PAUSE_MIN};
+use crate::backoff::{DELAY_MAX, DELAY_MIN};
 use crate::batch::decide_batch::{Bench, Outcomes};
 use crate::faults;
 use crate::log::identity::Identity;
@@ -22,7 +22,7 @@ use crate::projection::Projection;
 use crate::record::Record;
 use crate::settings::RuntimeSettings;
 use crate::topic_names::TopicNames;
-use crate::worker::circuit_breaker::Circuit;
+use crate::worker::circuit_breaker::CircuitBreaker;
 
 pub(crate) struct Shared<P: Projection> {
     pub process: Process,
@@ -36,7 +36,7 @@ pub(crate) struct Shared<P: Projection> {
     pub source: String,
     pub metrics: Arc<Metrics>,
     pub postgres: Dependency,
-    pub circuit: Circuit,
+    pub circuit_breaker: CircuitBreaker,
     pub kafka: Dependency,
     pub schemas: Dependency,
     /// For what runs beside the workers.
@@ -187,7 +187,7 @@ impl<P: Projection> Shared<P> {
             source: format!("/{}", P::NAME),
             metrics: Arc::new(Metrics::new(P::NAME)),
             postgres,
-            circuit: Circuit::unproven(P::NAME, "postgres", PAUSE_MIN, PAUSE_MAX),
+            circuit_breaker: CircuitBreaker::unproven(P::NAME, "postgres", DELAY_MIN, DELAY_MAX),
             kafka,
             schemas,
             committed: own.committed,

@@ -18,7 +18,7 @@ use sqlx::PgPool;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::{Patience, Step};
+use crate::backoff::{Backoff, Step};
 use crate::batch::parking::stored_headers;
 use crate::error::StoreError;
 use crate::log::group::BrokerWatch;
@@ -46,9 +46,9 @@ pub(crate) async fn keep_copying<P: Projection>(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let mut copier = Copier { shared, producer: None, left_alone: BTreeMap::new() };
-    let mut patience = Patience::default();
+    let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
-        let pause = patience.after(copier.round().await, IDLE, "dead letters wait");
+        let pause = backoff.after(copier.round().await, IDLE, "dead letters wait");
         stop.run_until_cancelled(tokio::time::sleep(pause)).await;
     }
     Ok(())

@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::after::outbox::{self, Delivery, Place};
-use crate::backoff::Patience;
+use crate::backoff::Backoff;
 use crate::error::StoreError;
 use crate::log::group::BrokerWatch;
 use crate::ownership::owned_partitions::TopicPartition;
@@ -92,7 +92,7 @@ struct Publisher<P: Projection> {
     shared: Arc<Shared<P>>,
     producer: FutureProducer<BrokerWatch>,
     heartbeat: Heartbeat,
-    patience: Patience,
+    backoff: Backoff,
     under_way: JoinSet<Delivery>,
     busy: BTreeSet<Place>,
     /// Published, and to be removed from the outbox.
@@ -112,7 +112,7 @@ impl<P: Projection> Publisher<P> {
         Ok(Self {
             producer: producer(&shared)?,
             heartbeat: shared.process.health.heartbeat("publisher", STUCK),
-            patience: Patience::default(),
+            backoff: Backoff::default(),
             under_way: JoinSet::new(),
             busy: BTreeSet::new(),
             delivered: Vec::new(),
@@ -129,7 +129,7 @@ impl<P: Projection> Publisher<P> {
                 Ok(_) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "outbox waits");
-                    self.patience.wait()
+                    self.backoff.next_delay()
                 }
             };
             let shared = Arc::clone(&self.shared);
@@ -177,7 +177,7 @@ impl<P: Projection> Publisher<P> {
             }
             self.under_way.spawn(outbox::deliver(self.producer.clone(), place, rows));
         }
-        self.patience.restore();
+        self.backoff.reset();
         let round = Instant::now() + ROUND;
         while self.under_way.len() > under_way {
             match tokio::time::timeout_at(round, self.under_way.join_next()).await {

@@ -18,7 +18,7 @@ use schema_registry::RegistryError;
 use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
 
-use crate::backoff::{Patience, Step};
+use crate::backoff::{Backoff, Step};
 use crate::batch::apply_batch::ANSWER;
 use crate::batch::decide_batch::{Bench, Decided, Share};
 use crate::batch::parking::Parking;
@@ -39,7 +39,7 @@ const STUCK: Duration = Duration::from_secs(60);
 pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
     let shutdown = shared.process.shutdown.clone();
     let heartbeat = shared.process.health.heartbeat("redrive", STUCK);
-    let (mut patience, mut count_at) = (Patience::default(), Instant::now());
+    let (mut backoff, mut count_at) = (Backoff::default(), Instant::now());
     while !shutdown.is_cancelled() {
         heartbeat.beat();
         if count_at <= Instant::now() {
@@ -53,7 +53,7 @@ pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> any
             Ok(Step::Rest) => begun.elapsed(),
             _ => Duration::ZERO,
         };
-        let pause = patience.after(step, IDLE, "redrive waits").max(rest);
+        let pause = backoff.after(step, IDLE, "redrive waits").max(rest);
         shutdown.run_until_cancelled(sleep(pause)).await;
     }
     Ok(())

@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::batch::decide_batch::{Bench, Outcomes, Share};
 use crate::batch::parking::{Bounds, Parking};
-use crate::batch::partition_breaker::Breakers;
+use crate::batch::partition_breaker::PartitionBreakers;
 use crate::error::StoreError;
 use crate::faults;
 use crate::ownership::owned_partitions::{PositionMove, TopicPartition};
@@ -51,7 +51,7 @@ pub(crate) struct Terms<'a> {
     pub moves: &'a [PositionMove],
     pub bounds: Bounds,
     /// Of the batch's partitions.
-    pub breakers: &'a mut Breakers,
+    pub breakers: &'a mut PartitionBreakers,
 }
 
 /// Applies records and moves their partitions by the terms' moves, in one transaction. After a failure

@@ -14,17 +14,17 @@ use crate::record::{Content, Record};
 
 /// The breakers of a worker's partitions.
 #[derive(Debug)]
-pub(crate) struct Breakers {
+pub(crate) struct PartitionBreakers {
     /// So many rejections in a row trip.
     after: usize,
-    partitions: BTreeMap<TopicPartition, Breaker>,
+    partitions: BTreeMap<TopicPartition, PartitionBreaker>,
     /// As they are once the batch that was judged last is committed.
-    judged: BTreeMap<TopicPartition, Breaker>,
+    judged: BTreeMap<TopicPartition, PartitionBreaker>,
 }
 
 /// Of one partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Breaker {
+pub(crate) struct PartitionBreaker {
     /// It was tripped: the next batch is a probe.
     pub half_open: bool,
     /// Below this offset an operator wants everything parked that does not succeed.
@@ -33,18 +33,18 @@ pub(crate) struct Breaker {
     failing: usize,
 }
 
-impl Breaker {
+impl PartitionBreaker {
     pub(crate) fn new(half_open: bool, admit_below: i64) -> Self {
         Self { half_open, admit_below, failing: 0 }
     }
 }
 
-impl Breakers {
+impl PartitionBreakers {
     pub(crate) fn new(after: usize) -> Self {
         Self { after, partitions: BTreeMap::new(), judged: BTreeMap::new() }
     }
 
-    pub(crate) fn set(&mut self, key: TopicPartition, breaker: Breaker) {
+    pub(crate) fn set(&mut self, key: TopicPartition, breaker: PartitionBreaker) {
         self.partitions.insert(key, breaker);
     }
 
@@ -100,14 +100,14 @@ impl Breakers {
 
 /// What a batch says of one partition.
 struct Count {
-    breaker: Breaker,
+    breaker: PartitionBreaker,
     any_success: bool,
     any_failure: bool,
     cause: &'static str,
 }
 
 impl Count {
-    fn of(breaker: Breaker) -> Self {
+    fn of(breaker: PartitionBreaker) -> Self {
         Self { breaker, any_success: false, any_failure: false, cause: "" }
     }
 
@@ -143,7 +143,7 @@ mod tests {
 
     /// A batch of partition 0, from an offset on: `.` succeeds, `x` fails, `w` waits, `i` is
     /// irrelevant.
-    fn judge(breakers: &mut Breakers, from: i64, batch: &str) -> bool {
+    fn judge(breakers: &mut PartitionBreakers, from: i64, batch: &str) -> bool {
         let mut records = Vec::new();
         let mut reasons = Vec::new();
         for (offset, letter) in (from..).zip(batch.chars()) {
@@ -164,13 +164,13 @@ mod tests {
         trips
     }
 
-    fn closed() -> Breakers {
-        Breakers::new(5)
+    fn closed() -> PartitionBreakers {
+        PartitionBreakers::new(5)
     }
 
-    fn probing() -> Breakers {
-        let mut breakers = Breakers::new(5);
-        breakers.set((Topic::Stock, 0), Breaker::new(true, 0));
+    fn probing() -> PartitionBreakers {
+        let mut breakers = PartitionBreakers::new(5);
+        breakers.set((Topic::Stock, 0), PartitionBreaker::new(true, 0));
         breakers
     }
 
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn what_an_operator_admits_does_not_trip() {
         let mut breakers = closed();
-        breakers.set((Topic::Stock, 0), Breaker::new(false, 8));
+        breakers.set((Topic::Stock, 0), PartitionBreaker::new(false, 8));
         assert!(!judge(&mut breakers, 0, "xxxxxxxx"));
         assert!(judge(&mut breakers, 8, "xxxxx"));
     }

@@ -6,7 +6,7 @@ use events_schema::Topic;
 use postgres_client::{CONVERSATION, within};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use crate::batch::partition_breaker::Breaker;
+use crate::batch::partition_breaker::PartitionBreaker;
 use crate::error::StoreError;
 use crate::ownership::owned_partitions::{OwnedPartition, PositionMove, TopicPartition};
 use crate::ownership::stop::Stop;
@@ -20,7 +20,7 @@ pub(crate) struct Taken {
     pub topic_id: String,
     pub epoch: i64,
     pub next: i64,
-    pub breaker: Breaker,
+    pub breaker: PartitionBreaker,
 }
 
 /// Whether the database is there and has the runtime's tables: a worker joins its group only then.
@@ -58,7 +58,13 @@ pub(crate) async fn take(
     let taken = rows.into_iter().filter_map(|row| {
         let (topic, partition, topic_id, epoch, next, tripped, admit_below) = row;
         let key = (names.topic(&topic)?, partition);
-        Some(Taken { key, topic_id, epoch, next, breaker: Breaker::new(tripped, admit_below) })
+        Some(Taken {
+            key,
+            topic_id,
+            epoch,
+            next,
+            breaker: PartitionBreaker::new(tripped, admit_below),
+        })
     });
     Ok(taken.collect())
 }

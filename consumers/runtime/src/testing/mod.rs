@@ -12,7 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::batch::apply_batch::{ApplyError, Terms, apply_batch};
 use crate::batch::decide_batch::Bench;
 use crate::batch::parking::Bounds;
-use crate::batch::partition_breaker::Breakers;
+use crate::batch::partition_breaker::PartitionBreakers;
 use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, TopicPartition};
 use crate::ownership::positions::{self, Taken};
 use crate::record::{Content, Raw, Record};
@@ -103,7 +103,7 @@ pub async fn deliver<P: Projection>(
     let mut records: Vec<Record> = events.into_iter().map(&mut place).collect();
     let moves = owned.moves(&records);
     let bench = Bench { pool, names: &names, encoder: &encoder, source: "/test" };
-    let mut breakers = Breakers::new(usize::MAX);
+    let mut breakers = PartitionBreakers::new(usize::MAX);
     let bounds = Bounds { per_subject: u32::MAX, total: u32::MAX };
     let terms = Terms { moves: &moves, bounds, breakers: &mut breakers };
     let applied = apply_batch::<P>(&bench, terms, &mut records).await;

@@ -11,14 +11,14 @@ const STATE: &str = "orderflow_breaker_state";
 /// The breaker of one dependency, shared by whatever of the process uses it: when the server is away
 /// one of them probes, the others wait. Its state is `orderflow_breaker_state{dependency,state}`.
 #[derive(Debug)]
-pub struct Circuit {
-    breaker: Mutex<Breaker>,
+pub struct CircuitBreaker {
+    breaker: Mutex<Machine>,
     closed: Gauge,
     open: Gauge,
     half_open: Gauge,
 }
 
-impl Circuit {
+impl CircuitBreaker {
     /// Of a server of which nothing is known yet: the first connection is a probe. Between the first
     /// failure and the next probe it waits for `first_wait`, doubled with each further failure up to
     /// `longest_wait`.
@@ -29,7 +29,7 @@ impl Circuit {
         longest_wait: Duration,
     ) -> Self {
         let state = |state: &'static str| gauge!(STATE, "projection" => projection, "dependency" => dependency, "state" => state);
-        let breaker = Breaker::unproven(Instant::now(), first_wait, longest_wait);
+        let breaker = Machine::unproven(Instant::now(), first_wait, longest_wait);
         Self {
             breaker: Mutex::new(breaker),
             closed: state("closed"),
@@ -51,12 +51,12 @@ impl Circuit {
 
     /// The server took up a connection.
     pub fn connected(&self) {
-        self.change(Breaker::connected);
+        self.change(Machine::connected);
     }
 
     /// The server dealt with what it was asked, whatever it said of it.
     pub fn dealt_with(&self) {
-        self.change(Breaker::dealt_with);
+        self.change(Machine::dealt_with);
     }
 
     /// No connection, or one that is good for nothing.
@@ -64,7 +64,7 @@ impl Circuit {
         self.change(|breaker| breaker.failed(Instant::now()));
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut Breaker) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut Machine) -> T) -> T {
         let mut breaker = self.lock();
         let before = breaker.state;
         let answer = change(&mut breaker);
@@ -78,13 +78,13 @@ impl Circuit {
         answer
     }
 
-    fn lock(&self) -> MutexGuard<'_, Breaker> {
+    fn lock(&self) -> MutexGuard<'_, Machine> {
         self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 #[derive(Debug)]
-struct Breaker {
+struct Machine {
     state: State,
     /// Since the server last dealt with something.
     failures: u32,
@@ -102,7 +102,7 @@ enum State {
     HalfOpen { until: Instant },
 }
 
-impl Breaker {
+impl Machine {
     fn unproven(now: Instant, first_wait: Duration, longest_wait: Duration) -> Self {
         Self { state: State::Open { until: now }, failures: 0, first_wait, longest_wait }
     }
@@ -141,8 +141,8 @@ mod tests {
     const PROBE_MAX: Duration = Duration::from_secs(10);
     const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-    fn unproven(now: Instant) -> Breaker {
-        Breaker::unproven(now, FIRST_WAIT, Duration::from_secs(30))
+    fn unproven(now: Instant) -> Machine {
+        Machine::unproven(now, FIRST_WAIT, Duration::from_secs(30))
     }
 
     #[test]

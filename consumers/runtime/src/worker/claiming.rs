@@ -25,7 +25,7 @@ pub(crate) struct Taking {
 pub(crate) type Answer = Result<(Vec<Taken>, TopicIds), ClaimError>;
 
 impl<P: Projection> Worker<P> {
-    /// Begins to take the positions. Patience is restored by a partition that starts, not by one that
+    /// Begins to take the positions. The delay is reset by a partition that starts, not by one that
     /// was taken.
     pub(crate) fn claim(&mut self) {
         // Another worker's by now: to take its position would fence that one.

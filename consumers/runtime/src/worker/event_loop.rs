@@ -13,15 +13,15 @@ use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
 use tokio::task::{JoinError, JoinSet};
 
-use crate::backoff::Patience;
+use crate::backoff::Backoff;
 use crate::batch::apply_batch::{ANSWER, ApplyError, NotApplied, Terms, apply_batch};
-use crate::batch::partition_breaker::Breakers;
+use crate::batch::partition_breaker::PartitionBreakers;
 use crate::batch::pending::Pending;
 use crate::error::StoreError;
 use crate::faults;
 use crate::log::group::GroupContext;
 use crate::log::poll::{Control, Progress};
-use crate::log::schema_requests::Questions;
+use crate::log::schema_requests::SchemaRequests;
 use crate::ownership::claim::{self, Check, Claim, TopicIds};
 use crate::ownership::misfit::PositionMisfit;
 use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, TopicPartition};
@@ -82,19 +82,19 @@ pub(crate) struct Worker<P: Projection> {
     pub heartbeat: Heartbeat,
     pub owned: OwnedPartitions,
     pub pending: Pending,
-    pub questions: Questions,
-    pub applying: Patience,
+    pub schema_requests: SchemaRequests,
+    pub applying: Backoff,
     /// What the last attempt was to commit, where its answer was lost.
     pub unheard: Option<Unheard>,
     pub claims: Vec<Claim>,
     pub taking: Vec<Taking>,
-    pub claiming: Patience,
+    pub claiming: Backoff,
     pub stopped: Vec<StoppedClaim>,
     /// Where partitions stopped at work: they are called so until they move on from there, however
     /// often they are tried again.
     pub stopped_at: BTreeMap<TopicPartition, i64>,
     pub reclaims: mpsc::UnboundedSender<Reclaim>,
-    pub breakers: Breakers,
+    pub breakers: PartitionBreakers,
     pub gather_until: tokio::time::Instant,
     pub asked: JoinSet<Asked>,
     /// The topics' ids as the positions have them.
@@ -152,14 +152,14 @@ impl<P: Projection> Worker<P> {
     pub(crate) fn after(
         &mut self,
         step: Result<(), Setback>,
-        patience: impl FnOnce(&mut Self) -> &mut Patience,
+        backoff: impl FnOnce(&mut Self) -> &mut Backoff,
     ) -> Result<(), WorkerError> {
         match step {
-            Ok(()) => patience(self).restore(),
+            Ok(()) => backoff(self).reset(),
             Err(Setback::End(error)) => return Err(error),
-            Err(Setback::Later) => drop(patience(self).wait()),
+            Err(Setback::Later) => drop(backoff(self).next_delay()),
             Err(Setback::Wait(reason)) => {
-                let pause = patience(self).wait();
+                let pause = backoff(self).next_delay();
                 self.shared.metrics.retries.increment(1);
                 tracing::warn!(reason, pause_ms = pause.as_millis(), "waiting");
             }
@@ -243,7 +243,7 @@ impl<P: Projection> Worker<P> {
         if check.claim.answer.is_closed() {
             return;
         }
-        self.claiming.restore();
+        self.claiming.reset();
         let Check { claim: Claim { key, answer }, taken, .. } = check;
         if let Some(misfit) = misfit {
             self.stop_claim(Claim { key, answer }, &Stop::Misfit(misfit));
@@ -268,7 +268,7 @@ impl<P: Projection> Worker<P> {
         match error {
             StoreError::Retry(source) | StoreError::Slow(source) => {
                 self.shared.postgres.down("not available");
-                self.shared.circuit.failed();
+                self.shared.circuit_breaker.failed();
                 Setback::Wait(format!("the database is not available: {source}"))
             }
             StoreError::Fenced => {
@@ -299,13 +299,13 @@ impl<P: Projection> Worker<P> {
     }
 
     /// While the database is away one worker of the process tries, and the others wait for it.
-    fn ask_circuit(&self) -> Result<(), Setback> {
-        self.shared.circuit.permits(ANSWER).then_some(()).ok_or(Setback::Later)
+    fn ask_circuit_breaker(&self) -> Result<(), Setback> {
+        self.shared.circuit_breaker.permits(ANSWER).then_some(()).ok_or(Setback::Later)
     }
 
     pub(crate) fn postgres_answered(&self) {
         self.shared.postgres.up();
-        self.shared.circuit.dealt_with();
+        self.shared.circuit_breaker.dealt_with();
     }
 
     /// One transaction; what the database refuses makes the next one smaller.
@@ -320,7 +320,7 @@ impl<P: Projection> Worker<P> {
         if self.pending.next().is_empty() {
             return self.stop_partitions(self.unresolved_partitions()).await;
         }
-        self.ask_circuit()?;
+        self.ask_circuit_breaker()?;
         let began = Instant::now();
         let share = self.pending.next();
         let moves = self.owned.moves(share);

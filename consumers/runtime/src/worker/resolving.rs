@@ -27,7 +27,7 @@ impl<P: Projection> Worker<P> {
             async move { shared.learn(id).await }
         };
         let mut foreign = Vec::new();
-        for (id, answer) in self.questions.ask(unknown, learn).await {
+        for (id, answer) in self.schema_requests.ask(unknown, learn).await {
             match answer {
                 Ok(()) => shared.schemas.up(),
                 Err(error @ RegistryError::Unavailable { .. }) => {

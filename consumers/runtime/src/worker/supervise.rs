@@ -12,14 +12,14 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Patience;
-use crate::batch::partition_breaker::Breakers;
+use crate::backoff::Backoff;
+use crate::batch::partition_breaker::PartitionBreakers;
 use crate::batch::pending::Pending;
 use crate::error::StoreError;
 use crate::log::fetch_queues::FetchQueues;
 use crate::log::group::{self, BrokerWatch, GroupContext};
 use crate::log::poll::{DRAIN, Poller};
-use crate::log::schema_requests::Questions;
+use crate::log::schema_requests::SchemaRequests;
 use crate::log::standby::Standby;
 use crate::log::unreadable::Unreadable;
 use crate::ownership::owned_partitions::OwnedPartitions;
@@ -184,16 +184,16 @@ fn set_up<P: Projection>(
         heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
         owned: OwnedPartitions::default(),
         pending: Pending::default(),
-        questions: Questions::default(),
-        applying: Patience::default(),
+        schema_requests: SchemaRequests::default(),
+        applying: Backoff::default(),
         unheard: None,
         claims: Vec::new(),
         taking: Vec::new(),
-        claiming: Patience::default(),
+        claiming: Backoff::default(),
         stopped: Vec::new(),
         reclaims,
         stopped_at: BTreeMap::new(),
-        breakers: Breakers::new(shared.settings.breaker_rejections),
+        breakers: PartitionBreakers::new(shared.settings.breaker_rejections),
         gather_until: tokio::time::Instant::now(),
         asked: JoinSet::new(),
         topic_ids: HashMap::new(),

@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use super::{ApplyError, Terms, apply_batch};
 use crate::batch::decide_batch::{Bench, Outcomes};
 use crate::batch::parking::Bounds;
-use crate::batch::partition_breaker::Breakers;
+use crate::batch::partition_breaker::PartitionBreakers;
 use crate::error::StoreError;
 use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, PositionMove};
 use crate::ownership::positions;
@@ -29,7 +29,7 @@ struct Setting {
     encoder: Encoder,
     owned: OwnedPartitions,
     bounds: Bounds,
-    breakers: Breakers,
+    breakers: PartitionBreakers,
 }
 
 impl Setting {
@@ -39,7 +39,7 @@ impl Setting {
         let encoder = Encoder::new([]);
         let owned = OwnedPartitions::default();
         let bounds = Bounds { per_subject: 100, total: 100 };
-        let breakers = Breakers::new(100);
+        let breakers = PartitionBreakers::new(100);
         let mut setting = Self { pool, names, encoder, owned, bounds, breakers };
         setting.take().await;
         setting

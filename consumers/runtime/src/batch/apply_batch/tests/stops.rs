@@ -7,7 +7,7 @@ use super::super::ApplyError;
 use super::{NEXT, PARKED, Setting, poison, record};
 use crate::batch::decide_batch::Outcomes;
 use crate::batch::parking::Bounds;
-use crate::batch::partition_breaker::{Breaker, Breakers};
+use crate::batch::partition_breaker::{PartitionBreaker, PartitionBreakers};
 use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions;
 use crate::ownership::stop::Stop;
@@ -58,7 +58,7 @@ async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succe
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    setting.breakers = Breakers::new(3);
+    setting.breakers = PartitionBreakers::new(3);
     let mut broken: Vec<Record> = (0..3).map(|offset| poison(offset, None)).collect();
     let moves = setting.owned.moves(&broken);
     let tripped = stops(setting.try_to(&moves, &mut broken).await);
@@ -68,7 +68,7 @@ async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succe
     let key = (Topic::Stock, 0);
     setting.note(key, Stop::Tripped { rejected: 3, cause: "undecodable" }).await;
     setting.take().await;
-    setting.breakers.set(key, Breaker::new(true, 0));
+    setting.breakers.set(key, PartitionBreaker::new(true, 0));
     let mut probe = vec![poison(0, None), record(1, "a", 1)];
     let moves = setting.owned.moves(&probe[..1]);
     assert_eq!(stops(setting.try_to(&moves, &mut probe[..1]).await).len(), 1);
@@ -84,10 +84,10 @@ async fn refusals_never_trip_a_partition_and_close_its_probe(
 ) {
     let mut setting = Setting::new(pool, options).await;
     let key = (Topic::Stock, 0);
-    setting.breakers = Breakers::new(3);
+    setting.breakers = PartitionBreakers::new(3);
     setting.note(key, Stop::Tripped { rejected: 3, cause: "undecodable" }).await;
     setting.take().await;
-    setting.breakers.set(key, Breaker::new(true, 0));
+    setting.breakers.set(key, PartitionBreaker::new(true, 0));
     let mut refused: Vec<Record> = (0..9).map(|offset| record(offset, "a", -13)).collect();
     let outcomes = setting.apply(&mut refused).await.unwrap();
     assert_eq!(outcomes, Outcomes { refused: 9, ..Default::default() });
