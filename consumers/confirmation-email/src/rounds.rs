@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chassis::health::{Dependency, Heartbeat};
-use runtime::{Beside, StoreError};
+use runtime::{ServiceContext, StoreError};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
@@ -27,13 +27,13 @@ const SWEEP: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// When a setting is missing or wrong, or a courier died.
-pub async fn run(beside: Beside) -> anyhow::Result<()> {
+pub async fn run(context: ServiceContext) -> anyhow::Result<()> {
     let settings = MailSettings::from_env()?;
     let stuck_after = settings.lease() * 2;
     let count = settings.connections;
-    let health = &beside.process.health;
-    let post = Arc::new(Post::new(beside.pool.clone(), settings, health)?);
-    let shutdown = beside.process.shutdown.clone();
+    let health = &context.process.health;
+    let post = Arc::new(Post::new(context.pool.clone(), settings, health)?);
+    let shutdown = context.process.shutdown.clone();
     let ledger = health.dependency("ledger");
     let mut couriers = JoinSet::new();
     for number in 0..count {
@@ -46,7 +46,7 @@ pub async fn run(beside: Beside) -> anyhow::Result<()> {
         };
         couriers.spawn(round.walk());
     }
-    let upkeep = upkeep(&post, &beside.committed, &shutdown);
+    let upkeep = upkeep(&post, &context.committed, &shutdown);
     tokio::select! {
         () = upkeep => {}
         Some(done) = couriers.join_next() => done.context("a courier died")?,

@@ -28,5 +28,5 @@ pub use migrate::migrate;
 pub use projection::{
     Batch, Decision, Delivered, FollowUp, Offset, Partition, Projection, Refusal, Rejection, Source,
 };
-pub use serve::{Beside, Tables, main, main_with};
+pub use serve::{ServiceContext, Tables, main, main_with};
 pub use worker::circuit_breaker::CircuitBreaker;

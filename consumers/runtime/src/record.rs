@@ -23,23 +23,23 @@ pub(crate) struct Record {
     pub epoch: i64,
     pub recorded_at: Timestamp,
     pub envelope: Envelope,
-    pub raw: Raw,
+    pub raw: RawRecord,
     pub content: Content,
-    pub weight: Weight,
+    pub held_bytes: HeldBytes,
 }
 
 /// Counts a record's bytes among those that a worker holds, for as long as the record lives.
 #[derive(Debug, Default)]
-pub(crate) struct Weight(Option<(usize, Arc<AtomicUsize>)>);
+pub(crate) struct HeldBytes(Option<(usize, Arc<AtomicUsize>)>);
 
-impl Weight {
+impl HeldBytes {
     pub(crate) fn new(bytes: usize, held: &Arc<AtomicUsize>) -> Self {
         held.fetch_add(bytes, Ordering::Relaxed);
         Self(Some((bytes, Arc::clone(held))))
     }
 }
 
-impl Drop for Weight {
+impl Drop for HeldBytes {
     fn drop(&mut self) {
         if let Some((bytes, held)) = &self.0 {
             held.fetch_sub(*bytes, Ordering::Relaxed);
@@ -49,7 +49,7 @@ impl Drop for Weight {
 
 /// The bytes as they came, for parking.
 #[derive(Debug)]
-pub(crate) struct Raw {
+pub(crate) struct RawRecord {
     pub key: Option<Vec<u8>>,
     pub payload: Option<Vec<u8>>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
@@ -71,7 +71,7 @@ pub(crate) enum Content {
 }
 
 /// Which events a projection wants to see.
-pub(crate) type Wanted = &'static [EventType];
+pub(crate) type EventTypes = &'static [EventType];
 
 impl Record {
     /// The registry has no schema that it could be read with.
@@ -84,10 +84,10 @@ impl Record {
         topic: Topic,
         epoch: i64,
         decoder: &Decoder,
-        wanted: Wanted,
+        wanted: EventTypes,
     ) -> Self {
         let millis = message.timestamp().to_millis().unwrap_or_default();
-        let raw = Raw::copy(message);
+        let raw = RawRecord::copy(message);
         let mut record = Self {
             source: Source {
                 topic,
@@ -99,7 +99,7 @@ impl Record {
             envelope: raw.envelope(),
             raw,
             content: Content::Irrelevant,
-            weight: Weight::default(),
+            held_bytes: HeldBytes::default(),
         };
         record.decode(decoder, wanted);
         record
@@ -110,16 +110,16 @@ impl Record {
     pub(crate) fn parked(
         source: Source,
         recorded_at: Timestamp,
-        raw: Raw,
+        raw: RawRecord,
         subject: Option<String>,
     ) -> Self {
         let envelope = Envelope { subject, ..raw.envelope() };
-        let (content, weight) = (Content::Irrelevant, Weight::default());
-        Self { source, epoch: 0, recorded_at, envelope, raw, content, weight }
+        let (content, held_bytes) = (Content::Irrelevant, HeldBytes::default());
+        Self { source, epoch: 0, recorded_at, envelope, raw, content, held_bytes }
     }
 
     /// Reads it by the rule of its topic; again, once an unresolved schema was learned.
-    pub(crate) fn decode(&mut self, decoder: &Decoder, wanted: Wanted) {
+    pub(crate) fn decode(&mut self, decoder: &Decoder, wanted: EventTypes) {
         let record = LogRecord {
             topic: self.source.topic,
             key: self.raw.key.as_deref(),
@@ -157,7 +157,7 @@ impl Record {
     }
 }
 
-impl Raw {
+impl RawRecord {
     /// Roughly what it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
         let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
@@ -246,7 +246,7 @@ mod tests {
     fn bytes_are_held_for_as_long_as_a_record_lives() {
         let held = Arc::new(AtomicUsize::new(0));
         let mut record = fetched();
-        record.weight = Weight::new(record.raw.bytes(), &held);
+        record.held_bytes = HeldBytes::new(record.raw.bytes(), &held);
         assert!(held.load(Ordering::Relaxed) >= 8);
         drop(record);
         assert_eq!(held.load(Ordering::Relaxed), 0);

@@ -20,7 +20,7 @@ use crate::{Projection, grants, migrate};
 
 /// What a part that runs beside the workers is handed.
 #[derive(Clone)]
-pub struct Beside {
+pub struct ServiceContext {
     /// The process: stop when its shutdown is cancelled, report your dependencies to its health.
     pub process: Process,
     /// The projection's own schema.
@@ -41,8 +41,8 @@ pub struct Tables {
 /// The whole `main` of a consumer. Without arguments it serves; with `migrate` it brings the schema
 /// up to date and ends.
 pub fn main<P: Projection>(tables: Tables) -> ExitCode {
-    main_with::<P, _, _>(tables, |beside| async move {
-        beside.process.shutdown.cancelled().await;
+    main_with::<P, _, _>(tables, |context| async move {
+        context.process.shutdown.cancelled().await;
         Ok(())
     })
 }
@@ -51,7 +51,7 @@ pub fn main<P: Projection>(tables: Tables) -> ExitCode {
 pub fn main_with<P, F, R>(tables: Tables, beside: F) -> ExitCode
 where
     P: Projection,
-    F: FnOnce(Beside) -> R,
+    F: FnOnce(ServiceContext) -> R,
     R: Future<Output = anyhow::Result<()>> + Send + 'static,
 {
     let command = std::env::args().nth(1);
@@ -61,8 +61,9 @@ where
             Some("migrate") => migrated::<P>(&pool, tables).await,
             Some(other) => anyhow::bail!("unknown command {other}; there is only `migrate`"),
             None => {
-                let own = Beside { process: process.clone(), pool, committed: Arc::default() };
-                serve::<P>(own.clone(), beside(own)).await
+                let context =
+                    ServiceContext { process: process.clone(), pool, committed: Arc::default() };
+                serve::<P>(context.clone(), beside(context)).await
             }
         }
     })
@@ -78,19 +79,19 @@ async fn migrated<P: Projection>(pool: &PgPool, tables: Tables) -> anyhow::Resul
 
 /// Runs every part until shutdown; one that ends in an error ends the process.
 async fn serve<P: Projection>(
-    own: Beside,
+    context: ServiceContext,
     beside: impl Future<Output = anyhow::Result<()>> + Send + 'static,
 ) -> anyhow::Result<()> {
-    let shutdown = own.process.shutdown.clone();
+    let shutdown = context.process.shutdown.clone();
     // Before anybody can ask: until the parts have named what they hang on, nothing is ready.
-    let start = own.process.health.dependency("start");
+    let start = context.process.health.dependency("start");
     let mut parts = JoinSet::new();
-    parts.spawn(chassis::probes::serve(own.process.clone())?);
+    parts.spawn(chassis::probes::serve(context.process.clone())?);
     parts.spawn(beside);
     parts.spawn(async move {
         let settings = RuntimeSettings::from_env()?;
-        settings.fit(own.pool.options().get_max_connections())?;
-        let Some(shared) = Shared::<P>::start(own, settings).await? else {
+        settings.fit(context.pool.options().get_max_connections())?;
+        let Some(shared) = Shared::<P>::start(context, settings).await? else {
             return Ok(());
         };
         start.forget();

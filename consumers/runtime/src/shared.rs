@@ -156,7 +156,7 @@ impl<P: Projection> Shared<P> {
     /// Gathers what the workers share. Waits for the schema ids of what the projection publishes,
     /// from the disk or the registry; `None` when the process is stopped before they came.
     pub(crate) async fn start(
-        own: crate::Beside,
+        context: crate::ServiceContext,
         settings: RuntimeSettings,
     ) -> anyhow::Result<Option<Self>> {
         let registry = Registry::within(
@@ -164,7 +164,7 @@ impl<P: Projection> Shared<P> {
             &settings.registry_url,
             &settings.schema_cache,
         )?;
-        let health = &own.process.health;
+        let health = &context.process.health;
         let (postgres, kafka) = (health.dependency("postgres"), health.dependency("kafka"));
         let schemas = health.dependency("schemas");
         let ids = loop {
@@ -173,14 +173,14 @@ impl<P: Projection> Shared<P> {
                 Err(error) => schemas.down(error.to_string()),
             }
             tokio::select! {
-                () = own.process.shutdown.cancelled() => return Ok(None),
+                () = context.process.shutdown.cancelled() => return Ok(None),
                 () = tokio::time::sleep(ASK_AGAIN) => {}
             }
         };
         schemas.up();
         Ok(Some(Self {
             names: TopicNames::new(&settings.kafka),
-            pool: own.pool,
+            pool: context.pool,
             registry,
             decoder: Arc::default(),
             encoder: Encoder::new(ids),
@@ -190,14 +190,14 @@ impl<P: Projection> Shared<P> {
             circuit_breaker: CircuitBreaker::unproven(P::NAME, "postgres", DELAY_MIN, DELAY_MAX),
             kafka,
             schemas,
-            committed: own.committed,
+            committed: context.committed,
             follow_ups: Notify::new(),
             held: Mutex::default(),
             publishing: watch::Sender::default(),
             stopped: Mutex::default(),
             projection: std::marker::PhantomData,
             identity: Identity::take(&settings.worker_id, &settings.kafka.prefixed(P::NAME)),
-            process: own.process,
+            process: context.process,
             settings,
         }))
     }

@@ -23,7 +23,7 @@ pub(crate) struct NotApplied {
     pub why: ApplyError,
     /// It was sent to be committed with these outcomes, and the answer was lost: the positions say
     /// whether it was.
-    pub unheard: Option<Outcomes>,
+    pub in_doubt: Option<Outcomes>,
 }
 
 /// What kept a batch from being applied.
@@ -55,16 +55,16 @@ pub(crate) struct Terms<'a> {
 }
 
 /// Applies records and moves their partitions by the terms' moves, in one transaction. After a failure
-/// `records` are as they were, and nothing of it is in the database unless it is `unheard`.
+/// `records` are as they were, and nothing of it is in the database unless it is `in_doubt`.
 pub(crate) async fn apply_batch<P: Projection>(
     bench: &Bench<'_>,
     terms: Terms<'_>,
     records: &mut [Record],
 ) -> Result<Outcomes, NotApplied> {
-    let mut attempt = Attempt { bench, terms, share: Share::new(records), unheard: None };
+    let mut attempt = Attempt { bench, terms, share: Share::new(records), in_doubt: None };
     let settled = attempt.settle::<P>().await;
     attempt.share.restore();
-    settled.map_err(|why| NotApplied { why, unheard: attempt.unheard })
+    settled.map_err(|why| NotApplied { why, in_doubt: attempt.in_doubt })
 }
 
 /// One batch on its way.
@@ -72,7 +72,7 @@ struct Attempt<'a> {
     bench: &'a Bench<'a>,
     terms: Terms<'a>,
     share: Share<'a>,
-    unheard: Option<Outcomes>,
+    in_doubt: Option<Outcomes>,
 }
 
 impl Attempt<'_> {
@@ -125,7 +125,7 @@ impl Attempt<'_> {
             transaction.rollback().await?;
             return Err(ApplyError::Stop(full));
         }
-        self.unheard = Some(decided.outcomes);
+        self.in_doubt = Some(decided.outcomes);
         transaction.commit().await?;
         Ok(Some(decided.outcomes))
     }

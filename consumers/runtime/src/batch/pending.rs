@@ -73,7 +73,7 @@ impl Pending {
     }
 
     /// Something was applied, as is heard only now: `is_left` says what was not.
-    pub(crate) fn heard_late(&mut self, is_left: impl FnMut(&Record) -> bool) {
+    pub(crate) fn committed_late(&mut self, is_left: impl FnMut(&Record) -> bool) {
         self.records.retain(is_left);
         self.grow();
     }

@@ -14,7 +14,7 @@ use crate::log::unreadable::Fetched;
 use crate::ownership::owned_partitions::{PositionMove, TopicPartition};
 use crate::ownership::positions;
 use crate::projection::Projection;
-use crate::worker::event_loop::{Asked, Setback, Worker};
+use crate::worker::event_loop::{Answered, StepError, Worker};
 
 /// How long the broker may take for one answer.
 const BROKER: Duration = Duration::from_secs(3);
@@ -82,8 +82,8 @@ impl<P: Projection> Worker<P> {
         }
         let kafka = self.shared.settings.kafka.clone();
         let topic = self.shared.names.name(key.0).to_owned();
-        self.asked.spawn_blocking(move || {
-            Asked::Hole(key, from, end_of_hole(&kafka, &topic, key.1, from))
+        self.background.spawn_blocking(move || {
+            Answered::Hole(key, from, end_of_hole(&kafka, &topic, key.1, from))
         });
     }
 
@@ -93,7 +93,7 @@ impl<P: Projection> Worker<P> {
         key: TopicPartition,
         from: i64,
         to: i64,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), StepError> {
         let Some(owned) = self.owned.get(key).filter(|owned| owned.next == from) else {
             return Ok(());
         };
@@ -103,7 +103,7 @@ impl<P: Projection> Worker<P> {
             let mut conn = pool.acquire().await?;
             positions::advance(&mut conn, names, &moves).await
         };
-        within(CONVERSATION, moved).await.map_err(|error| self.setback(error))?;
+        within(CONVERSATION, moved).await.map_err(|error| self.step_error(error))?;
         self.passed(&moves);
         Ok(())
     }

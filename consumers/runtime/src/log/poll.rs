@@ -27,7 +27,7 @@ use crate::log::unreadable::{Fetched, Unreadable};
 use crate::metrics::Metrics;
 use crate::ownership::claim::{Claim, Start};
 use crate::ownership::owned_partitions::TopicPartition;
-use crate::record::{Record, Wanted, Weight};
+use crate::record::{EventTypes, HeldBytes, Record};
 use crate::topic_names::TopicNames;
 use crate::worker::stopping::Reclaim;
 
@@ -41,7 +41,7 @@ const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// How long the group may wait for the batch under way when it takes partitions away.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 /// How often positions are told to Kafka, for the tools that show lag.
-const TELL: Duration = Duration::from_secs(1);
+const REPORT: Duration = Duration::from_secs(1);
 
 /// What the poll thread asks of the worker.
 pub(crate) enum Control {
@@ -63,7 +63,7 @@ pub(crate) struct Poller {
     pub consumer: Arc<BaseConsumer<GroupContext>>,
     pub names: TopicNames,
     pub decoder: Arc<RwLock<Decoder>>,
-    pub wanted: Wanted,
+    pub event_types: EventTypes,
     pub records: mpsc::Sender<Record>,
     pub control: mpsc::UnboundedSender<Control>,
     pub progress: Progress,
@@ -72,9 +72,9 @@ pub(crate) struct Poller {
     /// Epochs of the partitions that deliver.
     pub epochs: HashMap<TopicPartition, i64>,
     /// Records that the worker had no room for yet.
-    pub carry: VecDeque<Record>,
+    pub overflow: VecDeque<Record>,
     /// So many of them, and nothing more is taken.
-    pub carry_max: usize,
+    pub overflow_max: usize,
     /// Bytes of all records that are not applied yet, here and at the worker.
     pub held_bytes: Arc<AtomicUsize>,
     pub fetched: FetchQueues,
@@ -90,7 +90,7 @@ pub(crate) struct Poller {
     pub standby: Standby,
     pub unreadable: Unreadable,
     pub holes: Suspects,
-    pub told_at: Instant,
+    pub reported_at: Instant,
 }
 
 impl Poller {
@@ -132,8 +132,8 @@ impl Poller {
                 self.rebalance(&rebalance)?;
             }
             self.start_claimed()?;
-            self.tell_lag_tools();
-            match (self.carry.is_empty(), came) {
+            self.report_lag();
+            match (self.overflow.is_empty(), came) {
                 (true, true) => {}
                 (true, false) => thread::park_timeout(REST),
                 (false, _) => thread::park_timeout(REST_BUSY),
@@ -171,24 +171,24 @@ impl Poller {
     }
 
     fn is_full(&self) -> bool {
-        self.carry.len() >= self.carry_max
+        self.overflow.len() >= self.overflow_max
             || self.held_bytes.load(Ordering::Relaxed) > HELD_BYTES_MAX
     }
 
     fn take(&mut self, key: TopicPartition, message: &BorrowedMessage<'_>) {
         let Some(epoch) = self.epochs.get(&key) else { return };
         let decoder = self.decoder.read().unwrap_or_else(PoisonError::into_inner);
-        let mut record = Record::read(message, key.0, *epoch, &decoder, self.wanted);
+        let mut record = Record::read(message, key.0, *epoch, &decoder, self.event_types);
         drop(decoder);
-        record.weight = Weight::new(record.raw.bytes(), &self.held_bytes);
-        self.carry.push_back(record);
+        record.held_bytes = HeldBytes::new(record.raw.bytes(), &self.held_bytes);
+        self.overflow.push_back(record);
     }
 
     /// Hands over what the worker has room for.
     fn hand_over(&mut self) {
-        while let Some(record) = self.carry.pop_front() {
+        while let Some(record) = self.overflow.pop_front() {
             if let Err(error) = self.records.try_send(record) {
-                self.carry.push_front(error.into_inner());
+                self.overflow.push_front(error.into_inner());
                 break;
             }
         }
@@ -230,7 +230,7 @@ impl Poller {
         if keys.is_empty() {
             return Ok(());
         }
-        self.carry.retain(|record| !keys.contains(&record.source.topic_partition()));
+        self.overflow.retain(|record| !keys.contains(&record.source.topic_partition()));
         self.unassign(&keys)
     }
 
@@ -265,7 +265,7 @@ impl Poller {
             self.applied.remove(key);
             self.metrics.lag(self.names.name(key.0), key.1, 0);
         }
-        self.carry.retain(|record| !keys.contains(&record.source.topic_partition()));
+        self.overflow.retain(|record| !keys.contains(&record.source.topic_partition()));
         let (done, wait) = sync_channel(1);
         if self.control.send(Control::Release(keys, done)).is_ok()
             && wait.recv_timeout(DRAIN).is_err()
@@ -285,14 +285,14 @@ impl Poller {
     }
 
     /// Tells Kafka's tools, and our own metrics, how far the partitions are.
-    fn tell_lag_tools(&mut self) {
-        if self.told_at.elapsed() < TELL {
+    fn report_lag(&mut self) {
+        if self.reported_at.elapsed() < REPORT {
             return;
         }
-        self.told_at = Instant::now();
+        self.reported_at = Instant::now();
         let is_idle = self.claims.is_empty() && self.assigned.is_empty();
         let is_idle = is_idle && self.consumer.context().is_member();
-        self.standby.note(is_idle, self.told_at);
+        self.standby.note(is_idle, self.reported_at);
         let moved =
             std::mem::take(&mut *self.progress.lock().unwrap_or_else(PoisonError::into_inner));
         let mut list = TopicPartitionList::new();
@@ -320,8 +320,8 @@ impl Poller {
         }
         self.ask_for_holes(&standing);
         // While not all that was fetched is taken, standing still says nothing.
-        if !self.is_full() && self.carry.is_empty() && !partitions.is_empty() {
-            let stuck = self.unreadable.stuck(self.told_at, &partitions);
+        if !self.is_full() && self.overflow.is_empty() && !partitions.is_empty() {
+            let stuck = self.unreadable.stuck(self.reported_at, &partitions);
             if !stuck.is_empty() {
                 let _ = self.control.send(Control::Unreadable(stuck));
             }
@@ -332,7 +332,7 @@ impl Poller {
 impl Poller {
     /// Where nothing comes any more, though the log goes on, the rest may be no record.
     fn ask_for_holes(&mut self, standing: &[(TopicPartition, i64, Fetched)]) {
-        let is_busy = self.is_full() || !self.carry.is_empty();
+        let is_busy = self.is_full() || !self.overflow.is_empty();
         for (key, from) in self.holes.of(standing).into_iter().filter(|_| !is_busy) {
             let _ = self.control.send(Control::Hole(key, from));
         }

@@ -15,7 +15,7 @@ use crate::batch::parking::Bounds;
 use crate::batch::partition_breaker::PartitionBreakers;
 use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, TopicPartition};
 use crate::ownership::positions::{self, Taken};
-use crate::record::{Content, Raw, Record};
+use crate::record::{Content, RawRecord, Record};
 use crate::topic_names::TopicNames;
 use crate::{Batch, Delivered, Offset, Partition, Projection, Source, StoreError, migrate};
 
@@ -121,8 +121,8 @@ pub(crate) fn record(source: Source, event: Event) -> Record {
         epoch: 1,
         recorded_at,
         envelope: Envelope { subject, ..Envelope::default() },
-        raw: Raw { key: None, payload: Some(vec![1, 2, 3]), headers: vec![] },
+        raw: RawRecord { key: None, payload: Some(vec![1, 2, 3]), headers: vec![] },
         content: Content::Event(event),
-        weight: Default::default(),
+        held_bytes: Default::default(),
     }
 }

@@ -171,7 +171,7 @@ async fn a_position_that_its_last_owner_keeps_locked_holds_up_no_other_partition
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_probe_whose_commit_was_heard_late_closes_the_breaker(
+async fn a_probe_whose_commit_was_in_doubt_closes_the_breaker(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

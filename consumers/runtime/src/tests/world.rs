@@ -22,7 +22,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::Beside;
+use crate::ServiceContext;
 use crate::batch::parking::Bounds;
 use crate::log::identity::WorkerId;
 use crate::settings::RuntimeSettings;
@@ -111,10 +111,11 @@ impl World {
                              VALUES ('elsewhere', 99, '', 0, 0) ON CONFLICT DO NOTHING";
             sqlx::query(elsewhere).execute(&self.pool).await.unwrap();
         }
-        let own = Beside { process, pool: self.pool.clone(), committed: Arc::default() };
+        let context =
+            ServiceContext { process, pool: self.pool.clone(), committed: Arc::default() };
         let mut settings = settings(&self.kafka, self.cache.path());
         set(&mut settings);
-        let shared = Shared::<Shelf>::start(own, settings).await.unwrap().unwrap();
+        let shared = Shared::<Shelf>::start(context, settings).await.unwrap().unwrap();
         let mut decoder = shared.decoder.write().unwrap_or_else(PoisonError::into_inner);
         decoder.learn(1, EventType::StockReceived.schema());
         drop(decoder);

@@ -13,7 +13,7 @@ use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions::Taken;
 use crate::ownership::stop::Stop;
 use crate::projection::Projection;
-use crate::worker::event_loop::{Asked, Setback, Worker, WorkerError};
+use crate::worker::event_loop::{Answered, StepError, Worker, WorkerError};
 
 /// Positions that are being taken.
 pub(crate) struct Taking {
@@ -39,7 +39,7 @@ impl<P: Projection> Worker<P> {
         let ended = CancellationToken::new();
         self.taking.push(Taking { keys, ended: ended.clone() });
         let (shared, consumer) = (Arc::clone(&self.shared), Arc::clone(&self.consumer));
-        self.asked.spawn(async move {
+        self.background.spawn(async move {
             let _ended = ended.drop_guard();
             let (pool, names) = (&shared.pool, &shared.names);
             let taken = async {
@@ -47,7 +47,7 @@ impl<P: Projection> Worker<P> {
                 claim::take(pool, &consumer, names, &claims).await
             };
             let taken = taken.await;
-            Asked::Positions(claims, taken)
+            Answered::Positions(claims, taken)
         });
     }
 
@@ -81,8 +81,8 @@ impl<P: Projection> Worker<P> {
             Err(error) => {
                 self.claims.extend(claims);
                 let setback = match error {
-                    ClaimError::Store(error) => self.setback(error),
-                    other => Setback::Wait(other.to_string()),
+                    ClaimError::Store(error) => self.step_error(error),
+                    other => StepError::Retry(other.to_string()),
                 };
                 return self.after(Err(setback), |worker| &mut worker.claiming);
             }
@@ -95,9 +95,9 @@ impl<P: Projection> Worker<P> {
             let topic_id = ids.get(&topic).cloned().unwrap_or_default();
             let mut check = Check { claim, taken, topic, topic_id };
             let consumer = Arc::clone(&self.consumer);
-            self.asked.spawn_blocking(move || {
+            self.background.spawn_blocking(move || {
                 let misfit = check.misfit(&consumer);
-                Asked::Log(check, misfit)
+                Answered::Log(check, misfit)
             });
         }
         Ok(())

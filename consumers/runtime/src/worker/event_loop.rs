@@ -30,7 +30,7 @@ use crate::projection::Projection;
 use crate::record::Record;
 use crate::shared::Shared;
 use crate::worker::claiming::{Answer, Taking};
-use crate::worker::in_doubt::Unheard;
+use crate::worker::in_doubt::InDoubt;
 use crate::worker::stopping::{Reclaim, StoppedClaim};
 
 /// How often the topics are asked whether they are still the same.
@@ -56,15 +56,15 @@ pub(crate) enum WorkerError {
 }
 
 /// Why a step did not succeed: wait and try again, or give up the client.
-pub(crate) enum Setback {
-    Wait(String),
+pub(crate) enum StepError {
+    Retry(String),
     /// Another worker of the process is asking already.
-    Later,
-    End(WorkerError),
+    BreakerOpen,
+    Fatal(WorkerError),
 }
 
 /// What the database or a broker was asked in the background, so that no batch waits for it.
-pub(crate) enum Asked {
+pub(crate) enum Answered {
     Positions(Vec<Claim>, Answer),
     Log(Check, Result<Option<PositionMisfit>, KafkaError>),
     TopicIds(Result<TopicIds, TopicIdError>),
@@ -85,7 +85,7 @@ pub(crate) struct Worker<P: Projection> {
     pub schema_requests: SchemaRequests,
     pub applying: Backoff,
     /// What the last attempt was to commit, where its answer was lost.
-    pub unheard: Option<Unheard>,
+    pub in_doubt: Option<InDoubt>,
     pub claims: Vec<Claim>,
     pub taking: Vec<Taking>,
     pub claiming: Backoff,
@@ -96,7 +96,7 @@ pub(crate) struct Worker<P: Projection> {
     pub reclaims: mpsc::UnboundedSender<Reclaim>,
     pub breakers: PartitionBreakers,
     pub gather_until: tokio::time::Instant,
-    pub asked: JoinSet<Asked>,
+    pub background: JoinSet<Answered>,
     /// The topics' ids as the positions have them.
     pub topic_ids: HashMap<Topic, String>,
     pub compare_at: tokio::time::Instant,
@@ -114,12 +114,12 @@ impl<P: Projection> Worker<P> {
             tokio::select! {
                 biased;
                 control = self.control.recv() => match control {
-                    Some(control) => self.note(control).await?,
+                    Some(control) => self.on_control(control).await?,
                     None => return Ok(()),
                 },
-                Some(asked) = self.asked.join_next() => {
+                Some(answered) = self.background.join_next() => {
                     let lost = |e: JoinError| StoreError::Broken(e.to_string());
-                    self.hear(asked.map_err(lost).map_err(WorkerError::Defect)?).await?;
+                    self.on_answer(answered.map_err(lost).map_err(WorkerError::Defect)?).await?;
                 }
                 () = self.claiming.over(), if !self.claims.is_empty() => {
                     self.claim();
@@ -151,14 +151,14 @@ impl<P: Projection> Worker<P> {
 
     pub(crate) fn after(
         &mut self,
-        step: Result<(), Setback>,
+        step: Result<(), StepError>,
         backoff: impl FnOnce(&mut Self) -> &mut Backoff,
     ) -> Result<(), WorkerError> {
         match step {
             Ok(()) => backoff(self).reset(),
-            Err(Setback::End(error)) => return Err(error),
-            Err(Setback::Later) => drop(backoff(self).next_delay()),
-            Err(Setback::Wait(reason)) => {
+            Err(StepError::Fatal(error)) => return Err(error),
+            Err(StepError::BreakerOpen) => drop(backoff(self).next_delay()),
+            Err(StepError::Retry(reason)) => {
                 let pause = backoff(self).next_delay();
                 self.shared.metrics.retries.increment(1);
                 tracing::warn!(reason, pause_ms = pause.as_millis(), "waiting");
@@ -167,7 +167,7 @@ impl<P: Projection> Worker<P> {
         Ok(())
     }
 
-    async fn note(&mut self, control: Control) -> Result<(), WorkerError> {
+    async fn on_control(&mut self, control: Control) -> Result<(), WorkerError> {
         match control {
             Control::Hole(key, from) => self.look_for_hole(key, from),
             Control::Unreadable(keys) => self.stop_unreadable(keys).await?,
@@ -205,20 +205,20 @@ impl<P: Projection> Worker<P> {
         self.compare_at = tokio::time::Instant::now() + SAME_TOPICS;
         let topics = claim::names_of(&self.shared.names, self.owned.keys().map(|key| key.0));
         let consumer = Arc::clone(&self.consumer);
-        self.asked
-            .spawn_blocking(move || Asked::TopicIds(claim::ask_topic_ids(&consumer, &topics)));
+        self.background
+            .spawn_blocking(move || Answered::TopicIds(claim::ask_topic_ids(&consumer, &topics)));
     }
 
-    async fn hear(&mut self, asked: Asked) -> Result<(), WorkerError> {
-        match asked {
-            Asked::Positions(claims, answer) => return self.claimed(claims, answer),
-            Asked::Log(check, Ok(misfit)) => self.start(check, misfit),
-            Asked::Log(check, Err(error)) => {
+    async fn on_answer(&mut self, answered: Answered) -> Result<(), WorkerError> {
+        match answered {
+            Answered::Positions(claims, answer) => return self.claimed(claims, answer),
+            Answered::Log(check, Ok(misfit)) => self.start(check, misfit),
+            Answered::Log(check, Err(error)) => {
                 self.claims.push(check.claim);
                 let reason = format!("{}/{}: {error}", check.topic, check.taken.key.1);
-                return self.after(Err(Setback::Wait(reason)), |worker| &mut worker.claiming);
+                return self.after(Err(StepError::Retry(reason)), |worker| &mut worker.claiming);
             }
-            Asked::TopicIds(Ok(ids)) => {
+            Answered::TopicIds(Ok(ids)) => {
                 for topic in self.owned.keys().map(|key| key.0) {
                     let name = self.shared.names.name(topic);
                     if ids.get(name) != self.topic_ids.get(&topic) && ids.contains_key(name) {
@@ -226,14 +226,14 @@ impl<P: Projection> Worker<P> {
                     }
                 }
             }
-            Asked::Hole(key, from, Ok(Some(to))) => {
+            Answered::Hole(key, from, Ok(Some(to))) => {
                 let passed = self.pass_hole(key, from, to).await;
                 return self.after(passed, |worker| &mut worker.applying);
             }
-            Asked::Hole(_, _, Ok(None)) => {}
-            Asked::Hole(_, _, Err(error)) => tracing::debug!(%error, "holes not looked for"),
+            Answered::Hole(_, _, Ok(None)) => {}
+            Answered::Hole(_, _, Err(error)) => tracing::debug!(%error, "holes not looked for"),
             // Whoever fetches hears it too.
-            Asked::TopicIds(Err(error)) => tracing::debug!(%error, "topics not compared"),
+            Answered::TopicIds(Err(error)) => tracing::debug!(%error, "topics not compared"),
         }
         Ok(())
     }
@@ -264,23 +264,23 @@ impl<P: Projection> Worker<P> {
         let _ = answer.send((epoch, next));
     }
 
-    pub(crate) fn setback(&self, error: StoreError) -> Setback {
+    pub(crate) fn step_error(&self, error: StoreError) -> StepError {
         match error {
             StoreError::Retry(source) | StoreError::Slow(source) => {
                 self.shared.postgres.down("not available");
                 self.shared.circuit_breaker.failed();
-                Setback::Wait(format!("the database is not available: {source}"))
+                StepError::Retry(format!("the database is not available: {source}"))
             }
             StoreError::Fenced => {
                 self.shared.metrics.fenced.increment(1);
-                Setback::End(WorkerError::Fenced)
+                StepError::Fatal(WorkerError::Fenced)
             }
-            error => Setback::End(WorkerError::Defect(error)),
+            error => StepError::Fatal(WorkerError::Defect(error)),
         }
     }
 
     /// Too much at once is no outage, and is said as what it is: a pause, then half as much.
-    fn too_much_or_away(&mut self, error: StoreError) -> Setback {
+    fn too_much_or_away(&mut self, error: StoreError) -> StepError {
         let is_answered = |error: &sqlx::Error| error.as_database_error().is_some();
         match error {
             StoreError::Slow(source) => {
@@ -288,19 +288,19 @@ impl<P: Projection> Worker<P> {
                 if halved && is_answered(&source) {
                     self.postgres_answered();
                     let room = self.pending.next().len();
-                    return Setback::Wait(format!(
+                    return StepError::Retry(format!(
                         "too much at once, {room} records next: {source}"
                     ));
                 }
-                self.setback(StoreError::Slow(source))
+                self.step_error(StoreError::Slow(source))
             }
-            error => self.setback(error),
+            error => self.step_error(error),
         }
     }
 
     /// While the database is away one worker of the process tries, and the others wait for it.
-    fn ask_circuit_breaker(&self) -> Result<(), Setback> {
-        self.shared.circuit_breaker.permits(ANSWER).then_some(()).ok_or(Setback::Later)
+    fn ask_circuit_breaker(&self) -> Result<(), StepError> {
+        self.shared.circuit_breaker.permits(ANSWER).then_some(()).ok_or(StepError::BreakerOpen)
     }
 
     pub(crate) fn postgres_answered(&self) {
@@ -309,7 +309,7 @@ impl<P: Projection> Worker<P> {
     }
 
     /// One transaction; what the database refuses makes the next one smaller.
-    async fn step(&mut self) -> Result<(), Setback> {
+    async fn step(&mut self) -> Result<(), StepError> {
         self.gather();
         let owned = &self.owned;
         self.pending.records.retain(|record| owned.admits(record.source, record.epoch));
@@ -333,22 +333,22 @@ impl<P: Projection> Worker<P> {
             }
             Err(failed) => failed,
         };
-        let NotApplied { why, unheard } = failed;
+        let NotApplied { why, in_doubt } = failed;
         if !matches!(why, ApplyError::Store(StoreError::Retry(_) | StoreError::Slow(_))) {
             self.postgres_answered();
         }
         match why {
             ApplyError::Stop(stops) => self.stop_partitions(stops).await,
             ApplyError::Store(StoreError::Refused(refused)) => {
-                self.pending.refused(&refused).map_err(|error| self.setback(error))
+                self.pending.refused(&refused).map_err(|error| self.step_error(error))
             }
             ApplyError::Store(StoreError::Fenced) => self.fenced(&moves).await,
             ApplyError::Store(error) => {
                 if faults::park_on_outage() {
                     self.pending.condemn();
                 }
-                let unheard = unheard.map(|outcomes| Unheard { moves, outcomes });
-                self.unheard = unheard.or(self.unheard.take());
+                let in_doubt = in_doubt.map(|outcomes| InDoubt { moves, outcomes });
+                self.in_doubt = in_doubt.or(self.in_doubt.take());
                 Err(self.too_much_or_away(error))
             }
         }

@@ -8,10 +8,10 @@ use crate::error::StoreError;
 use crate::ownership::owned_partitions::PositionMove;
 use crate::ownership::positions;
 use crate::projection::Projection;
-use crate::worker::event_loop::{Setback, Worker};
+use crate::worker::event_loop::{StepError, Worker};
 
 /// A batch that was sent to be committed, and whose answer was lost.
-pub(crate) struct Unheard {
+pub(crate) struct InDoubt {
     pub moves: Vec<PositionMove>,
     pub outcomes: Outcomes,
 }
@@ -40,7 +40,7 @@ impl<P: Projection> Worker<P> {
     pub(crate) fn passed(&mut self, moves: &[PositionMove]) {
         self.postgres_answered();
         self.breakers.settle();
-        self.unheard = None;
+        self.in_doubt = None;
         self.owned.advance(moves);
         if !self.stopped_at.is_empty() {
             moves.iter().for_each(|moved| self.moves_on(moved.key));
@@ -51,42 +51,42 @@ impl<P: Projection> Worker<P> {
 
     /// A position that is not where this worker left it was moved by its own commit, whose answer
     /// was lost; or another worker took it; or the database lost commits.
-    pub(crate) async fn fenced(&mut self, moves: &[PositionMove]) -> Result<(), Setback> {
+    pub(crate) async fn fenced(&mut self, moves: &[PositionMove]) -> Result<(), StepError> {
         let shared = &self.shared;
-        let unheard = self.unheard_of();
+        let in_doubt = self.doubted();
         let is_new = |moved: &&PositionMove| moves.iter().all(|other| other.key != moved.key);
-        let in_doubt = unheard.iter().flat_map(|unheard| &unheard.moves);
+        let doubted = in_doubt.iter().flat_map(|in_doubt| &in_doubt.moves);
         // The batch that is tried now need not be as large as the one in doubt was.
         let asked: Vec<PositionMove> =
-            moves.iter().chain(in_doubt.filter(is_new)).copied().collect();
+            moves.iter().chain(doubted.filter(is_new)).copied().collect();
         let held = positions::still_held(&shared.pool, &shared.names, &asked).await;
-        let held = held.map_err(|error| self.setback(error))?;
+        let held = held.map_err(|error| self.step_error(error))?;
         if held.len() != asked.len() {
-            return Err(self.setback(StoreError::Fenced));
+            return Err(self.step_error(StoreError::Fenced));
         }
         let is_there = |moved: &PositionMove| held.get(&moved.key) == Some(&moved.to);
-        if let Some(Unheard { moves, outcomes }) = unheard
+        if let Some(InDoubt { moves, outcomes }) = in_doubt
             && moves.iter().all(is_there)
         {
             self.committed(&moves, outcomes);
             let owned = &self.owned;
-            self.pending.heard_late(|record| owned.admits(record.source, record.epoch));
+            self.pending.committed_late(|record| owned.admits(record.source, record.epoch));
         }
-        self.unheard = None;
+        self.in_doubt = None;
         for (key, next) in held {
             self.owned.correct(key, next);
         }
-        Err(Setback::Wait("the last commit was heard late".to_owned()))
+        Err(StepError::Retry("the last commit was in doubt".to_owned()))
     }
 
     /// The batch in doubt, of which partitions may have been given up meanwhile: it was committed
     /// whole or not at all, so that any of them tells.
-    fn unheard_of(&self) -> Option<Unheard> {
-        let Unheard { moves, outcomes } = self.unheard.as_ref()?;
+    fn doubted(&self) -> Option<InDoubt> {
+        let InDoubt { moves, outcomes } = self.in_doubt.as_ref()?;
         let owned = |moved: &PositionMove| self.owned.get(moved.key);
         let ours =
             |moved: &&PositionMove| owned(moved).is_some_and(|owned| owned.epoch == moved.epoch);
         let moves: Vec<PositionMove> = moves.iter().filter(ours).copied().collect();
-        (!moves.is_empty()).then_some(Unheard { moves, outcomes: *outcomes })
+        (!moves.is_empty()).then_some(InDoubt { moves, outcomes: *outcomes })
     }
 }

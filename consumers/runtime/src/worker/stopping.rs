@@ -9,7 +9,7 @@ use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions;
 use crate::ownership::stop::Stop;
 use crate::projection::Projection;
-use crate::worker::event_loop::{Setback, Worker, WorkerError};
+use crate::worker::event_loop::{StepError, Worker, WorkerError};
 
 /// A partition that stands still, and when it is to be claimed again.
 pub(crate) struct StoppedClaim {
@@ -25,12 +25,12 @@ impl<P: Projection> Worker<P> {
     pub(crate) async fn stop_partitions(
         &mut self,
         stops: Vec<(TopicPartition, Stop)>,
-    ) -> Result<(), Setback> {
+    ) -> Result<(), StepError> {
         let held = |(key, stop)| self.owned.get(key).map(|owned| (key, owned, stop));
         let stops: Vec<_> = stops.into_iter().filter_map(held).collect();
         let (pool, names) = (&self.shared.pool, &self.shared.names);
         let noted = within(CONVERSATION, positions::note_stops(pool, names, &stops)).await;
-        noted.map_err(|error| self.setback(error))?;
+        noted.map_err(|error| self.step_error(error))?;
         for (key, owned, stop) in stops {
             self.stopped_at.insert(key, owned.next);
             self.owned.give_up(key);

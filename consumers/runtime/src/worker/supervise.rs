@@ -92,7 +92,7 @@ async fn work_once<P: Projection>(
     };
     stop.cancel();
     // They hold the client.
-    while worker.asked.join_next().await.is_some() {}
+    while worker.background.join_next().await.is_some() {}
     if shared.process.shutdown.is_cancelled() {
         hand_over(shared, index).await;
     }
@@ -152,16 +152,16 @@ fn set_up<P: Projection>(
         consumer: Arc::clone(consumer),
         names: shared.names.clone(),
         decoder: Arc::clone(&shared.decoder),
-        wanted: P::EVENTS,
+        event_types: P::EVENTS,
         records: record_sender,
         control: control_sender,
         progress: Arc::default(),
         heartbeat: health.heartbeat(format!("poll {index}"), STUCK),
         stop,
         epochs: HashMap::new(),
-        carry: VecDeque::new(),
+        overflow: VecDeque::new(),
         // The next batch is decoded while the one before is applied.
-        carry_max: batch_max,
+        overflow_max: batch_max,
         held_bytes: Arc::default(),
         fetched: FetchQueues::default(),
         claims: HashMap::new(),
@@ -172,7 +172,7 @@ fn set_up<P: Projection>(
         standby: Standby::new(index, Arc::clone(&shared.metrics), health.clone()),
         unreadable: Unreadable::default(),
         holes: Default::default(),
-        told_at: Instant::now(),
+        reported_at: Instant::now(),
     };
     let worker = Worker {
         shared: Arc::clone(shared),
@@ -186,7 +186,7 @@ fn set_up<P: Projection>(
         pending: Pending::default(),
         schema_requests: SchemaRequests::default(),
         applying: Backoff::default(),
-        unheard: None,
+        in_doubt: None,
         claims: Vec::new(),
         taking: Vec::new(),
         claiming: Backoff::default(),
@@ -195,7 +195,7 @@ fn set_up<P: Projection>(
         stopped_at: BTreeMap::new(),
         breakers: PartitionBreakers::new(shared.settings.breaker_rejections),
         gather_until: tokio::time::Instant::now(),
-        asked: JoinSet::new(),
+        background: JoinSet::new(),
         topic_ids: HashMap::new(),
         compare_at: tokio::time::Instant::now(),
     };

@@ -12,7 +12,7 @@ use crate::batch::parking::stored_headers;
 use crate::batch::pending::REFUSED_BY_DATABASE;
 use crate::error::StoreError;
 use crate::projection::{Offset, Partition, Source};
-use crate::record::{Raw, Record};
+use crate::record::{RawRecord, Record};
 use crate::topic_names::TopicNames;
 
 /// What was asked for.
@@ -166,7 +166,7 @@ impl Row {
     fn record(self, names: &TopicNames) -> Option<Record> {
         let (partition, offset) = (Partition(self.partition), Offset(self.record_offset));
         let source = Source { topic: names.topic(&self.topic)?, partition, offset };
-        let raw = Raw {
+        let raw = RawRecord {
             key: self.record_key,
             payload: self.payload,
             headers: stored_headers::from_json(&self.headers),

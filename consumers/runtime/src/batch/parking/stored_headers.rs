@@ -4,7 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::record::Raw;
+use crate::record::RawRecord;
 
 /// Names and values that are kept. A topic bounds a record as it is compressed: what is in it may be
 /// a hundred times that, and more than a jsonb can hold.
@@ -13,7 +13,7 @@ const BYTES_MAX: usize = 1024 * 1024;
 const LEFT_OUT: &str = "__orderflow.headers.left_out";
 
 /// Postgres' jsonb has no zero character: a name that has one gets another in its place.
-pub(crate) fn to_json(raw: &Raw) -> Value {
+pub(crate) fn to_json(raw: &RawRecord) -> Value {
     let value = |bytes: &Option<Vec<u8>>| match bytes {
         None => Value::Null,
         Some(bytes) => match std::str::from_utf8(bytes) {
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn headers_beyond_the_bound_are_counted_and_left_out() {
         let header = |bytes: usize| ("h".to_owned(), Some(vec![b'x'; bytes]));
-        let of = |headers| from_json(&to_json(&Raw { key: None, payload: None, headers }));
+        let of = |headers| from_json(&to_json(&RawRecord { key: None, payload: None, headers }));
         let whole = vec![header(BYTES_MAX / 2), header(BYTES_MAX / 2 - 2)];
         assert_eq!(of(whole.clone()), whole);
         let kept = of([whole.clone(), vec![header(0), header(0)]].concat());
@@ -85,7 +85,7 @@ mod tests {
             let mut headers: Vec<_> =
                 headers.into_iter().map(|(name, value)| (name.replace('\0', "x"), value)).collect();
             headers.push(("text".to_owned(), Some(text.into_bytes())));
-            let raw = Raw { key: None, payload: None, headers: headers.clone() };
+            let raw = RawRecord { key: None, payload: None, headers: headers.clone() };
             prop_assert_eq!(from_json(&to_json(&raw)), headers);
         }
     }
