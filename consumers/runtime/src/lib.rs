@@ -4,6 +4,7 @@
 mod after;
 mod backoff;
 mod batch;
+mod broker_watch;
 mod error;
 mod faults;
 mod grants;
@@ -11,8 +12,10 @@ mod log;
 mod metrics;
 mod migrate;
 mod ownership;
+mod partition;
 mod projection;
 mod record;
+mod schemas;
 mod serve;
 mod settings;
 mod shared;
@@ -25,8 +28,7 @@ mod worker;
 pub use error::StoreError;
 pub use grants::grant;
 pub use migrate::migrate;
-pub use projection::{
-    Batch, Decision, Delivered, FollowUp, Offset, Partition, Projection, Refusal, Rejection, Source,
-};
+pub use partition::{Offset, Partition, Source};
+pub use projection::{Batch, Decision, Delivered, FollowUp, Projection, Refusal, Rejection};
 pub use serve::{ServiceContext, Tables, main, main_with};
 pub use worker::circuit_breaker::CircuitBreaker;

@@ -2,8 +2,6 @@
 
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 
-use crate::batch::decide_batch::Outcomes;
-
 const RECORDS: &str = "orderflow_records_total";
 const BATCH_SECONDS: &str = "orderflow_batch_seconds";
 const BATCH_RECORDS: &str = "orderflow_batch_records";
@@ -22,10 +20,10 @@ const STOPPED: &str = "orderflow_partitions_stopped";
 
 /// The handles of one projection.
 pub(crate) struct Metrics {
-    applied: Counter,
-    duplicate: Counter,
-    refused: Counter,
-    rejected: Counter,
+    pub applied: Counter,
+    pub duplicate: Counter,
+    pub refused: Counter,
+    pub rejected: Counter,
     pub batch_seconds: Histogram,
     pub batch_records: Histogram,
     pub fenced: Counter,
@@ -58,13 +56,6 @@ impl Metrics {
             event_age_seconds: gauge!(EVENT_AGE, "projection" => name),
             name,
         }
-    }
-
-    pub(crate) fn count(&self, outcomes: Outcomes) {
-        self.applied.increment(outcomes.applied as u64);
-        self.duplicate.increment(outcomes.duplicate as u64);
-        self.refused.increment(outcomes.refused as u64);
-        self.rejected.increment(outcomes.rejected as u64);
     }
 
     /// Records that are parked now, in this state.

@@ -4,6 +4,7 @@ use events_schema::{Event, EventId, EventType, Timestamp, Topic};
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
+use crate::partition::Source;
 
 /// A consumer: three functions. The runtime takes care of polling, batching, decoding, positions,
 /// the transaction, parking, publishing, rebalances, retries, health, metrics and shutdown.
@@ -76,25 +77,6 @@ pub struct Delivered {
     /// What happened.
     pub event: Event,
 }
-
-/// Where a record stands in the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Source {
-    /// Which topic.
-    pub topic: Topic,
-    /// Which partition of it.
-    pub partition: Partition,
-    /// Where in the partition.
-    pub offset: Offset,
-}
-
-/// The number of a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Partition(pub i32);
-
-/// A place in a partition.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Offset(pub i64);
 
 /// What `decide` made of a batch.
 #[derive(Debug)]

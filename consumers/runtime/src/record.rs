@@ -13,14 +13,14 @@ use rdkafka::Message;
 use rdkafka::message::BorrowedMessage;
 use schema_registry::RegistryError;
 
-use crate::projection::{Offset, Partition, Source};
+use crate::partition::{Epoch, Offset, Partition, Source};
 
 /// One record of a partition.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub source: Source,
     /// Of the partition when it was fetched: tells what an earlier owner of the partition left in a queue.
-    pub epoch: i64,
+    pub epoch: Epoch,
     pub recorded_at: Timestamp,
     pub envelope: Envelope,
     pub raw: RawRecord,
@@ -79,16 +79,11 @@ impl Record {
         self.content = Content::Poison { cause: FOREIGN_SCHEMA, detail: why.to_string() };
     }
 
-    pub(crate) fn read(
-        message: &BorrowedMessage<'_>,
-        topic: Topic,
-        epoch: i64,
-        decoder: &Decoder,
-        wanted: EventTypes,
-    ) -> Self {
+    /// As it was fetched, not decoded yet.
+    pub(crate) fn fetched(message: &BorrowedMessage<'_>, topic: Topic, epoch: Epoch) -> Self {
         let millis = message.timestamp().to_millis().unwrap_or_default();
         let raw = RawRecord::copy(message);
-        let mut record = Self {
+        Self {
             source: Source {
                 topic,
                 partition: Partition(message.partition()),
@@ -100,9 +95,7 @@ impl Record {
             raw,
             content: Content::Irrelevant,
             held_bytes: HeldBytes::default(),
-        };
-        record.decode(decoder, wanted);
-        record
+        }
     }
 
     /// One that was parked, not decoded yet. What it waits behind is what it was parked under, unless
@@ -115,7 +108,7 @@ impl Record {
     ) -> Self {
         let envelope = Envelope { subject, ..raw.envelope() };
         let (content, held_bytes) = (Content::Irrelevant, HeldBytes::default());
-        Self { source, epoch: 0, recorded_at, envelope, raw, content, held_bytes }
+        Self { source, epoch: Epoch(0), recorded_at, envelope, raw, content, held_bytes }
     }
 
     /// Reads it by the rule of its topic; again, once an unresolved schema was learned.

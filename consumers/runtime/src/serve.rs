@@ -13,9 +13,11 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::after::{dead_letters, publish, redrive};
+use crate::ownership::handover::Handover;
 use crate::settings::RuntimeSettings;
 use crate::shared::Shared;
 use crate::worker::supervise;
+use crate::worker::workers::Workers;
 use crate::{Projection, grants, migrate};
 
 /// What a part that runs beside the workers is handed.
@@ -91,11 +93,11 @@ async fn serve<P: Projection>(
     parts.spawn(async move {
         let settings = RuntimeSettings::from_env()?;
         settings.fit(context.pool.options().get_max_connections())?;
-        let Some(shared) = Shared::<P>::start(context, settings).await? else {
+        let Some(shared) = Shared::start::<P>(context, settings).await? else {
             return Ok(());
         };
         start.forget();
-        work(Arc::new(shared)).await
+        work::<P>(Arc::new(shared)).await
     });
     let mut first = Ok(());
     while let Some(ended) = parts.join_next().await {
@@ -109,11 +111,13 @@ async fn serve<P: Projection>(
 }
 
 /// Runs the workers and, until after they have ended, the publisher.
-async fn work<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
+async fn work<P: Projection>(shared: Arc<Shared>) -> anyhow::Result<()> {
+    let handover = Arc::new(Handover::new(Arc::clone(&shared.follow_ups)));
+    let all = Arc::new(Workers::<P>::new(Arc::clone(&shared), Arc::clone(&handover)));
     let stop_publishing = CancellationToken::new();
     let mut workers = JoinSet::new();
     for index in 0..shared.settings.workers {
-        workers.spawn(supervise::keep_working(Arc::clone(&shared), index));
+        workers.spawn(supervise::keep_working(Arc::clone(&all), index));
     }
     let working = async {
         while let Some(ended) = workers.join_next().await {
@@ -122,14 +126,17 @@ async fn work<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
         stop_publishing.cancel();
         Ok(())
     };
+    let beside = || (Arc::clone(&shared), Arc::clone(&handover), stop_publishing.clone());
     let publishing = async {
+        let (shared, handover, stop) = beside();
         match P::PUBLISHES.is_empty() {
             true => Ok(()),
-            false => publish::keep_publishing(Arc::clone(&shared), stop_publishing.clone()).await,
+            false => publish::keep_publishing(shared, handover, stop).await,
         }
     };
-    let copying = dead_letters::keep_copying(Arc::clone(&shared), stop_publishing.clone());
-    let redriving = redrive::keep_redriving(Arc::clone(&shared));
+    let (copied, handover, stop) = beside();
+    let copying = dead_letters::keep_copying(copied, handover, stop);
+    let redriving = redrive::keep_redriving::<P>(Arc::clone(&shared));
     tokio::try_join!(working, publishing, copying, redriving)?;
     Ok(())
 }

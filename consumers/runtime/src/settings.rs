@@ -1,13 +1,14 @@
 //! What an operator can set of a consumer. Reads the environment once, at the start.
 
+pub(crate) mod worker_id;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chassis::settings::{self, SettingsError, at_least_one};
 use kafka_client::{GroupProtocol, KafkaSettings};
 
-use crate::batch::parking::Bounds;
-use crate::log::identity::WorkerId;
+use worker_id::WorkerId;
 
 /// Settings of a consumer's process, beside those of its database. Not to be printed: the registry's
 /// address may hold a password.
@@ -32,12 +33,21 @@ pub(crate) struct RuntimeSettings {
     pub batch_records_max: usize,
     /// `PARKED_PER_SUBJECT_MAX` (default 1000) and `PARKED_MAX` (default 100000): beyond them the
     /// partition stops instead of parking.
-    pub parked: Bounds,
+    pub parked: ParkedLimits,
     /// `BREAKER_REJECTIONS` (default 100): so many rejected records of a partition in a row, and
     /// none that succeeds, trip its breaker.
     pub breaker_rejections: usize,
     /// `BREAKER_PROBE_SECONDS` (default 15): how often a tripped partition is tried again.
     pub breaker_probe: Duration,
+}
+
+/// The most records that may be parked; discarded ones do not count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ParkedLimits {
+    /// Of one subject.
+    pub per_subject: u32,
+    /// Of the projection.
+    pub total: u32,
 }
 
 /// A batch is bound as arrays in one statement, and is decided in memory: more than this at once is
@@ -57,7 +67,7 @@ impl RuntimeSettings {
             worker_id: WorkerId::from_env(group_protocol)?,
             leave_on_stop: settings::parsed("LEAVE_ON_STOP", true, "true or false")?,
             batch_records_max: settings::within("BATCH_RECORDS_MAX", 1000, 1..=BATCH_RECORDS)?,
-            parked: Bounds {
+            parked: ParkedLimits {
                 per_subject: at_least_one("PARKED_PER_SUBJECT_MAX", 1000)?,
                 total: at_least_one("PARKED_MAX", 100_000)?,
             },
@@ -94,7 +104,7 @@ mod tests {
             worker_id: WorkerId::None,
             leave_on_stop: true,
             batch_records_max: 1,
-            parked: Bounds { per_subject: 1, total: 1 },
+            parked: ParkedLimits { per_subject: 1, total: 1 },
             breaker_rejections: 1,
             breaker_probe: Duration::ZERO,
         };

@@ -20,9 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::backoff::{Backoff, Step};
 use crate::batch::parking::stored_headers;
+use crate::broker_watch::BrokerWatch;
 use crate::error::StoreError;
-use crate::log::group::BrokerWatch;
-use crate::projection::Projection;
+use crate::ownership::handover::Handover;
 use crate::shared::Shared;
 
 /// How often it looks for what was parked.
@@ -41,11 +41,12 @@ const DETAIL_CHARS_MAX: usize = 1000;
 const OURS: &str = "__orderflow.errors.";
 
 /// Copies until `stop`. An outage makes it wait; nothing waits for it.
-pub(crate) async fn keep_copying<P: Projection>(
-    shared: Arc<Shared<P>>,
+pub(crate) async fn keep_copying(
+    shared: Arc<Shared>,
+    handover: Arc<Handover>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut copier = Copier { shared, producer: None, left_alone: BTreeMap::new() };
+    let mut copier = Copier { shared, handover, producer: None, left_alone: BTreeMap::new() };
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
         let pause = backoff.after(copier.round().await, IDLE, "dead letters wait");
@@ -54,21 +55,22 @@ pub(crate) async fn keep_copying<P: Projection>(
     Ok(())
 }
 
-struct Copier<P: Projection> {
-    shared: Arc<Shared<P>>,
+struct Copier {
+    shared: Arc<Shared>,
+    handover: Arc<Handover>,
     /// Made when it is needed first: in a good deployment, never.
     producer: Option<FutureProducer<BrokerWatch>>,
     /// By the topic that was read, until when.
     left_alone: BTreeMap<String, Instant>,
 }
 
-impl<P: Projection> Copier<P> {
+impl Copier {
     /// Copies the oldest rows of the partitions that this process holds.
     async fn round(&mut self) -> anyhow::Result<Step> {
-        let age = oldest_seconds(&self.shared).await?;
+        let age = oldest_seconds(&self.shared, &self.handover).await?;
         self.shared.metrics.dead_letters_oldest.set(age);
         self.left_alone.retain(|_, until| *until > Instant::now());
-        let rows = waiting(&self.shared, &self.left_alone).await?;
+        let rows = waiting(&self.shared, &self.handover, &self.left_alone).await?;
         if rows.is_empty() {
             return Ok(Step::NothingToDo);
         }
@@ -170,8 +172,11 @@ impl Row {
 }
 
 /// How long the oldest record has waited for its copy, of the partitions that this process holds.
-pub(crate) async fn oldest_seconds<P: Projection>(shared: &Shared<P>) -> Result<f64, StoreError> {
-    let (topics, partitions) = held(shared);
+pub(crate) async fn oldest_seconds(
+    shared: &Shared,
+    handover: &Handover,
+) -> Result<f64, StoreError> {
+    let (topics, partitions) = held(shared, handover);
     let oldest = sqlx::query_scalar(
         "SELECT coalesce(extract(epoch FROM clock_timestamp() - min(parked_at)), 0)::float8
          FROM unnest($1::text[], $2::int[]) AS held (topic, partition)
@@ -185,16 +190,18 @@ pub(crate) async fn oldest_seconds<P: Projection>(shared: &Shared<P>) -> Result<
     Ok(within(CONVERSATION, oldest.fetch_one(&shared.pool)).await?)
 }
 
-fn held<P: Projection>(shared: &Shared<P>) -> (Vec<&str>, Vec<i32>) {
-    shared.held_keys().into_iter().map(|key| (shared.names.name(key.0), key.1)).unzip()
+fn held<'a>(shared: &'a Shared, handover: &Handover) -> (Vec<&'a str>, Vec<i32>) {
+    let held = handover.held().into_iter();
+    held.map(|key| (shared.names.name(key.topic), key.number())).unzip()
 }
 
-async fn waiting<P: Projection>(
-    shared: &Shared<P>,
+async fn waiting(
+    shared: &Shared,
+    handover: &Handover,
     left_alone: &BTreeMap<String, Instant>,
 ) -> Result<Vec<Row>, StoreError> {
     let (topics, partitions): (Vec<&str>, Vec<i32>) = {
-        let (topics, partitions) = held(shared);
+        let (topics, partitions) = held(shared, handover);
         let all = topics.into_iter().zip(partitions);
         all.filter(|(topic, _)| !left_alone.contains_key(*topic)).unzip()
     };
@@ -216,14 +223,15 @@ async fn mark(pool: &PgPool, ids: &[i64]) -> Result<(), StoreError> {
 }
 
 /// Key, value and headers as they came, and ours behind them.
-fn send<P: Projection>(
-    shared: &Shared<P>,
+fn send(
+    shared: &Shared,
     producer: &FutureProducer<BrokerWatch>,
     row: &Row,
 ) -> Result<DeliveryFuture, KafkaError> {
     let original = shared.names.topic(&row.topic).ok_or(KafkaError::Canceled)?;
-    let topic = shared.settings.kafka.prefixed(&original.dead_letters(P::NAME));
-    let mut record = FutureRecord::to(&topic).partition(row.partition).headers(headers::<P>(row));
+    let topic = shared.settings.kafka.prefixed(&original.dead_letters(shared.process.name));
+    let mut record =
+        FutureRecord::to(&topic).partition(row.partition).headers(headers(shared, row));
     if let Some(key) = &row.record_key {
         record = record.key(key);
     }
@@ -233,14 +241,14 @@ fn send<P: Projection>(
     producer.send_result(record).map_err(|(error, _)| error)
 }
 
-fn headers<P: Projection>(row: &Row) -> OwnedHeaders {
+fn headers(shared: &Shared, row: &Row) -> OwnedHeaders {
     let original = stored_headers::from_json(&row.headers);
     let mut headers = OwnedHeaders::new_with_capacity(original.len() + 9);
     for (key, value) in &original {
         headers = headers.insert(Header { key, value: value.as_ref() });
     }
     let ours = [
-        ("group", P::NAME.to_owned()),
+        ("group", shared.process.name.to_owned()),
         ("topic", row.topic.clone()),
         ("partition", row.partition.to_string()),
         ("offset", row.record_offset.to_string()),
@@ -255,9 +263,9 @@ fn headers<P: Projection>(row: &Row) -> OwnedHeaders {
     })
 }
 
-fn producer<P: Projection>(shared: &Shared<P>) -> anyhow::Result<FutureProducer<BrokerWatch>> {
+fn producer(shared: &Shared) -> anyhow::Result<FutureProducer<BrokerWatch>> {
     let brokers = BrokerWatch { kafka: shared.kafka.clone() };
-    let mut config = shared.settings.kafka.producer(P::NAME, Some(ANSWER));
+    let mut config = shared.settings.kafka.producer(shared.process.name, Some(ANSWER));
     config.set("message.max.bytes", BYTES_MAX);
     // A batch that is too large is refused whole.
     config.set("batch.num.messages", "1");

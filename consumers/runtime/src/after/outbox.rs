@@ -1,93 +1,23 @@
-//! Events that follow from a batch: rows in its transaction, and how they are published and
-//! removed. When, and which partitions', is not decided here.
+//! Events that follow from a batch and wait as rows: how they are published and removed. When, and
+//! which partitions', is not decided here.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
-use events_schema::envelope;
-use events_schema::wire::EncodeError;
 use postgres_client::{CONVERSATION, within};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
-use crate::batch::decide_batch::Bench;
+use crate::broker_watch::BrokerWatch;
 use crate::error::StoreError;
-use crate::log::group::BrokerWatch;
-use crate::projection::{FollowUp, Source};
-use crate::record::Record;
+use crate::partition::TopicPartition;
+use crate::topic_names::TopicNames;
 
 /// Rows of a partition that are published at once.
 const ROWS_MAX: i64 = 500;
-
-/// Writes the rows, in order. An event belongs to the trace of the record that caused it.
-pub(crate) async fn save(
-    conn: &mut PgConnection,
-    bench: &Bench<'_>,
-    causes: &[Record],
-    follow_ups: &[FollowUp],
-) -> Result<(), StoreError> {
-    if follow_ups.is_empty() {
-        return Ok(());
-    }
-    let traces = causes.iter().map(|cause| (cause.source, cause.envelope.traceparent.as_deref()));
-    let traces: HashMap<Source, Option<&str>> = traces.collect();
-    let mut rows = Rows::default();
-    for follow_up in follow_ups {
-        let trace = traces.get(&follow_up.cause).copied().flatten();
-        let pushed = rows.push(bench, follow_up, trace);
-        pushed.map_err(|error| StoreError::Broken(error.to_string()))?;
-    }
-    sqlx::query(
-        "INSERT INTO outbox (topic, partition, record_key, payload, headers)
-         SELECT topic, partition, record_key, payload, headers
-         FROM unnest($1::text[], $2::int[], $3::text[], $4::bytea[], $5::jsonb[])
-             WITH ORDINALITY AS new (topic, partition, record_key, payload, headers, place)
-         ORDER BY place",
-    )
-    .bind(&rows.topics)
-    .bind(&rows.partitions)
-    .bind(&rows.keys)
-    .bind(&rows.payloads)
-    .bind(&rows.headers)
-    .execute(conn)
-    .await?;
-    Ok(())
-}
-
-#[derive(Default)]
-struct Rows<'a> {
-    topics: Vec<&'a str>,
-    partitions: Vec<i32>,
-    keys: Vec<&'a str>,
-    payloads: Vec<Vec<u8>>,
-    headers: Vec<Value>,
-}
-
-impl<'a> Rows<'a> {
-    fn push(
-        &mut self,
-        bench: &'a Bench<'_>,
-        follow_up: &'a FollowUp,
-        traceparent: Option<&str>,
-    ) -> Result<(), EncodeError> {
-        let event = &follow_up.event;
-        self.payloads.push(bench.encoder.encode(event, Vec::new())?);
-        self.topics.push(bench.names.name(event.event_type().topic()));
-        self.partitions.push(follow_up.cause.partition.0);
-        self.keys.push(event.key());
-        let pair = |(name, value): (&'static str, Cow<'_, str>)| Value::from(vec![name, &value]);
-        let headers = envelope::headers(event, bench.source, traceparent);
-        self.headers.push(headers.into_iter().map(pair).collect());
-        Ok(())
-    }
-}
-
-/// A partition as the outbox names it.
-pub(crate) type Place = (String, i32);
 
 /// A row: its id and the event to be published.
 #[derive(Debug, sqlx::FromRow)]
@@ -103,10 +33,11 @@ pub(crate) struct Row {
 /// The oldest rows of each of these partitions, in order.
 pub(crate) async fn waiting(
     pool: &PgPool,
-    places: &[Place],
-) -> Result<BTreeMap<Place, Vec<Row>>, StoreError> {
-    let (topics, partitions): (Vec<&str>, Vec<i32>) =
-        places.iter().map(|(topic, partition)| (topic.as_str(), *partition)).unzip();
+    names: &TopicNames,
+    partitions: &[TopicPartition],
+) -> Result<BTreeMap<TopicPartition, Vec<Row>>, StoreError> {
+    let (topics, numbers): (Vec<&str>, Vec<i32>) =
+        partitions.iter().map(|key| (names.name(key.topic), key.number())).unzip();
     let oldest = sqlx::query_as(
         "SELECT rows.* FROM unnest($1::text[], $2::int[]) AS held (topic, partition)
          CROSS JOIN LATERAL (
@@ -116,14 +47,15 @@ pub(crate) async fn waiting(
          ORDER BY id",
     )
     .bind(&topics)
-    .bind(&partitions)
+    .bind(&numbers)
     .bind(ROWS_MAX);
     let rows: Vec<Row> = within(CONVERSATION, oldest.fetch_all(pool)).await?;
-    let mut by_place = BTreeMap::<Place, Vec<Row>>::new();
+    let mut by_partition = BTreeMap::<TopicPartition, Vec<Row>>::new();
     for row in rows {
-        by_place.entry((row.topic.clone(), row.partition)).or_default().push(row);
+        let Some(topic) = names.topic(&row.topic) else { continue };
+        by_partition.entry(TopicPartition::new(topic, row.partition)).or_default().push(row);
     }
-    Ok(by_place)
+    Ok(by_partition)
 }
 
 /// Removes what is published.
@@ -135,7 +67,7 @@ pub(crate) async fn remove(pool: &PgPool, ids: &[i64]) -> Result<(), StoreError>
 /// What became of the rows of one partition.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    pub place: Place,
+    pub key: TopicPartition,
     /// Replicated: to be removed.
     pub delivered: Vec<i64>,
     /// Why not all of them are.
@@ -145,10 +77,10 @@ pub(crate) struct Delivery {
 /// Publishes rows of one partition and waits until every one is replicated, or refused.
 pub(crate) async fn deliver(
     producer: FutureProducer<BrokerWatch>,
-    place: Place,
+    key: TopicPartition,
     rows: Vec<Row>,
 ) -> Delivery {
-    let mut delivery = Delivery { place, delivered: vec![], failed: None };
+    let mut delivery = Delivery { key, delivered: vec![], failed: None };
     let mut reports = Vec::with_capacity(rows.len());
     for row in &rows {
         match send(&producer, row).await {

@@ -14,12 +14,12 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::after::outbox::{self, Delivery, Place};
+use crate::after::outbox::{self, Delivery};
 use crate::backoff::Backoff;
+use crate::broker_watch::BrokerWatch;
 use crate::error::StoreError;
-use crate::log::group::BrokerWatch;
-use crate::ownership::owned_partitions::TopicPartition;
-use crate::projection::Projection;
+use crate::ownership::handover::Handover;
+use crate::partition::TopicPartition;
 use crate::shared::Shared;
 
 const IDLE: Duration = Duration::from_secs(1);
@@ -35,69 +35,29 @@ const LAST: Duration = Duration::from_secs(10);
 const STUCK: Duration = Duration::from_secs(60);
 
 /// Publishes until `stop`, which comes after the workers': then what their last batches left, too.
-pub(crate) async fn keep_publishing<P: Projection>(
-    shared: Arc<Shared<P>>,
+pub(crate) async fn keep_publishing(
+    shared: Arc<Shared>,
+    handover: Arc<Handover>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let mut publisher = Publisher::new(shared)?;
+    let mut publisher = Publisher::new(shared, handover)?;
     publisher.until(&stop).await?;
     let rest = tokio::time::timeout(LAST, publisher.rest()).await;
     let rest = rest.context("the broker or the database took too long").flatten();
     rest.context("events were left in the outbox; the next start publishes them")
 }
 
-/// What the publisher of a process is at.
-#[derive(Debug, Default)]
-pub(crate) struct Publishing {
-    /// How often it has looked for rows.
-    pub rounds: u64,
-    /// Partitions whose rows are looked for, under way, or still to be removed.
-    at_work: BTreeSet<Place>,
-}
-
-impl<P: Projection> Shared<P> {
-    /// Until the publisher is at none of these partitions, which are not held any more: else their next
-    /// owner would find the same rows, and publish them again.
-    pub(crate) async fn left_by_publisher(&self, keys: &[TopicPartition]) {
-        let is_left = |at: &Publishing| !self.is_at(at, keys);
-        let _ = self.publishing.subscribe().wait_for(is_left).await;
-    }
-
-    /// Until everything is published that the last batches of these partitions left.
-    pub(crate) async fn published(&self, keys: &[TopicPartition]) {
-        let mut publishing = self.publishing.subscribe();
-        // The round that is under way may have looked before the last batch.
-        let rounds = publishing.borrow_and_update().rounds + 2;
-        loop {
-            self.follow_ups.notify_one();
-            if publishing.changed().await.is_err() {
-                return;
-            }
-            let at = publishing.borrow_and_update();
-            if at.rounds >= rounds && !self.is_at(&at, keys) {
-                return;
-            }
-        }
-    }
-
-    pub(crate) fn is_at(&self, at: &Publishing, keys: &[TopicPartition]) -> bool {
-        let mut at_work = at.at_work.iter();
-        at_work.any(|(topic, partition)| {
-            keys.iter().any(|key| self.names.name(key.0) == topic && key.1 == *partition)
-        })
-    }
-}
-
-struct Publisher<P: Projection> {
-    shared: Arc<Shared<P>>,
+struct Publisher {
+    shared: Arc<Shared>,
+    handover: Arc<Handover>,
     producer: FutureProducer<BrokerWatch>,
     heartbeat: Heartbeat,
     backoff: Backoff,
     under_way: JoinSet<Delivery>,
-    busy: BTreeSet<Place>,
+    busy: BTreeSet<TopicPartition>,
     /// Published, and to be removed from the outbox.
     delivered: Vec<i64>,
-    stopped: BTreeMap<Place, Stopped>,
+    stopped: BTreeMap<TopicPartition, Stopped>,
 }
 
 /// A partition that is left alone for a while.
@@ -107,8 +67,8 @@ struct Stopped {
     refused: Option<Dependency>,
 }
 
-impl<P: Projection> Publisher<P> {
-    fn new(shared: Arc<Shared<P>>) -> anyhow::Result<Self> {
+impl Publisher {
+    fn new(shared: Arc<Shared>, handover: Arc<Handover>) -> anyhow::Result<Self> {
         Ok(Self {
             producer: producer(&shared)?,
             heartbeat: shared.process.health.heartbeat("publisher", STUCK),
@@ -118,6 +78,7 @@ impl<P: Projection> Publisher<P> {
             delivered: Vec::new(),
             stopped: BTreeMap::new(),
             shared,
+            handover,
         })
     }
 
@@ -161,21 +122,19 @@ impl<P: Projection> Publisher<P> {
     async fn round(&mut self) -> anyhow::Result<usize> {
         self.remove_delivered().await?;
         // Whoever gives up one that is still held after this waits until it is not looked for.
-        let places = self.idle_places();
-        self.say(&places);
-        let places = self.idle_places();
+        let idle = self.idle();
+        self.say(&idle);
+        let idle = self.idle();
         let under_way = self.under_way.len();
-        let waiting = outbox::waiting(&self.shared.pool, &places).await;
-        for place in waiting.iter().flat_map(BTreeMap::keys) {
-            self.busy.insert(place.clone());
-        }
+        let waiting = outbox::waiting(&self.shared.pool, &self.shared.names, &idle).await;
+        self.busy.extend(waiting.iter().flat_map(BTreeMap::keys));
         self.say(&[]);
-        for (place, mut rows) in waiting? {
+        for (key, mut rows) in waiting? {
             // Where one was refused, the next may be: it is sent alone, so that none passes it.
-            if self.stopped.get(&place).is_some_and(|stopped| stopped.refused.is_some()) {
+            if self.stopped.get(&key).is_some_and(|stopped| stopped.refused.is_some()) {
                 rows.truncate(1);
             }
-            self.under_way.spawn(outbox::deliver(self.producer.clone(), place, rows));
+            self.under_way.spawn(outbox::deliver(self.producer.clone(), key, rows));
         }
         self.backoff.reset();
         let round = Instant::now() + ROUND;
@@ -186,37 +145,29 @@ impl<P: Projection> Publisher<P> {
             }
         }
         let removed = self.remove_delivered().await?;
-        self.shared.publishing.send_modify(|at| at.rounds += 1);
+        self.handover.round_ended();
         Ok(removed)
     }
 
     /// Says what it is at, and which partitions it looks up. Only while nothing waits to be removed: of
     /// what was delivered before, the last word is that it is under way.
-    fn say(&self, looked_up: &[Place]) {
-        let at_work: BTreeSet<Place> = self.busy.iter().chain(looked_up).cloned().collect();
-        self.shared.publishing.send_if_modified(|at| {
-            let is_news = at.at_work != at_work;
-            at.at_work = at_work;
-            is_news
-        });
+    fn say(&self, looked_up: &[TopicPartition]) {
+        self.handover.at_work(self.busy.iter().chain(looked_up).copied().collect());
     }
 
-    fn idle_places(&mut self) -> Vec<Place> {
-        let names = &self.shared.names;
-        let held = self.shared.held_keys().into_iter();
-        let held = held.map(|(topic, partition)| (names.name(topic).to_owned(), partition));
-        let held: BTreeSet<Place> = held.collect();
+    fn idle(&mut self) -> Vec<TopicPartition> {
+        let held: BTreeSet<TopicPartition> = self.handover.held().into_iter().collect();
         // What is not ours any more is not ours to complain about.
-        self.stopped.retain(|place, stopped| {
-            let is_held = held.contains(place);
+        self.stopped.retain(|key, stopped| {
+            let is_held = held.contains(key);
             if let Some(refused) = stopped.refused.as_ref().filter(|_| !is_held) {
                 refused.forget();
             }
             is_held
         });
         let now = Instant::now();
-        let waits = |place: &Place| self.stopped.get(place).is_some_and(|s| s.until > now);
-        held.into_iter().filter(|place| !self.busy.contains(place) && !waits(place)).collect()
+        let waits = |key: &TopicPartition| self.stopped.get(key).is_some_and(|s| s.until > now);
+        held.into_iter().filter(|key| !self.busy.contains(key) && !waits(key)).collect()
     }
 
     async fn remove_delivered(&mut self) -> Result<usize, StoreError> {
@@ -231,19 +182,19 @@ impl<P: Projection> Publisher<P> {
     }
 
     fn note(&mut self, delivery: Delivery) -> anyhow::Result<()> {
-        let Delivery { place, delivered, failed } = delivery;
-        self.busy.remove(&place);
+        let Delivery { key, delivered, failed } = delivery;
+        self.busy.remove(&key);
         self.delivered.extend(delivered);
         match failed {
             Some(error) => {
-                self.stop(place, &error);
+                self.stop(key, &error);
                 // After a fatal error a producer only refuses. The rows are still there.
                 if self.producer.client().fatal_error().is_some() {
                     self.producer = producer(&self.shared)?;
                 }
             }
             None => {
-                let stopped = self.stopped.remove(&place).and_then(|stopped| stopped.refused);
+                let stopped = self.stopped.remove(&key).and_then(|stopped| stopped.refused);
                 stopped.inspect(Dependency::forget);
             }
         }
@@ -251,8 +202,8 @@ impl<P: Projection> Publisher<P> {
     }
 
     /// Leaves one partition alone for a while; the others go on.
-    fn stop(&mut self, place: Place, error: &KafkaError) {
-        let (topic, partition) = (place.0.as_str(), place.1);
+    fn stop(&mut self, key: TopicPartition, error: &KafkaError) {
+        let (topic, partition) = (self.shared.names.name(key.topic), key.number());
         let refused = outbox::is_refusal(error).then(|| {
             tracing::error!(topic, partition, %error, "an event in the outbox is refused");
             let name = format!("outbox {topic}/{partition}");
@@ -264,13 +215,13 @@ impl<P: Projection> Publisher<P> {
             tracing::warn!(topic, partition, %error, "outbox waits");
         }
         let pause = if refused.is_some() { REFUSED } else { FAILED };
-        self.stopped.insert(place, Stopped { until: Instant::now() + pause, refused });
+        self.stopped.insert(key, Stopped { until: Instant::now() + pause, refused });
     }
 }
 
-fn producer<P: Projection>(shared: &Shared<P>) -> anyhow::Result<FutureProducer<BrokerWatch>> {
+fn producer(shared: &Shared) -> anyhow::Result<FutureProducer<BrokerWatch>> {
     let brokers = BrokerWatch { kafka: shared.kafka.clone() };
     // No time-out: the rows stay in the outbox until they are answered.
-    let config = shared.settings.kafka.producer(P::NAME, None);
+    let config = shared.settings.kafka.producer(shared.process.name, None);
     config.create_with_context(brokers).context("could not create the producer")
 }

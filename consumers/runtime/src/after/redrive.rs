@@ -20,14 +20,15 @@ use tokio::time::{Instant, sleep};
 
 use crate::backoff::{Backoff, Step};
 use crate::batch::apply_batch::ANSWER;
-use crate::batch::decide_batch::{Bench, Decided, Share};
+use crate::batch::apply_context::ApplyContext;
+use crate::batch::decide_batch::{Decided, Share};
 use crate::batch::parking::Parking;
 use crate::batch::pending::{Pending, REFUSED_BY_DATABASE};
 use crate::error::StoreError;
 use crate::projection::Projection;
 use crate::record::{Content, Record};
 use crate::shared::Shared;
-use turn::Place;
+use turn::Entry;
 
 const IDLE: Duration = Duration::from_secs(1);
 /// How often what is parked is counted for the metrics.
@@ -36,7 +37,7 @@ const COUNT: Duration = Duration::from_secs(10);
 const STUCK: Duration = Duration::from_secs(60);
 
 /// Redrives until shutdown. An outage makes it wait.
-pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> anyhow::Result<()> {
+pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared>) -> anyhow::Result<()> {
     let shutdown = shared.process.shutdown.clone();
     let heartbeat = shared.process.health.heartbeat("redrive", STUCK);
     let (mut backoff, mut count_at) = (Backoff::default(), Instant::now());
@@ -47,7 +48,7 @@ pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> any
             count(&shared).await;
         }
         let begun = Instant::now();
-        let step = within(ANSWER, step(&shared)).await;
+        let step = within(ANSWER, step::<P>(&shared)).await;
         // A dry run leaves live batches at least as much time as it takes.
         let rest = match step {
             Ok(Step::Rest) => begun.elapsed(),
@@ -59,7 +60,7 @@ pub(crate) async fn keep_redriving<P: Projection>(shared: Arc<Shared<P>>) -> any
     Ok(())
 }
 
-async fn count<P: Projection>(shared: &Shared<P>) {
+async fn count(shared: &Shared) {
     match shared.settings.parked.states(&shared.pool).await {
         Ok(states) => states.iter().for_each(|(state, rows)| shared.metrics.parked(state, *rows)),
         // Whoever applies batches says what is wrong with the database.
@@ -69,7 +70,7 @@ async fn count<P: Projection>(shared: &Shared<P>) {
 
 /// Takes the next step of the oldest redrive whose turn it is and that nobody is at. Whoever must be
 /// asked is asked before anything is locked.
-pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<Step> {
+pub(crate) async fn step<P: Projection>(shared: &Shared) -> anyhow::Result<Step> {
     let (is_dry, foreign) = learn(shared).await?;
     let mut conn = shared.pool.acquire().await?;
     let mut transaction = conn.begin().await?;
@@ -86,14 +87,14 @@ pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<St
         return Ok(Step::Taken);
     }
     let rows_max = shared.settings.batch_records_max;
-    let (mut places, mut records) =
+    let (mut entries, mut records) =
         turn::next(&mut transaction, &shared.names, &redrive, rows_max).await?;
     let decoded = decode(shared, &foreign, &mut records);
     if decoded == 0 && !records.is_empty() {
         // What came meanwhile has a schema that nobody asked for: it is asked for next time.
         return Ok(Step::Taken);
     }
-    places.truncate(decoded);
+    entries.truncate(decoded);
     records.truncate(decoded);
     if crate::faults::redrive_out_of_order() {
         records.reverse();
@@ -101,10 +102,10 @@ pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<St
     let mut pending = Pending::of(records);
     let decided = match pending.records.is_empty() {
         true => Decided::default(),
-        false if redrive.dry_run => look::<P>(&mut transaction, &places, &mut pending).await?,
-        false => decide::<P>(&mut transaction, &shared.bench(), &mut pending).await?,
+        false if redrive.dry_run => look::<P>(&mut transaction, &entries, &mut pending).await?,
+        false => decide::<P>(&mut transaction, &ApplyContext::from(shared), &mut pending).await?,
     };
-    let noted = rows::note(&mut transaction, &redrive, &places, &decided.reasons).await?;
+    let noted = rows::note(&mut transaction, &redrive, &entries, &decided.reasons).await?;
     transaction.commit().await.context("nobody knows whether the step was committed")?;
     tracing::info!(
         redrive = redrive.id,
@@ -124,16 +125,14 @@ pub(crate) async fn step<P: Projection>(shared: &Shared<P>) -> anyhow::Result<St
 /// Whether the next step is one of a dry run, and what the registry says of the schemas that it
 /// needs and that are not schemas of ours. Holds no lock, no transaction and no connection while it
 /// is asked.
-async fn learn<P: Projection>(
-    shared: &Shared<P>,
-) -> anyhow::Result<(bool, HashMap<SchemaId, RegistryError>)> {
+async fn learn(shared: &Shared) -> anyhow::Result<(bool, HashMap<SchemaId, RegistryError>)> {
     let mut foreign = HashMap::new();
     let rows_max = shared.settings.batch_records_max;
     let (is_dry, records) = turn::peek(&shared.pool, &shared.names, rows_max).await?;
     for mut record in records {
-        shared.decode(&mut record);
+        shared.schemas.decode(&mut record);
         let Some(id) = record.needs().filter(|id| !foreign.contains_key(id)) else { continue };
-        match shared.learn(id).await {
+        match shared.schemas.learn(id).await {
             Ok(()) => {}
             Err(error @ RegistryError::Unavailable { .. }) => return Err(error.into()),
             Err(error) => {
@@ -148,11 +147,11 @@ async fn learn<P: Projection>(
 /// what is refused leaves as it was.
 async fn decide<P: Projection>(
     conn: &mut PgConnection,
-    bench: &Bench<'_>,
+    context: &ApplyContext<'_>,
     pending: &mut Pending,
 ) -> Result<Decided, StoreError> {
     loop {
-        match apply::<P>(conn, bench, pending.next()).await {
+        match apply::<P>(conn, context, pending.next()).await {
             Err(StoreError::Refused(refused)) => pending.refused(&refused)?,
             Err(StoreError::Slow(_)) if pending.too_much() => {}
             other => return other,
@@ -164,11 +163,11 @@ async fn decide<P: Projection>(
 /// taken to refuse again.
 async fn look<P: Projection>(
     conn: &mut PgConnection,
-    places: &[Place],
+    entries: &[Entry],
     pending: &mut Pending,
 ) -> Result<Decided, StoreError> {
-    for (place, record) in places.iter().zip(&mut pending.records) {
-        if let (Some(detail), Content::Event(_)) = (place.refused.clone(), &record.content) {
+    for (entry, record) in entries.iter().zip(&mut pending.records) {
+        if let (Some(detail), Content::Event(_)) = (entry.refused.clone(), &record.content) {
             record.content = Content::Poison { cause: REFUSED_BY_DATABASE, detail };
         }
     }
@@ -200,13 +199,13 @@ async fn look_at<P: Projection>(
 
 async fn apply<P: Projection>(
     conn: &mut PgConnection,
-    bench: &Bench<'_>,
+    context: &ApplyContext<'_>,
     records: &mut [Record],
 ) -> Result<Decided, StoreError> {
     let mut share = Share::new(records);
     loop {
         let mut savepoint = conn.begin().await?;
-        let passed = share.pass::<P>(&mut savepoint, bench, Parking::default()).await;
+        let passed = share.pass::<P>(&mut savepoint, context, Parking::default()).await;
         share.restore();
         match passed? {
             Some(decided) => {
@@ -220,13 +219,13 @@ async fn apply<P: Projection>(
 
 /// As this build reads them, which may know what the one that parked them did not; says how many of
 /// them, up to the first whose schema nobody knows yet.
-fn decode<P: Projection>(
-    shared: &Shared<P>,
+fn decode(
+    shared: &Shared,
     foreign: &HashMap<SchemaId, RegistryError>,
     records: &mut [Record],
 ) -> usize {
     let is_decoded = |record: &mut Record| {
-        shared.decode(record);
+        shared.schemas.decode(record);
         match record.needs() {
             None => true,
             Some(id) => foreign.get(&id).inspect(|error| record.is_foreign(error)).is_some(),

@@ -6,16 +6,19 @@ use std::time::Duration;
 
 use sqlx::{Connection, PgConnection};
 
-use crate::batch::decide_batch::{Bench, Outcomes, Share};
-use crate::batch::parking::{Bounds, Parking};
+use crate::batch::apply_context::ApplyContext;
+use crate::batch::decide_batch::{Outcomes, Share};
+use crate::batch::parking::Parking;
 use crate::batch::partition_breaker::PartitionBreakers;
 use crate::error::StoreError;
 use crate::faults;
-use crate::ownership::owned_partitions::{PositionMove, TopicPartition};
+use crate::ownership::owned_partitions::PositionMove;
 use crate::ownership::positions;
 use crate::ownership::stop::Stop;
+use crate::partition::TopicPartition;
 use crate::projection::Projection;
 use crate::record::Record;
+use crate::settings::ParkedLimits;
 
 /// A batch of which is not known that it was applied.
 #[derive(Debug)]
@@ -46,22 +49,17 @@ impl From<sqlx::Error> for ApplyError {
 /// transaction may stand still: whoever holds the rows of the batch has ended by then.
 pub(crate) const ANSWER: Duration = Duration::from_secs(6);
 
-/// What a batch may do, and where from.
-pub(crate) struct Terms<'a> {
-    pub moves: &'a [PositionMove],
-    pub bounds: Bounds,
-    /// Of the batch's partitions.
-    pub breakers: &'a mut PartitionBreakers,
-}
-
-/// Applies records and moves their partitions by the terms' moves, in one transaction. After a failure
+/// Applies records and moves their partitions by these moves, in one transaction. After a failure
 /// `records` are as they were, and nothing of it is in the database unless it is `in_doubt`.
 pub(crate) async fn apply_batch<P: Projection>(
-    bench: &Bench<'_>,
-    terms: Terms<'_>,
+    context: &ApplyContext<'_>,
+    moves: &[PositionMove],
+    limits: ParkedLimits,
+    breakers: &mut PartitionBreakers,
     records: &mut [Record],
 ) -> Result<Outcomes, NotApplied> {
-    let mut attempt = Attempt { bench, terms, share: Share::new(records), in_doubt: None };
+    let share = Share::new(records);
+    let mut attempt = Attempt { context, moves, limits, breakers, share, in_doubt: None };
     let settled = attempt.settle::<P>().await;
     attempt.share.restore();
     settled.map_err(|why| NotApplied { why, in_doubt: attempt.in_doubt })
@@ -69,8 +67,11 @@ pub(crate) async fn apply_batch<P: Projection>(
 
 /// One batch on its way.
 struct Attempt<'a> {
-    bench: &'a Bench<'a>,
-    terms: Terms<'a>,
+    context: &'a ApplyContext<'a>,
+    moves: &'a [PositionMove],
+    limits: ParkedLimits,
+    /// Of the batch's partitions.
+    breakers: &'a mut PartitionBreakers,
     share: Share<'a>,
     in_doubt: Option<Outcomes>,
 }
@@ -80,7 +81,7 @@ impl Attempt<'_> {
     /// before wrote nothing stays.
     async fn settle<P: Projection>(&mut self) -> Result<Outcomes, ApplyError> {
         loop {
-            let mut conn = self.bench.pool.acquire().await?;
+            let mut conn = self.context.pool.acquire().await?;
             match tokio::time::timeout(ANSWER, self.pass::<P>(&mut conn)).await {
                 Ok(Ok(Some(outcomes))) => return Ok(outcomes),
                 Ok(Ok(None)) => self.share.restore(),
@@ -98,7 +99,7 @@ impl Attempt<'_> {
         &mut self,
         conn: &mut PgConnection,
     ) -> Result<Option<Outcomes>, ApplyError> {
-        let (names, moves) = (self.bench.names, self.terms.moves);
+        let (names, moves) = (self.context.names, self.moves);
         let mut transaction = conn.begin().await?;
         positions::advance(&mut transaction, names, moves).await?;
         if faults::position_first() {
@@ -106,21 +107,21 @@ impl Attempt<'_> {
             transaction = conn.begin().await?;
         }
         let parking = Parking::probe(&mut transaction, names, self.share.records).await?;
-        let decided = self.share.pass::<P>(&mut transaction, self.bench, parking).await?;
+        let decided = self.share.pass::<P>(&mut transaction, self.context, parking).await?;
         let Some(decided) = decided else {
             transaction.rollback().await?;
             return Ok(None);
         };
         let (records, reasons) = (&*self.share.records, &decided.reasons);
-        let tripped = self.terms.breakers.judge(records, reasons);
+        let tripped = self.breakers.judge(records, reasons);
         if !tripped.is_empty() {
             transaction.rollback().await?;
             return Err(ApplyError::Stop(tripped));
         }
-        let closed = self.terms.breakers.closed();
+        let closed = self.breakers.closed();
         positions::close_breakers(&mut transaction, names, &closed).await?;
         Parking::save(&mut transaction, names, records, reasons).await?;
-        let full = self.terms.bounds.exceeded(&mut transaction, names, records, reasons).await?;
+        let full = self.limits.exceeded(&mut transaction, names, records, reasons).await?;
         if !full.is_empty() {
             transaction.rollback().await?;
             return Err(ApplyError::Stop(full));

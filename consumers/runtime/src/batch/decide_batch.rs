@@ -4,24 +4,16 @@
 use std::collections::HashSet;
 
 use events_schema::Timestamp;
-use events_schema::wire::Encoder;
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgConnection;
 
-use crate::after::outbox;
+use crate::batch::apply_context::ApplyContext;
+use crate::batch::follow_ups;
 use crate::batch::parking::{Parking, Reason};
 use crate::error::StoreError;
-use crate::projection::{Batch, Decision, Delivered, Projection, Rejection, Source};
+use crate::metrics::Metrics;
+use crate::partition::Source;
+use crate::projection::{Batch, Decision, Delivered, Projection, Rejection};
 use crate::record::{Content, Record};
-use crate::topic_names::TopicNames;
-
-/// What records are applied with.
-pub(crate) struct Bench<'a> {
-    pub pool: &'a PgPool,
-    pub names: &'a TopicNames,
-    pub encoder: &'a Encoder,
-    /// `ce_source` of what is published.
-    pub source: &'a str,
-}
 
 /// How the records of a batch ended: every one is exactly one of these.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +32,13 @@ impl Outcomes {
     /// The records that ended.
     pub(crate) fn received(&self) -> usize {
         self.applied + self.duplicate + self.refused + self.rejected
+    }
+
+    pub(crate) fn count(&self, metrics: &Metrics) {
+        metrics.applied.increment(self.applied as u64);
+        metrics.duplicate.increment(self.duplicate as u64);
+        metrics.refused.increment(self.refused as u64);
+        metrics.rejected.increment(self.rejected as u64);
     }
 }
 
@@ -70,7 +69,7 @@ impl<'a> Share<'a> {
     pub(crate) async fn pass<P: Projection>(
         &mut self,
         conn: &mut PgConnection,
-        bench: &Bench<'_>,
+        context: &ApplyContext<'_>,
         parking: Parking,
     ) -> Result<Option<Decided>, StoreError> {
         let reasons = self.sift(parking);
@@ -82,7 +81,7 @@ impl<'a> Share<'a> {
         if !decision.changes.is_empty() {
             P::save(&mut *conn, &decision.changes).await?;
         }
-        outbox::save(conn, bench, self.records, &decision.follow_ups).await?;
+        follow_ups::save(conn, context, self.records, &decision.follow_ups).await?;
         Ok(Some(decided))
     }
 

@@ -1,7 +1,7 @@
 //! Which records of a batch park, and their rows. A subject that has a parked record parks whole,
 //! so that its events are applied in order or not at all; everything else flows.
 
-mod bounds;
+mod limits;
 pub(crate) mod stored_headers;
 
 use std::collections::{HashMap, HashSet};
@@ -11,11 +11,10 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::error::StoreError;
-use crate::projection::{Rejection, Source};
+use crate::partition::Source;
+use crate::projection::Rejection;
 use crate::record::{Content, Record};
 use crate::topic_names::TopicNames;
-
-pub(crate) use bounds::Bounds;
 
 /// What parks of one batch.
 #[derive(Debug, Default)]

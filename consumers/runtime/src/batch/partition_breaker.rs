@@ -8,8 +8,8 @@
 use std::collections::BTreeMap;
 
 use crate::batch::parking::Reason;
-use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::stop::Stop;
+use crate::partition::{Offset, TopicPartition};
 use crate::record::{Content, Record};
 
 /// The breakers of a worker's partitions.
@@ -23,18 +23,24 @@ pub(crate) struct PartitionBreakers {
 }
 
 /// Of one partition.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PartitionBreaker {
     /// It was tripped: the next batch is a probe.
     pub half_open: bool,
     /// Below this offset an operator wants everything parked that does not succeed.
-    pub admit_below: i64,
+    pub admit_below: Offset,
     /// Records rejected since one succeeded.
     failing: usize,
 }
 
+impl Default for PartitionBreaker {
+    fn default() -> Self {
+        Self::new(false, Offset(0))
+    }
+}
+
 impl PartitionBreaker {
-    pub(crate) fn new(half_open: bool, admit_below: i64) -> Self {
+    pub(crate) fn new(half_open: bool, admit_below: Offset) -> Self {
         Self { half_open, admit_below, failing: 0 }
     }
 }
@@ -74,7 +80,7 @@ impl PartitionBreakers {
                 None if matches!(record.content, Content::Irrelevant) => {}
                 None => count.succeeded(),
                 Some(reason) if reason.waits => {}
-                Some(_) if record.source.offset.0 < before.admit_below => {}
+                Some(_) if record.source.offset < before.admit_below => {}
                 Some(reason) => count.failed(reason.cause),
             }
         }
@@ -138,7 +144,7 @@ mod tests {
     use events_schema::Topic;
 
     use super::*;
-    use crate::projection::{Offset, Partition, Source};
+    use crate::partition::{Partition, Source};
     use crate::testing::{record, shelf};
 
     /// A batch of partition 0, from an offset on: `.` succeeds, `x` fails, `w` waits, `i` is
@@ -170,7 +176,7 @@ mod tests {
 
     fn probing() -> PartitionBreakers {
         let mut breakers = PartitionBreakers::new(5);
-        breakers.set((Topic::Stock, 0), PartitionBreaker::new(true, 0));
+        breakers.set(TopicPartition::new(Topic::Stock, 0), PartitionBreaker::new(true, Offset(0)));
         breakers
     }
 
@@ -203,7 +209,7 @@ mod tests {
     #[test]
     fn what_an_operator_admits_does_not_trip() {
         let mut breakers = closed();
-        breakers.set((Topic::Stock, 0), PartitionBreaker::new(false, 8));
+        breakers.set(TopicPartition::new(Topic::Stock, 0), PartitionBreaker::new(false, Offset(8)));
         assert!(!judge(&mut breakers, 0, "xxxxxxxx"));
         assert!(judge(&mut breakers, 8, "xxxxx"));
     }

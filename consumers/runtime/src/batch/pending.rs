@@ -16,11 +16,11 @@ pub(crate) const REFUSED_BY_DATABASE: &str = "refused-by-database";
 pub(crate) struct Pending {
     pub records: Vec<Record>,
     /// The next transaction takes so many, where something was refused; otherwise all.
-    share: Option<usize>,
+    take_at_most: Option<usize>,
     refused_alone: bool,
     /// More than this the database did not get through in time. Outlives the batch: the next one is
     /// as large.
-    room: Option<usize>,
+    fits_in_time: Option<usize>,
     /// So many at the end wait for a schema, themselves or behind one that does.
     held: usize,
 }
@@ -37,7 +37,8 @@ impl Pending {
     /// What the next transaction takes.
     pub(crate) fn next(&mut self) -> &mut [Record] {
         let free = self.records.len().saturating_sub(self.held);
-        let count = self.share.unwrap_or(usize::MAX).min(self.room.unwrap_or(usize::MAX));
+        let count =
+            self.take_at_most.unwrap_or(usize::MAX).min(self.fits_in_time.unwrap_or(usize::MAX));
         self.records.get_mut(..count.min(free)).unwrap_or_default()
     }
 
@@ -61,34 +62,31 @@ impl Pending {
         self.records.extend(held);
     }
 
-    /// It was applied, in this time: the one after takes more again.
-    pub(crate) fn applied(&mut self, took: Duration) {
-        let count = self.next().len();
-        self.records.drain(..count);
-        // Only now: what was applied is what had room then.
-        if took <= QUICK {
-            self.room = self.room.and_then(|room| room.checked_mul(2));
-        }
-        self.grow();
-    }
-
-    /// Something was applied, as is heard only now: `is_left` says what was not.
-    pub(crate) fn committed_late(&mut self, is_left: impl FnMut(&Record) -> bool) {
+    /// A batch was committed: `is_left` says what it did not apply. Where it is known how long that took,
+    /// the one after takes more again.
+    pub(crate) fn committed(
+        &mut self,
+        took: Option<Duration>,
+        is_left: impl FnMut(&Record) -> bool,
+    ) {
         self.records.retain(is_left);
+        if took.is_some_and(|took| took <= QUICK) {
+            self.fits_in_time = self.fits_in_time.and_then(|count| count.checked_mul(2));
+        }
         self.grow();
     }
 
     fn grow(&mut self) {
         self.refused_alone = false;
-        let share = self.share.map(|share| share.saturating_mul(2));
-        self.share = share.filter(|share| *share < self.records.len());
+        let take = self.take_at_most.map(|take| take.saturating_mul(2));
+        self.take_at_most = take.filter(|take| *take < self.records.len());
     }
 
     /// It did not get through in time: half of it next. `false` where it is a single record, which
     /// is not to blame: what is to be done is that of an outage.
     pub(crate) fn too_much(&mut self) -> bool {
         let count = self.next().len();
-        self.room = Some((count / 2).max(1));
+        self.fits_in_time = Some((count / 2).max(1));
         count > 1
     }
 
@@ -121,7 +119,7 @@ impl Pending {
             // Twice alone, because the first time a neighbour in another partition may have
             // written the same row meanwhile.
             [_] => self.refused_alone = true,
-            several => self.share = Some(several.len() / 2),
+            several => self.take_at_most = Some(several.len() / 2),
         }
         Ok(())
     }
@@ -138,7 +136,7 @@ fn named(error: &sqlx::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::projection::{Offset, Partition, Source};
+    use crate::partition::{Offset, Partition, Source};
     use crate::testing::{record, shelf};
 
     fn records(count: i64) -> Vec<Record> {
@@ -148,6 +146,12 @@ mod tests {
             record(source, shelf::received(offset, "a", 1))
         };
         (0..count).map(at).collect()
+    }
+
+    /// What the next transaction takes is committed.
+    fn applied(pending: &mut Pending, took: Duration) {
+        let applied: HashSet<Source> = pending.next().iter().map(|r| r.source).collect();
+        pending.committed(Some(took), |record| !applied.contains(&record.source));
     }
 
     fn error() -> sqlx::Error {
@@ -160,15 +164,15 @@ mod tests {
         let (mut parked, mut transactions) = (vec![], 0);
         while !pending.records.is_empty() {
             transactions += 1;
-            let share = pending.next();
+            let next = pending.next();
             let poison = |r: &&mut Record| matches!(r.content, Content::Poison { .. });
-            let bad_one = share.iter_mut().find(|record| record.source.offset.0 == bad);
+            let bad_one = next.iter_mut().find(|record| record.source.offset.0 == bad);
             if bad_one.is_some_and(|record| !poison(&record)) {
                 pending.refused(&error()).unwrap();
                 continue;
             }
-            parked.extend(share.iter_mut().filter(poison).map(|record| record.source.offset.0));
-            pending.applied(Duration::ZERO);
+            parked.extend(next.iter_mut().filter(poison).map(|record| record.source.offset.0));
+            applied(&mut pending, Duration::ZERO);
         }
         (parked, transactions)
     }
@@ -191,8 +195,8 @@ mod tests {
             sizes.push(count);
             match count {
                 300.. => assert!(pending.too_much()),
-                200.. => pending.applied(QUICK * 2),
-                _ => pending.applied(QUICK),
+                200.. => applied(&mut pending, QUICK * 2),
+                _ => applied(&mut pending, QUICK),
             }
         }
         assert_eq!(sizes, [1000, 500, 250, 250, 250, 250]);
@@ -200,7 +204,7 @@ mod tests {
         for first in [0, 250, 750, 1750] {
             let offset = |record: &Record| record.source.offset.0;
             assert_eq!(pending.records.first().map(offset).unwrap_or(1750), first);
-            pending.applied(QUICK);
+            applied(&mut pending, QUICK);
         }
     }
 
@@ -229,7 +233,7 @@ mod tests {
             records.iter().map(|r| (r.source.partition.0, r.source.offset.0)).collect()
         };
         assert_eq!(places(pending.next()), [(1, 0), (2, 0), (2, 1)]);
-        pending.applied(Duration::ZERO);
+        applied(&mut pending, Duration::ZERO);
         assert!(pending.next().is_empty());
         assert_eq!(places(&pending.records), [(1, 1), (1, 2)]);
         pending.records[0].content = Content::Irrelevant;

@@ -13,7 +13,7 @@ use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::BorrowedMessage;
 
 use crate::log::group::GroupContext;
-use crate::ownership::owned_partitions::TopicPartition;
+use crate::partition::TopicPartition;
 
 /// Records of one partition, before the next has its turn.
 const TURN: usize = 256;
@@ -39,8 +39,8 @@ impl FetchQueues {
         topic: &str,
         key: TopicPartition,
     ) -> KafkaResult<()> {
-        let mut queue = consumer.split_partition_queue(topic, key.1).ok_or_else(|| {
-            KafkaError::Subscription(format!("there is no queue of {topic} {}", key.1))
+        let mut queue = consumer.split_partition_queue(topic, key.number()).ok_or_else(|| {
+            KafkaError::Subscription(format!("there is no queue of {topic} {}", key.number()))
         })?;
         let poller = thread::current();
         queue.set_nonempty_callback(move || poller.unpark());
@@ -90,20 +90,22 @@ mod tests {
     use rdkafka::{Message, Offset, TopicPartitionList};
 
     use super::*;
-    use crate::log::group::BrokerWatch;
+    use crate::broker_watch::BrokerWatch;
 
     const WITHIN: Duration = Duration::from_secs(30);
     /// Of each of two partitions.
     const RECORDS: i64 = 600;
-    const KEYS: [TopicPartition; 2] = [(Topic::Stock, 0), (Topic::Stock, 1)];
+    const KEYS: [TopicPartition; 2] =
+        [TopicPartition::new(Topic::Stock, 0), TopicPartition::new(Topic::Stock, 1)];
 
     type Cluster = MockCluster<'static, DefaultProducerContext>;
 
     fn fill(kafka: &KafkaSettings) {
         let producer: BaseProducer = kafka.producer("test", Some(WITHIN)).create().unwrap();
-        for (_, partition) in KEYS {
+        for key in KEYS {
             for _ in 0..RECORDS {
-                let record = BaseRecord::<(), _>::to("stock").partition(partition).payload("milk");
+                let record =
+                    BaseRecord::<(), _>::to("stock").partition(key.number()).payload("milk");
                 producer.send(record).unwrap();
             }
         }
@@ -127,7 +129,7 @@ mod tests {
         let mut list = TopicPartitionList::new();
         for key in KEYS {
             queues.open(&consumer, "stock", key).unwrap();
-            list.add_partition_offset("stock", key.1, Offset::Beginning).unwrap();
+            list.add_partition_offset("stock", key.number(), Offset::Beginning).unwrap();
         }
         consumer.assign(&list).unwrap();
         (cluster, consumer, queues)
@@ -145,7 +147,7 @@ mod tests {
             assert!(!matches!(consumer.poll(Duration::ZERO), Some(Ok(_))), "not in this queue");
             queues.poll(|key, message| {
                 let Ok(message) = message else { return ControlFlow::Continue(()) };
-                offsets[key.1 as usize].push(message.offset());
+                offsets[key.number() as usize].push(message.offset());
                 taken += 1;
                 if taken < count { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             });

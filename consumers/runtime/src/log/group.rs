@@ -6,14 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use chassis::health::Dependency;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::{ConsumerGroup, Statistics};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{ClientContext, TopicPartitionList};
 
+use crate::broker_watch::BrokerWatch;
 use crate::log::unreadable::Fetched;
+use crate::partition::Offset;
 
 /// Partitions that the group gave or took away.
 #[derive(Debug)]
@@ -22,44 +23,7 @@ pub(crate) enum Rebalance {
     Revoke(Vec<(String, i32)>),
 }
 
-/// Tells the process's health whether any broker is connected.
-#[derive(Clone)]
-pub(crate) struct BrokerWatch {
-    pub kafka: Dependency,
-}
-
-impl BrokerWatch {
-    fn watch(&self, statistics: &Statistics) {
-        if statistics.brokers.values().any(|broker| broker.state == "UP") {
-            self.kafka.up();
-        }
-    }
-}
-
-impl ClientContext for BrokerWatch {
-    fn stats(&self, statistics: Statistics) {
-        self.watch(&statistics);
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.kafka.down("no broker is connected");
-        } else if is_unreadable(&error) {
-            // The partition is stopped under a name; this comes twice a second.
-            tracing::debug!(%error, reason, "kafka client");
-        } else {
-            tracing::warn!(%error, reason, "kafka client");
-        }
-    }
-}
-
-pub(crate) type Ends = BTreeMap<(String, i32), (i64, Fetched)>;
-
-/// Whether the client met a batch that it cannot read.
-pub(crate) fn is_unreadable(error: &KafkaError) -> bool {
-    let code = error.rdkafka_error_code();
-    matches!(code, Some(RDKafkaErrorCode::BadCompression | RDKafkaErrorCode::BadMessage))
-}
+pub(crate) type Ends = BTreeMap<(String, i32), (Offset, Fetched)>;
 
 /// What the consumer of one worker leaves for its poll thread.
 pub(crate) struct GroupContext {
@@ -143,11 +107,14 @@ impl ClientContext for GroupContext {
             for (partition, state) in topic.partitions {
                 if partition >= 0 && state.hi_offset >= 0 {
                     let fetched = Fetched {
-                        next: state.next_offset,
-                        readable_end: state.ls_offset,
+                        next: Offset(state.next_offset),
+                        readable_end: Offset(state.ls_offset),
                         queued: state.fetchq_cnt,
                     };
-                    ends.insert((topic.topic.clone(), partition), (state.hi_offset, fetched));
+                    ends.insert(
+                        (topic.topic.clone(), partition),
+                        (Offset(state.hi_offset), fetched),
+                    );
                 }
             }
         }

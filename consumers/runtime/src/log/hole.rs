@@ -5,16 +5,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use kafka_client::KafkaSettings;
-use postgres_client::{CONVERSATION, within};
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::{Offset, TopicPartitionList};
 
 use crate::log::unreadable::Fetched;
-use crate::ownership::owned_partitions::{PositionMove, TopicPartition};
-use crate::ownership::positions;
-use crate::projection::Projection;
-use crate::worker::event_loop::{Answered, StepError, Worker};
+use crate::partition::{Offset, Partition, TopicPartition};
 
 /// How long the broker may take for one answer.
 const BROKER: Duration = Duration::from_secs(3);
@@ -22,24 +18,24 @@ const POLL: Duration = Duration::from_millis(100);
 
 /// Partitions whose position stands still before the end. Pure.
 #[derive(Debug, Default)]
-pub(crate) struct Suspects(BTreeMap<TopicPartition, i64>);
+pub(crate) struct Suspects(BTreeMap<TopicPartition, Offset>);
 
 impl Suspects {
     /// Those that stood there a second ago, too, though everything was fetched: each with its
     /// position. What the client says of itself may be old, so this is a suspicion only.
     pub(crate) fn of(
         &mut self,
-        partitions: &[(TopicPartition, i64, Fetched)],
-    ) -> Vec<(TopicPartition, i64)> {
-        let is_before_end = |(_, next, fetched): &&(TopicPartition, i64, Fetched)| {
+        partitions: &[(TopicPartition, Offset, Fetched)],
+    ) -> Vec<(TopicPartition, Offset)> {
+        let is_before_end = |(_, next, fetched): &&(TopicPartition, Offset, Fetched)| {
             *next < fetched.readable_end
                 && fetched.next >= fetched.readable_end
                 && fetched.queued == 0
         };
         let now = partitions.iter().filter(is_before_end).map(|(key, next, _)| (*key, *next));
-        let now: BTreeMap<TopicPartition, i64> = now.collect();
+        let now: BTreeMap<TopicPartition, Offset> = now.collect();
         let before = std::mem::replace(&mut self.0, now);
-        let stands = |(key, next): (&TopicPartition, &i64)| {
+        let stands = |(key, next): (&TopicPartition, &Offset)| {
             (before.get(key) == Some(next)).then_some((*key, *next))
         };
         self.0.iter().filter_map(stands).collect()
@@ -51,62 +47,27 @@ impl Suspects {
 pub(crate) fn end_of_hole(
     kafka: &KafkaSettings,
     topic: &str,
-    partition: i32,
-    from: i64,
-) -> Result<Option<i64>, KafkaError> {
+    partition: Partition,
+    from: Offset,
+) -> Result<Option<Offset>, KafkaError> {
     let consumer: BaseConsumer = kafka.reader("hole").create()?;
-    let (_, end) = consumer.fetch_watermarks(topic, partition, BROKER)?;
-    if end <= from {
+    let (_, end) = consumer.fetch_watermarks(topic, partition.0, BROKER)?;
+    if end <= from.0 {
         return Ok(None);
     }
     let mut list = TopicPartitionList::new();
-    list.add_partition_offset(topic, partition, Offset::Offset(from))?;
+    list.add_partition_offset(topic, partition.0, rdkafka::Offset::Offset(from.0))?;
     consumer.assign(&list)?;
     let began = Instant::now();
     while began.elapsed() < BROKER {
         match consumer.poll(POLL) {
             None => {}
-            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(end)),
+            Some(Err(KafkaError::PartitionEOF(_))) => return Ok(Some(Offset(end))),
             Some(Ok(_)) => return Ok(None),
             Some(Err(error)) => return Err(error),
         }
     }
     Ok(None)
-}
-
-impl<P: Projection> Worker<P> {
-    /// Asks in the background, so that no batch waits for it.
-    pub(crate) fn look_for_hole(&mut self, key: TopicPartition, from: i64) {
-        if self.owned.get(key).is_none_or(|owned| owned.next != from) {
-            return;
-        }
-        let kafka = self.shared.settings.kafka.clone();
-        let topic = self.shared.names.name(key.0).to_owned();
-        self.background.spawn_blocking(move || {
-            Answered::Hole(key, from, end_of_hole(&kafka, &topic, key.1, from))
-        });
-    }
-
-    /// Moves the position over it, unless it has moved since.
-    pub(crate) async fn pass_hole(
-        &mut self,
-        key: TopicPartition,
-        from: i64,
-        to: i64,
-    ) -> Result<(), StepError> {
-        let Some(owned) = self.owned.get(key).filter(|owned| owned.next == from) else {
-            return Ok(());
-        };
-        let moves = [PositionMove { key, epoch: owned.epoch, from, to }];
-        let (pool, names) = (&self.shared.pool, &self.shared.names);
-        let moved = async {
-            let mut conn = pool.acquire().await?;
-            positions::advance(&mut conn, names, &moves).await
-        };
-        within(CONVERSATION, moved).await.map_err(|error| self.step_error(error))?;
-        self.passed(&moves);
-        Ok(())
-    }
 }
 
 #[cfg(test)]
@@ -115,13 +76,14 @@ mod tests {
 
     use super::*;
 
-    const KEY: TopicPartition = (Topic::Stock, 0);
+    const KEY: TopicPartition = TopicPartition::new(Topic::Stock, 0);
 
     fn asked(looks: &[(i64, i64, i64, i64)]) -> Vec<bool> {
         let mut suspects = Suspects::default();
         let look = |(next, fetched, readable_end, queued): &(i64, i64, i64, i64)| {
-            let fetched = Fetched { next: *fetched, readable_end: *readable_end, queued: *queued };
-            suspects.of(&[(KEY, *next, fetched)]) == [(KEY, *next)]
+            let (fetched, end) = (Offset(*fetched), Offset(*readable_end));
+            let fetched = Fetched { next: fetched, readable_end: end, queued: *queued };
+            suspects.of(&[(KEY, Offset(*next), fetched)]) == [(KEY, Offset(*next))]
         };
         looks.iter().map(look).collect()
     }

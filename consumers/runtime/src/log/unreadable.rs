@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::ownership::owned_partitions::TopicPartition;
+use crate::partition::{Offset, TopicPartition};
 
 /// Nothing is fetched for so long.
 const STUCK: Duration = Duration::from_secs(5);
@@ -17,9 +17,9 @@ const FORGOTTEN: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fetched {
     /// The next offset that it asks for.
-    pub next: i64,
+    pub next: Offset,
     /// The end of the log, for whoever reads what is committed.
-    pub readable_end: i64,
+    pub readable_end: Offset,
     /// Records that nobody has polled yet.
     pub queued: i64,
 }
@@ -29,7 +29,7 @@ pub(crate) struct Fetched {
 pub(crate) struct Unreadable {
     complained_at: Option<Instant>,
     /// Where each partition that has records stands, and since when it was seen there.
-    waiting: BTreeMap<TopicPartition, (i64, Instant)>,
+    waiting: BTreeMap<TopicPartition, (Offset, Instant)>,
 }
 
 impl Unreadable {
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    const KEY: TopicPartition = (Topic::Stock, 0);
+    const KEY: TopicPartition = TopicPartition::new(Topic::Stock, 0);
 
     /// What is named in each second, with a complaint at those of `complaints`.
     fn named(complaints: &[u64], fetched: impl Fn(u64) -> (i64, i64, i64)) -> Vec<u64> {
@@ -82,7 +82,8 @@ mod tests {
             if complaints.contains(second) {
                 unreadable.complain(now);
             }
-            let (next, readable_end, queued) = fetched(*second);
+            let (next, end, queued) = fetched(*second);
+            let (next, readable_end) = (Offset(next), Offset(end));
             let partition = (KEY, Fetched { next, readable_end, queued });
             !unreadable.stuck(now, &[partition]).is_empty()
         };

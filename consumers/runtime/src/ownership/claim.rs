@@ -7,30 +7,33 @@ use std::time::Duration;
 
 use events_schema::Topic;
 use kafka_client::{TopicIdError, topic_ids};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
 use crate::faults;
-use crate::log::group::GroupContext;
 use crate::ownership::misfit::{LogState, PositionMisfit};
-use crate::ownership::owned_partitions::TopicPartition;
-use crate::ownership::positions::{self, Taken};
+use crate::ownership::positions::{self, TakenPosition};
+use crate::partition::{Offset, Start, TopicPartition};
 use crate::topic_names::TopicNames;
 
 /// How long the broker may take for one answer.
 const BROKER: Duration = Duration::from_secs(3);
-
-/// Where a partition starts: epoch and next offset.
-pub(crate) type Start = (i64, i64);
 
 /// A partition that the group gave, and who wants to know where it starts.
 #[derive(Debug)]
 pub(crate) struct Claim {
     pub key: TopicPartition,
     pub answer: oneshot::Sender<Start>,
+}
+
+/// Tells the poll thread not to fetch a partition until its start is known again.
+#[derive(Debug)]
+pub(crate) struct Reclaim {
+    pub key: TopicPartition,
+    pub start: oneshot::Receiver<Start>,
 }
 
 /// Why partitions could not be claimed; try again.
@@ -53,13 +56,13 @@ pub(crate) enum ClaimError {
 pub(crate) type TopicIds = HashMap<String, String>;
 
 /// Takes the positions: from now on their last owner is kept out. Says what ids their topics have.
-pub(crate) async fn take(
+pub(crate) async fn take<C: ConsumerContext + 'static>(
     pool: &PgPool,
-    consumer: &Arc<BaseConsumer<GroupContext>>,
+    consumer: &Arc<BaseConsumer<C>>,
     names: &TopicNames,
     claims: &[Claim],
-) -> Result<(Vec<Taken>, TopicIds), ClaimError> {
-    let topics = names_of(names, claims.iter().map(|claim| claim.key.0));
+) -> Result<(Vec<TakenPosition>, TopicIds), ClaimError> {
+    let topics = names_of(names, claims.iter().map(|claim| claim.key.topic));
     let consumer = Arc::clone(consumer);
     let asking = tokio::task::spawn_blocking(move || ask_topic_ids(&consumer, &topics));
     let ids = asking.await??;
@@ -78,8 +81,8 @@ pub(crate) fn names_of(names: &TopicNames, topics: impl Iterator<Item = Topic>) 
 }
 
 /// Blocks.
-pub(crate) fn ask_topic_ids(
-    consumer: &BaseConsumer<GroupContext>,
+pub(crate) fn ask_topic_ids<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
     topics: &[String],
 ) -> Result<TopicIds, TopicIdError> {
     #[cfg(test)]
@@ -90,9 +93,10 @@ pub(crate) fn ask_topic_ids(
 }
 
 /// A position that was taken, and the log that it is to be compared with.
+#[derive(Debug)]
 pub(crate) struct Check {
     pub claim: Claim,
-    pub taken: Taken,
+    pub taken: TakenPosition,
     pub topic: String,
     pub topic_id: String,
 }
@@ -100,16 +104,20 @@ pub(crate) struct Check {
 impl Check {
     /// Asks the broker how far the log goes, and compares. Only after the position was taken: before
     /// that, the last owner may still move it beyond an end that was asked for earlier. Blocks.
-    pub(crate) fn misfit(
+    pub(crate) fn misfit<C: ConsumerContext>(
         &mut self,
-        consumer: &BaseConsumer<GroupContext>,
+        consumer: &BaseConsumer<C>,
     ) -> Result<Option<PositionMisfit>, KafkaError> {
-        let partition = self.taken.key.1;
+        let partition = self.taken.key.number();
         let (log_start, log_end) = consumer.fetch_watermarks(&self.topic, partition, BROKER)?;
-        let log = LogState { topic_id: self.topic_id.clone(), log_start, log_end };
-        let misfit = PositionMisfit::between(self.taken.next, &self.taken.topic_id, &log);
+        let log = LogState {
+            topic_id: self.topic_id.clone(),
+            start: Offset(log_start),
+            end: Offset(log_end),
+        };
+        let misfit = PositionMisfit::between(self.taken.start.next, &self.taken.topic_id, &log);
         if misfit.is_some() && faults::skip_on_gap() {
-            self.taken.next = log.log_start;
+            self.taken.start.next = log.start;
             return Ok(None);
         }
         Ok(misfit)

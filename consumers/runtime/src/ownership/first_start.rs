@@ -4,16 +4,15 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use events_schema::Topic;
 use kafka_client::watermarks;
 use postgres_client::{CONVERSATION, within};
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;
 
 use crate::error::StoreError;
-use crate::log::group::GroupContext;
 use crate::ownership::claim::{self, ClaimError};
-use crate::projection::Projection;
 use crate::topic_names::TopicNames;
 
 /// A broker that does not answer within this will not.
@@ -32,15 +31,16 @@ struct Beginnings {
 ///
 /// # Errors
 /// [`ClaimError::Unstarted`] where an operator has to say where it begins.
-pub(crate) async fn begin<P: Projection>(
+pub(crate) async fn begin<C: ConsumerContext + 'static>(
     pool: &PgPool,
-    consumer: &Arc<BaseConsumer<GroupContext>>,
+    consumer: &Arc<BaseConsumer<C>>,
     names: &TopicNames,
+    topics: &[Topic],
 ) -> Result<(), ClaimError> {
     if within(CONVERSATION, stands_anywhere(pool)).await? {
         return Ok(());
     }
-    let topics = claim::names_of(names, P::TOPICS.iter().copied());
+    let topics = claim::names_of(names, topics.iter().copied());
     let asked = Arc::clone(consumer);
     let asking = tokio::task::spawn_blocking(move || {
         let beginnings = beginnings(&asked, &topics)?;
@@ -59,8 +59,8 @@ async fn stands_anywhere(pool: &PgPool) -> Result<bool, StoreError> {
 }
 
 /// `None` where a log holds something. Blocks.
-fn beginnings(
-    consumer: &BaseConsumer<GroupContext>,
+fn beginnings<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
     topics: &[String],
 ) -> Result<Option<Beginnings>, KafkaError> {
     let mut empty = Beginnings::default();

@@ -2,45 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use events_schema::Topic;
-
-use crate::projection::Source;
+use crate::partition::{Epoch, Offset, Source, Start, TopicPartition};
 use crate::record::Record;
-
-/// A partition of a topic.
-pub(crate) type TopicPartition = (Topic, i32);
-
-impl Source {
-    pub(crate) fn topic_partition(self) -> TopicPartition {
-        (self.topic, self.partition.0)
-    }
-}
-
-/// What a worker knows of a partition that it holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OwnedPartition {
-    /// Given out when the partition was taken; a later owner has a higher one.
-    pub epoch: i64,
-    /// The next offset to apply.
-    pub next: i64,
-}
 
 /// How far one transaction moves one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PositionMove {
     pub key: TopicPartition,
-    pub epoch: i64,
-    pub from: i64,
-    pub to: i64,
+    pub epoch: Epoch,
+    pub from: Offset,
+    pub to: Offset,
 }
 
-/// The partitions of a worker.
+/// The partitions of a worker: the epoch that it owns each with, and the next offset to apply.
 #[derive(Debug, Default)]
-pub(crate) struct OwnedPartitions(BTreeMap<TopicPartition, OwnedPartition>);
+pub(crate) struct OwnedPartitions(BTreeMap<TopicPartition, Start>);
 
 impl OwnedPartitions {
-    pub(crate) fn take(&mut self, key: TopicPartition, owned: OwnedPartition) {
-        self.0.insert(key, owned);
+    pub(crate) fn take(&mut self, key: TopicPartition, start: Start) {
+        self.0.insert(key, start);
     }
 
     pub(crate) fn give_up(&mut self, key: TopicPartition) {
@@ -51,7 +31,7 @@ impl OwnedPartitions {
         self.0.keys().copied()
     }
 
-    pub(crate) fn get(&self, key: TopicPartition) -> Option<OwnedPartition> {
+    pub(crate) fn get(&self, key: TopicPartition) -> Option<Start> {
         self.0.get(&key).copied()
     }
 
@@ -60,9 +40,9 @@ impl OwnedPartitions {
     }
 
     /// Whether a record belongs to a partition as it is held now and was not applied before.
-    pub(crate) fn admits(&self, source: Source, epoch: i64) -> bool {
+    pub(crate) fn admits(&self, source: Source, epoch: Epoch) -> bool {
         let owned = self.0.get(&source.topic_partition());
-        owned.is_some_and(|owned| owned.epoch == epoch && source.offset.0 >= owned.next)
+        owned.is_some_and(|owned| owned.epoch == epoch && source.offset >= owned.next)
     }
 
     /// How far these records, all admitted and in order, move their partitions. Offsets may have holes
@@ -70,9 +50,9 @@ impl OwnedPartitions {
     pub(crate) fn moves(&self, records: &[Record]) -> Vec<PositionMove> {
         let mut ends = BTreeMap::new();
         for record in records {
-            ends.insert(record.source.topic_partition(), record.source.offset.0.saturating_add(1));
+            ends.insert(record.source.topic_partition(), record.source.offset.next());
         }
-        let moved = |(key, to): (TopicPartition, i64)| {
+        let moved = |(key, to): (TopicPartition, Offset)| {
             self.0.get(&key).map(|owned| PositionMove {
                 key,
                 epoch: owned.epoch,
@@ -91,7 +71,7 @@ impl OwnedPartitions {
     }
 
     /// Sets a partition to where the database says it is.
-    pub(crate) fn correct(&mut self, key: TopicPartition, next: i64) {
+    pub(crate) fn correct(&mut self, key: TopicPartition, next: Offset) {
         if let Some(owned) = self.0.get_mut(&key) {
             owned.next = next;
         }
@@ -100,8 +80,12 @@ impl OwnedPartitions {
 
 #[cfg(test)]
 mod tests {
+    use events_schema::Topic;
+
     use super::*;
-    use crate::projection::{Offset, Partition};
+    use crate::partition::Partition;
+
+    const KEY: TopicPartition = TopicPartition::new(Topic::Orders, 3);
 
     fn at(offset: i64) -> Source {
         Source { topic: Topic::Orders, partition: Partition(3), offset: Offset(offset) }
@@ -109,29 +93,29 @@ mod tests {
 
     fn owned() -> OwnedPartitions {
         let mut owned = OwnedPartitions::default();
-        owned.take((Topic::Orders, 3), OwnedPartition { epoch: 7, next: 10 });
+        owned.take(KEY, Start { epoch: Epoch(7), next: Offset(10) });
         owned
     }
 
     #[test]
     fn a_record_of_an_earlier_epoch_is_not_admitted() {
-        assert!(owned().admits(at(10), 7));
-        assert!(!owned().admits(at(10), 6));
+        assert!(owned().admits(at(10), Epoch(7)));
+        assert!(!owned().admits(at(10), Epoch(6)));
     }
 
     #[test]
     fn a_record_that_was_applied_is_not_admitted_again() {
         let mut owned = owned();
-        assert!(!owned.admits(at(9), 7));
-        owned.correct((Topic::Orders, 3), 11);
-        assert!(!owned.admits(at(10), 7));
-        assert!(owned.admits(at(11), 7));
+        assert!(!owned.admits(at(9), Epoch(7)));
+        owned.correct(KEY, Offset(11));
+        assert!(!owned.admits(at(10), Epoch(7)));
+        assert!(owned.admits(at(11), Epoch(7)));
     }
 
     #[test]
     fn a_partition_that_was_given_up_admits_nothing() {
         let mut owned = owned();
-        owned.give_up((Topic::Orders, 3));
-        assert!(!owned.admits(at(10), 7));
+        owned.give_up(KEY);
+        assert!(!owned.admits(at(10), Epoch(7)));
     }
 }

@@ -6,21 +6,23 @@ use events_schema::Topic;
 use postgres_client::{CONVERSATION, within};
 use sqlx::{PgConnection, PgExecutor, PgPool};
 
-use crate::batch::partition_breaker::PartitionBreaker;
 use crate::error::StoreError;
-use crate::ownership::owned_partitions::{OwnedPartition, PositionMove, TopicPartition};
+use crate::ownership::owned_partitions::PositionMove;
 use crate::ownership::stop::Stop;
+use crate::partition::{Epoch, Offset, Start, TopicPartition};
 use crate::topic_names::TopicNames;
 
 /// A position as it was taken.
 #[derive(Debug, Clone)]
-pub(crate) struct Taken {
+pub(crate) struct TakenPosition {
     pub key: TopicPartition,
     /// The topic's id when the position was first made.
     pub topic_id: String,
-    pub epoch: i64,
-    pub next: i64,
-    pub breaker: PartitionBreaker,
+    pub start: Start,
+    /// Its breaker was open: what comes next is a probe.
+    pub tripped: bool,
+    /// Below this offset an operator wants everything parked that does not succeed.
+    pub admit_below: Offset,
 }
 
 /// Whether the database is there and has the runtime's tables: a worker joins its group only then.
@@ -36,12 +38,12 @@ pub(crate) async fn take(
     names: &TopicNames,
     topic_ids: &HashMap<String, String>,
     keys: &[TopicPartition],
-) -> Result<Vec<Taken>, StoreError> {
+) -> Result<Vec<TakenPosition>, StoreError> {
     // In key order, so that two workers that take overlapping sets cannot deadlock.
     let mut keys = keys.to_vec();
     keys.sort_unstable();
-    let topics: Vec<&str> = keys.iter().map(|key| names.name(key.0)).collect();
-    let partitions: Vec<i32> = keys.iter().map(|key| key.1).collect();
+    let topics: Vec<&str> = keys.iter().map(|key| names.name(key.topic)).collect();
+    let partitions: Vec<i32> = keys.iter().map(|key| key.number()).collect();
     let ids: Vec<&str> = topics.iter().map(|topic| id_of(topic_ids, topic)).collect();
     let taken = sqlx::query_as(
         "INSERT INTO positions (topic, partition, topic_id, epoch, next_offset)
@@ -57,20 +59,19 @@ pub(crate) async fn take(
     let rows: Vec<TakenRow> = within(CONVERSATION, taken.fetch_all(pool)).await?;
     let taken = rows.into_iter().filter_map(|row| {
         let (topic, partition, topic_id, epoch, next, tripped, admit_below) = row;
-        let key = (names.topic(&topic)?, partition);
-        Some(Taken {
-            key,
-            topic_id,
-            epoch,
-            next,
-            breaker: PartitionBreaker::new(tripped, admit_below),
-        })
+        let key = TopicPartition::new(names.topic(&topic)?, partition);
+        let (start, admit_below) = (start(epoch, next), Offset(admit_below));
+        Some(TakenPosition { key, topic_id, start, tripped, admit_below })
     });
     Ok(taken.collect())
 }
 
 /// Topic, partition, topic id, epoch, next offset, tripped, admit below.
 type TakenRow = (String, i32, String, i64, i64, bool, i64);
+
+fn start(epoch: i64, next: i64) -> Start {
+    Start { epoch: Epoch(epoch), next: Offset(next) }
+}
 
 fn id_of<'a>(ids: &'a HashMap<String, String>, topic: &str) -> &'a str {
     ids.get(topic).map_or("", String::as_str)
@@ -85,11 +86,11 @@ pub(crate) async fn advance(
     names: &TopicNames,
     moves: &[PositionMove],
 ) -> Result<(), StoreError> {
-    let topics: Vec<&str> = moves.iter().map(|moved| names.name(moved.key.0)).collect();
-    let partitions: Vec<i32> = moves.iter().map(|moved| moved.key.1).collect();
-    let epochs: Vec<i64> = moves.iter().map(|moved| moved.epoch).collect();
-    let froms: Vec<i64> = moves.iter().map(|moved| moved.from).collect();
-    let tos: Vec<i64> = moves.iter().map(|moved| moved.to).collect();
+    let topics: Vec<&str> = moves.iter().map(|moved| names.name(moved.key.topic)).collect();
+    let partitions: Vec<i32> = moves.iter().map(|moved| moved.key.number()).collect();
+    let epochs: Vec<i64> = moves.iter().map(|moved| moved.epoch.0).collect();
+    let froms: Vec<i64> = moves.iter().map(|moved| moved.from.0).collect();
+    let tos: Vec<i64> = moves.iter().map(|moved| moved.to.0).collect();
     let moved = sqlx::query(
         "UPDATE positions AS p
          SET next_offset = s.next, stopped = NULL, updated_at = clock_timestamp()
@@ -115,14 +116,14 @@ pub(crate) async fn advance(
 pub(crate) async fn note_stops(
     conn: impl PgExecutor<'_>,
     names: &TopicNames,
-    stops: &[(TopicPartition, OwnedPartition, Stop)],
+    stops: &[(TopicPartition, Epoch, Stop)],
 ) -> Result<(), StoreError> {
     if stops.is_empty() {
         return Ok(());
     }
-    let topics: Vec<&str> = stops.iter().map(|(key, ..)| names.name(key.0)).collect();
-    let partitions: Vec<i32> = stops.iter().map(|(key, ..)| key.1).collect();
-    let epochs: Vec<i64> = stops.iter().map(|(_, owned, _)| owned.epoch).collect();
+    let topics: Vec<&str> = stops.iter().map(|(key, ..)| names.name(key.topic)).collect();
+    let partitions: Vec<i32> = stops.iter().map(|(key, ..)| key.number()).collect();
+    let epochs: Vec<i64> = stops.iter().map(|(_, epoch, _)| epoch.0).collect();
     let states: Vec<&str> = stops.iter().map(|(.., stop)| stop.state()).collect();
     let is_tripped = |stop: &Stop| matches!(stop, Stop::Tripped { .. });
     let tripped: Vec<bool> = stops.iter().map(|(.., stop)| is_tripped(stop)).collect();
@@ -151,8 +152,8 @@ pub(crate) async fn close_breakers(
     if keys.is_empty() {
         return Ok(());
     }
-    let topics: Vec<&str> = keys.iter().map(|key| names.name(key.0)).collect();
-    let partitions: Vec<i32> = keys.iter().map(|key| key.1).collect();
+    let topics: Vec<&str> = keys.iter().map(|key| names.name(key.topic)).collect();
+    let partitions: Vec<i32> = keys.iter().map(|key| key.number()).collect();
     sqlx::query(
         "UPDATE positions AS p SET tripped = false
          FROM unnest($1::text[], $2::int[]) AS k (topic, partition)
@@ -173,8 +174,8 @@ pub(crate) async fn still_held(
     pool: &PgPool,
     names: &TopicNames,
     moves: &[PositionMove],
-) -> Result<HashMap<TopicPartition, i64>, StoreError> {
-    let topics: HashSet<Topic> = moves.iter().map(|moved| moved.key.0).collect();
+) -> Result<HashMap<TopicPartition, Offset>, StoreError> {
+    let topics: HashSet<Topic> = moves.iter().map(|moved| moved.key.topic).collect();
     let topics: Vec<&str> = topics.into_iter().map(|topic| names.name(topic)).collect();
     let held = sqlx::query_as(
         "SELECT topic, partition, epoch, next_offset FROM positions WHERE topic = ANY($1)",
@@ -182,9 +183,10 @@ pub(crate) async fn still_held(
     .bind(&topics);
     let rows: Vec<(String, i32, i64, i64)> = within(CONVERSATION, held.fetch_all(pool)).await?;
     let held = rows.into_iter().filter_map(|(topic, partition, epoch, next)| {
-        let key = (names.topic(&topic)?, partition);
-        let mut of_this = moves.iter().filter(|moved| moved.key == key && moved.epoch == epoch);
-        of_this.any(|moved| next >= moved.from).then_some((key, next))
+        let key = TopicPartition::new(names.topic(&topic)?, partition);
+        let now = start(epoch, next);
+        let mut of_this = moves.iter().filter(|moved| moved.key == key && moved.epoch == now.epoch);
+        of_this.any(|moved| now.next >= moved.from).then_some((key, now.next))
     });
     Ok(held.collect())
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use events_schema::wire::SchemaId;
 
 use crate::ownership::misfit::PositionMisfit;
+use crate::partition::Offset;
 
 /// A partition stands still under one of these names; readiness and a metric say so.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub(crate) enum Stop {
     /// What it would park is more than may be parked: somebody has to redrive or discard.
     ParkedFull(String),
     /// The client cannot read the batch that comes next: somebody has to pass it.
-    Unreadable { next: i64 },
+    Unreadable { next: Offset },
     /// What comes next was written with a schema that the registry does not tell at the moment.
     SchemaUnknown { id: SchemaId },
     /// Nothing that it tries succeeds: more likely a release is broken than every record.
@@ -61,7 +62,8 @@ impl fmt::Display for Stop {
             Self::ParkedFull(what) => write!(f, "parked_full: {what}"),
             Self::Unreadable { next } => write!(
                 f,
-                "unreadable: the batch at offset {next} is damaged, or too large unpacked"
+                "unreadable: the batch at offset {} is damaged, or too large unpacked",
+                next.0
             ),
             Self::SchemaUnknown { id } => {
                 write!(f, "schema_unknown: the registry does not tell the schema id {id}")

@@ -9,13 +9,14 @@ use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::batch::apply_batch::{ApplyError, Terms, apply_batch};
-use crate::batch::decide_batch::Bench;
-use crate::batch::parking::Bounds;
+use crate::batch::apply_batch::{ApplyError, apply_batch};
+use crate::batch::apply_context::ApplyContext;
 use crate::batch::partition_breaker::PartitionBreakers;
-use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, TopicPartition};
-use crate::ownership::positions::{self, Taken};
+use crate::ownership::owned_partitions::OwnedPartitions;
+use crate::ownership::positions::{self, TakenPosition};
+use crate::partition::{Epoch, TopicPartition};
 use crate::record::{Content, RawRecord, Record};
+use crate::settings::ParkedLimits;
 use crate::topic_names::TopicNames;
 use crate::{Batch, Delivered, Offset, Partition, Projection, Source, StoreError, migrate};
 
@@ -87,26 +88,27 @@ pub async fn deliver<P: Projection>(
 ) -> Result<(), StoreError> {
     let names = TopicNames::unprefixed();
     let encoder = Encoder::new(P::PUBLISHES.iter().copied().zip(1..));
-    let keys: Vec<TopicPartition> = P::TOPICS.iter().map(|topic| (*topic, 0)).collect();
+    let keys: Vec<TopicPartition> =
+        P::TOPICS.iter().map(|topic| TopicPartition::new(*topic, 0)).collect();
     let (mut owned, mut ends) = (OwnedPartitions::default(), HashMap::new());
-    for Taken { key, epoch, next, .. } in positions::take(pool, &names, &[].into(), &keys).await? {
-        owned.take(key, OwnedPartition { epoch, next });
-        ends.insert(key.0, next);
+    for TakenPosition { key, start, .. } in positions::take(pool, &names, &[].into(), &keys).await?
+    {
+        owned.take(key, start);
+        ends.insert(key.topic, start.next);
     }
     let mut place = |event: Event| {
         let topic = event.event_type().topic();
-        let end: &mut i64 = ends.entry(topic).or_default();
-        let source = Source { topic, partition: Partition(0), offset: Offset(*end) };
-        *end += 1;
+        let end = ends.entry(topic).or_insert(Offset(0));
+        let source = Source { topic, partition: Partition(0), offset: *end };
+        *end = end.next();
         record(source, event)
     };
     let mut records: Vec<Record> = events.into_iter().map(&mut place).collect();
     let moves = owned.moves(&records);
-    let bench = Bench { pool, names: &names, encoder: &encoder, source: "/test" };
+    let context = ApplyContext { pool, names: &names, encoder: &encoder, source: "/test" };
     let mut breakers = PartitionBreakers::new(usize::MAX);
-    let bounds = Bounds { per_subject: u32::MAX, total: u32::MAX };
-    let terms = Terms { moves: &moves, bounds, breakers: &mut breakers };
-    let applied = apply_batch::<P>(&bench, terms, &mut records).await;
+    let limits = ParkedLimits { per_subject: u32::MAX, total: u32::MAX };
+    let applied = apply_batch::<P>(&context, &moves, limits, &mut breakers, &mut records).await;
     applied.map(|_| ()).map_err(|failed| match failed.why {
         ApplyError::Store(error) => error,
         ApplyError::Stop(stops) => StoreError::Broken(format!("{stops:?}")),
@@ -118,7 +120,7 @@ pub(crate) fn record(source: Source, event: Event) -> Record {
     let (subject, recorded_at) = (Some(event.subject()), event.occurred_at());
     Record {
         source,
-        epoch: 1,
+        epoch: Epoch(1),
         recorded_at,
         envelope: Envelope { subject, ..Envelope::default() },
         raw: RawRecord { key: None, payload: Some(vec![1, 2, 3]), headers: vec![] },

@@ -8,9 +8,8 @@ use uuid::Uuid;
 
 use super::database;
 use crate::error::StoreError;
-use crate::projection::{
-    Batch, Decision, Delivered, Partition, Projection, Refusal, Rejection, Source,
-};
+use crate::partition::{Partition, Source};
+use crate::projection::{Batch, Decision, Delivered, Projection, Refusal, Rejection};
 
 /// Deltas that make `decide` break its contract.
 pub(crate) const BLAMES_ANOTHER: i64 = 1001;

@@ -13,9 +13,20 @@ use tokio_util::sync::CancellationToken;
 
 use super::world::{PARTITIONS, Running, WITHIN, World};
 use crate::after::dead_letters::{keep_copying, oldest_seconds};
+use crate::partition::TopicPartition;
+use crate::testing::shelf::Shelf;
+use crate::worker::workers::Workers;
 
 fn header<'a>(message: &'a BorrowedMessage<'_>, name: &str) -> Option<&'a [u8]> {
     message.headers().unwrap().iter().find(|header| header.key == name)?.value
+}
+
+/// Copies what the workers park.
+fn keep(
+    workers: &Workers<Shelf>,
+    stop: &CancellationToken,
+) -> impl Future<Output = anyhow::Result<()>> + use<> {
+    keep_copying(Arc::clone(&workers.shared), Arc::clone(&workers.handover), stop.clone())
 }
 
 /// A worker at work, and whoever copies what it parks.
@@ -30,7 +41,7 @@ impl Copying {
         let cluster = world.cluster.as_ref().unwrap();
         cluster.create_topic("stock.dead-letters.shelf", PARTITIONS, 1).unwrap();
         let (worker, stop) = (world.worker().await, CancellationToken::new());
-        let ended = tokio::spawn(keep_copying(Arc::clone(&worker.shared), stop.clone()));
+        let ended = tokio::spawn(keep(&worker.workers, &stop));
         Self { worker, stop, ended }
     }
 
@@ -130,15 +141,17 @@ async fn a_topic_that_takes_no_copies_holds_up_those_of_no_other(
                       'why', false, '[]', now(), now() - interval '1 hour'
                   FROM generate_series(0, 50) AS n";
     sqlx::query(insert).execute(&world.pool).await.unwrap();
-    let (shared, stop) = (world.shared().await, CancellationToken::new());
-    shared.hold(0, vec![(Topic::Orders, 0), (Topic::Stock, 0)]);
-    let copying = tokio::spawn(keep_copying(Arc::clone(&shared), stop.clone()));
+    let (workers, stop) = (world.workers().await, CancellationToken::new());
+    let (shared, handover) = (&workers.shared, &workers.handover);
+    let [orders, stock] = [Topic::Orders, Topic::Stock].map(|topic| TopicPartition::new(topic, 0));
+    handover.hold(0, vec![orders, stock]);
+    let copying = tokio::spawn(keep(&workers, &stop));
 
     let copied = "SELECT count(*) FROM parked WHERE dead_lettered_at IS NOT NULL";
     world.until_number(copied, 1).await;
-    assert!(oldest_seconds(&shared).await.unwrap() >= 3600.0, "those of the orders wait");
-    shared.hold(0, vec![(Topic::Stock, 0)]);
-    assert_eq!(oldest_seconds(&shared).await.unwrap(), 0.0, "none of the stock waits");
+    assert!(oldest_seconds(shared, handover).await.unwrap() >= 3600.0, "those of the orders wait");
+    handover.hold(0, vec![stock]);
+    assert_eq!(oldest_seconds(shared, handover).await.unwrap(), 0.0, "none of the stock waits");
     stop.cancel();
     copying.await.unwrap().unwrap();
 }

@@ -6,7 +6,7 @@ use kafka_client::GroupProtocol;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use super::world::{PARTITIONS, Running, World, eventually};
-use crate::log::identity::WorkerId;
+use crate::settings::worker_id::WorkerId;
 
 const ALL: usize = PARTITIONS as usize;
 const DELTAS: &str = "SELECT count(*) FROM deltas";
@@ -18,7 +18,7 @@ fn named(name: &str) -> WorkerId {
 }
 
 async fn until_shared_out(workers: &[&Running]) {
-    let held = |worker: &&Running| worker.shared.held_keys().len();
+    let held = |worker: &&Running| worker.workers.handover.held().len();
     let is_even = || workers.iter().all(|worker| held(worker) == ALL / workers.len());
     eventually("each worker holds its share", async || is_even()).await;
 }
@@ -41,13 +41,14 @@ async fn a_worker_too_many_stands_by_ready_and_takes_over(
         workers.push(world.worker().await);
     }
     let is_spare =
-        |worker: &Running| worker.shared.process.health.remarks().contains_key("worker 0");
+        |worker: &Running| worker.workers.shared.process.health.remarks().contains_key("worker 0");
     let one_is = async || workers.iter().filter(|worker| is_spare(worker)).count() == 1;
     eventually("one stands by", one_is).await;
     let place = workers.iter().position(is_spare).unwrap();
     let spare = workers.swap_remove(place);
-    assert!(spare.shared.held_keys().is_empty());
-    eventually("it is ready", async || spare.shared.process.health.not_ready().is_empty()).await;
+    assert!(spare.workers.handover.held().is_empty());
+    eventually("it is ready", async || spare.workers.shared.process.health.not_ready().is_empty())
+        .await;
 
     workers.pop().unwrap().stop().await;
     spare.until_holding(1).await;

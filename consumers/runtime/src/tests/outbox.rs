@@ -10,14 +10,15 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{PARTITIONS, STOCK, WITHIN, World, eventually};
-use crate::after::outbox::save;
 use crate::after::publish::keep_publishing;
-use crate::batch::decide_batch::Bench;
-use crate::projection::{FollowUp, Offset, Partition, Source};
-use crate::shared::Shared;
+use crate::batch::apply_context::ApplyContext;
+use crate::batch::follow_ups::save;
+use crate::partition::{Offset, Partition, Source, TopicPartition};
+use crate::projection::FollowUp;
 use crate::testing::record;
 use crate::testing::shelf::{Shelf, received, shelf};
 use crate::topic_names::TopicNames;
+use crate::worker::workers::Workers;
 
 #[sqlx::test(migrations = false)]
 async fn what_follows_from_a_record_belongs_to_its_trace(
@@ -31,10 +32,10 @@ async fn what_follows_from_a_record_belongs_to_its_trace(
     record.envelope.traceparent = Some("00-trace".to_owned());
     let names = TopicNames::unprefixed();
     let encoder = Encoder::new([(EventType::StockReceived, 1)]);
-    let bench = Bench { pool: &pool, names: &names, encoder: &encoder, source: "/shelf" };
+    let context = ApplyContext { pool: &pool, names: &names, encoder: &encoder, source: "/shelf" };
     let follow_up = FollowUp { cause, event: received(2, "milk", 1) };
     let mut conn = pool.acquire().await.unwrap();
-    save(&mut conn, &bench, &[record], &[follow_up]).await.unwrap();
+    save(&mut conn, &context, &[record], &[follow_up]).await.unwrap();
     let headers = sqlx::query_scalar("SELECT headers FROM outbox WHERE partition = 3");
     let headers: Vec<(String, String)> =
         serde_json::from_value(headers.fetch_one(&pool).await.unwrap()).unwrap();
@@ -45,16 +46,28 @@ pub(crate) const WAITING: &str = "SELECT count(*) FROM outbox";
 
 /// A publisher at work, for these partitions.
 pub(crate) struct Publishing {
-    pub(crate) shared: Arc<Shared<Shelf>>,
+    pub(crate) workers: Arc<Workers<Shelf>>,
     stop: CancellationToken,
     ended: tokio::task::JoinHandle<anyhow::Result<()>>,
 }
 
 pub(crate) async fn publish(world: &World, partitions: &[i32]) -> Publishing {
-    let (shared, stop) = (world.shared().await, CancellationToken::new());
-    shared.hold(0, partitions.iter().map(|partition| (STOCK, *partition)).collect());
-    let ended = tokio::spawn(keep_publishing(Arc::clone(&shared), stop.clone()));
-    Publishing { shared, stop, ended }
+    let (workers, stop) = (world.workers().await, CancellationToken::new());
+    workers.handover.hold(0, partitions.iter().map(|partition| stock(*partition)).collect());
+    let ended = tokio::spawn(keep(&workers, &stop));
+    Publishing { workers, stop, ended }
+}
+
+fn stock(partition: i32) -> TopicPartition {
+    TopicPartition::new(STOCK, partition)
+}
+
+/// Publishes what waits for the partitions that the workers hold.
+fn keep(
+    workers: &Workers<Shelf>,
+    stop: &CancellationToken,
+) -> impl Future<Output = anyhow::Result<()>> + use<> {
+    keep_publishing(Arc::clone(&workers.shared), Arc::clone(&workers.handover), stop.clone())
 }
 
 impl Publishing {
@@ -94,10 +107,10 @@ async fn what_the_last_batches_left_is_published_before_the_process_ends(
 ) {
     let world = World::new(pool, options).await;
     leave(&world, 0, b"last").await;
-    let (shared, stop) = (world.shared().await, CancellationToken::new());
-    shared.hold(0, vec![(STOCK, 0)]);
+    let (workers, stop) = (world.workers().await, CancellationToken::new());
+    workers.handover.hold(0, vec![stock(0)]);
     stop.cancel();
-    keep_publishing(shared, stop).await.unwrap();
+    keep(&workers, &stop).await.unwrap();
     assert_eq!(world.number(WAITING).await, 0);
     assert_eq!(world.values(0), [b"last"]);
 }
@@ -134,7 +147,7 @@ async fn a_refused_event_stops_its_partition_under_a_name(
     leave(&world, 1, b"behind").await;
     leave(&world, 0, b"flows").await;
     let publishing = publish(&world, &[0, 1]).await;
-    let health = publishing.shared.process.health.clone();
+    let health = publishing.workers.shared.process.health.clone();
     let named = async || health.not_ready().contains_key("outbox stock/1");
     eventually("the refusal has a name", named).await;
     world.until_number(WAITING, 2).await;
@@ -151,27 +164,27 @@ async fn a_partition_is_handed_over_only_when_nothing_of_it_is_under_way(
     let world = World::new(pool, options).await;
     let cluster = world.cluster.as_ref().unwrap();
     let publishing = publish(&world, &[0, 1]).await;
-    publishing.shared.published(&[(STOCK, 1)]).await;
+    publishing.workers.handover.published(&[stock(1)]).await;
     cluster.partition_leader("stock", 1, None).unwrap();
     leave(&world, 1, b"slow").await;
     leave(&world, 0, b"other").await;
-    publishing.shared.wake(1);
+    publishing.workers.shared.wake(1);
     world.until_number(WAITING, 1).await;
 
-    let (shared, moment) = (&publishing.shared, Duration::from_millis(300));
-    shared.left_by_publisher(&[(STOCK, 0)]).await;
-    shared.hold(0, vec![]);
-    assert!(timeout(moment, shared.left_by_publisher(&[(STOCK, 1)])).await.is_err());
-    assert!(timeout(moment, shared.published(&[(STOCK, 1)])).await.is_err());
+    let (handover, moment) = (&publishing.workers.handover, Duration::from_millis(300));
+    handover.left(&[stock(0)]).await;
+    handover.hold(0, vec![]);
+    assert!(timeout(moment, handover.left(&[stock(1)])).await.is_err());
+    assert!(timeout(moment, handover.published(&[stock(1)])).await.is_err());
     cluster.partition_leader("stock", 1, Some(1)).unwrap();
-    timeout(WITHIN, shared.left_by_publisher(&[(STOCK, 1)])).await.unwrap();
+    timeout(WITHIN, handover.left(&[stock(1)])).await.unwrap();
     assert_eq!(world.number(WAITING).await, 0, "removed before it is handed over");
     publishing.stop().await;
 }
 
 /// Rounds of the publisher without a pause, so that one is nearly always under way.
-fn hurry(shared: &Arc<Shared<Shelf>>) -> tokio::task::JoinHandle<()> {
-    let shared = Arc::clone(shared);
+fn hurry(workers: &Workers<Shelf>) -> tokio::task::JoinHandle<()> {
+    let shared = Arc::clone(&workers.shared);
     tokio::spawn(async move {
         loop {
             shared.wake(1);
@@ -189,10 +202,10 @@ async fn what_was_left_a_moment_ago_is_published_before_it_is_called_so(
 ) {
     let world = World::new(pool, options).await;
     let publishing = publish(&world, &[0]).await;
-    let hurry = hurry(&publishing.shared);
+    let hurry = hurry(&publishing.workers);
     for _ in 0..OFTEN {
         leave(&world, 0, b"last").await;
-        publishing.shared.published(&[(STOCK, 0)]).await;
+        publishing.workers.handover.published(&[stock(0)]).await;
         assert_eq!(world.number(WAITING).await, 0);
     }
     hurry.abort();
@@ -206,16 +219,16 @@ async fn of_a_partition_that_was_given_up_nothing_is_published_after_it_is_left(
 ) {
     let world = World::new(pool, options).await;
     let publishing = publish(&world, &[]).await;
-    let (shared, hurry) = (&publishing.shared, hurry(&publishing.shared));
+    let (handover, hurry) = (&publishing.workers.handover, hurry(&publishing.workers));
     let of = "SELECT count(*) FROM outbox WHERE partition = 0";
     for _ in 0..OFTEN {
         leave(&world, 0, b"any").await;
-        shared.hold(0, vec![(STOCK, 0)]);
+        handover.hold(0, vec![stock(0)]);
         tokio::task::yield_now().await;
-        shared.hold(0, vec![]);
-        shared.left_by_publisher(&[(STOCK, 0)]).await;
+        handover.hold(0, vec![]);
+        handover.left(&[stock(0)]).await;
         let (left, values) = (world.number(of).await, world.values(0).len());
-        shared.published(&[]).await;
+        handover.published(&[]).await;
         assert_eq!((world.number(of).await, world.values(0).len()), (left, values));
     }
     hurry.abort();
@@ -230,13 +243,13 @@ async fn a_worker_that_stops_publishes_what_its_last_batch_left_before_it_leaves
     let world = World::new(pool, options).await;
     let worker = world.worker().await;
     worker.until_holding(PARTITIONS as usize).await;
-    let (shared, stop) = (Arc::clone(&worker.shared), CancellationToken::new());
-    let publishing = tokio::spawn(keep_publishing(Arc::clone(&shared), stop.clone()));
-    shared.published(&[(STOCK, 0)]).await;
+    let (handover, stop) = (Arc::clone(&worker.workers.handover), CancellationToken::new());
+    let publishing = tokio::spawn(keep(&worker.workers, &stop));
+    handover.published(&[stock(0)]).await;
     leave(&world, 0, b"last").await;
     worker.stop().await;
     assert_eq!(world.number(WAITING).await, 0);
-    assert!(shared.held_keys().is_empty(), "the next owner's from now on");
+    assert!(handover.held().is_empty(), "the next owner's from now on");
     stop.cancel();
     publishing.await.unwrap().unwrap();
 }

@@ -58,7 +58,7 @@ async fn a_partition_whose_next_schema_nobody_tells_stops_alone(
     assert_eq!(worker.complaint("stock/1"), None);
     // Whoever comes to know the schemas lets it go on, by itself.
     {
-        let mut decoder = worker.shared.decoder.write().unwrap();
+        let mut decoder = worker.workers.shared.schemas.decoder();
         (100..200).for_each(|id| decoder.learn_absent(9 * 256 + id));
     }
     world.until_number(DELTAS, 3).await;
@@ -140,7 +140,7 @@ async fn a_partition_without_a_leader_does_not_hold_up_the_others(
     world.receive(0, 2, "milk").await;
     let worker = world.worker().await;
     world.until_number(DELTAS, 1).await;
-    assert!(worker.shared.held_keys().len() < PARTITIONS as usize);
+    assert!(worker.workers.handover.held().len() < PARTITIONS as usize);
     cluster.partition_leader("stock", 1, Some(1)).unwrap();
     world.until_number(DELTAS, 2).await;
     worker.stop().await;

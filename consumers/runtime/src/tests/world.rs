@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chassis::Process;
@@ -23,12 +23,13 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::ServiceContext;
-use crate::batch::parking::Bounds;
-use crate::log::identity::WorkerId;
-use crate::settings::RuntimeSettings;
+use crate::ownership::handover::Handover;
+use crate::settings::worker_id::WorkerId;
+use crate::settings::{ParkedLimits, RuntimeSettings};
 use crate::shared::Shared;
 use crate::testing::shelf::{Shelf, shelf, value};
 use crate::worker::supervise::keep_working;
+use crate::worker::workers::Workers;
 
 /// Long enough for a slow machine to join a group.
 pub(crate) const WITHIN: Duration = Duration::from_secs(30);
@@ -90,16 +91,13 @@ impl World {
         }
     }
 
-    /// What the workers of a process share.
-    pub(crate) async fn shared(&self) -> Arc<Shared<Shelf>> {
+    /// What the parts of a process share.
+    pub(crate) async fn shared(&self) -> Arc<Shared> {
         self.shared_with(|_| {}).await
     }
 
     /// As [`World::shared`], with other settings.
-    pub(crate) async fn shared_with(
-        &self,
-        set: impl FnOnce(&mut RuntimeSettings),
-    ) -> Arc<Shared<Shelf>> {
+    pub(crate) async fn shared_with(&self, set: impl FnOnce(&mut RuntimeSettings)) -> Arc<Shared> {
         let process = Process {
             name: "shelf",
             shutdown: CancellationToken::new(),
@@ -115,11 +113,14 @@ impl World {
             ServiceContext { process, pool: self.pool.clone(), committed: Arc::default() };
         let mut settings = settings(&self.kafka, self.cache.path());
         set(&mut settings);
-        let shared = Shared::<Shelf>::start(context, settings).await.unwrap().unwrap();
-        let mut decoder = shared.decoder.write().unwrap_or_else(PoisonError::into_inner);
-        decoder.learn(1, EventType::StockReceived.schema());
-        drop(decoder);
+        let shared = Shared::start::<Shelf>(context, settings).await.unwrap().unwrap();
+        shared.schemas.decoder().learn(1, EventType::StockReceived.schema());
         Arc::new(shared)
+    }
+
+    /// What the workers of a process share.
+    pub(crate) async fn workers(&self) -> Arc<Workers<Shelf>> {
+        workers(self.shared().await)
     }
 
     /// A worker that is joining the group.
@@ -129,9 +130,9 @@ impl World {
 
     /// As [`World::worker`], with other settings.
     pub(crate) async fn worker_with(&self, set: impl FnOnce(&mut RuntimeSettings)) -> Running {
-        let shared = self.shared_with(set).await;
-        let ended = tokio::spawn(keep_working(Arc::clone(&shared), 0));
-        Running { shared, ended }
+        let workers = workers(self.shared_with(set).await);
+        let ended = tokio::spawn(keep_working(Arc::clone(&workers), 0));
+        Running { workers, ended }
     }
 
     /// Puts stock of `sku` into a partition, `number` being the event's id.
@@ -186,6 +187,11 @@ impl World {
     }
 }
 
+fn workers(shared: Arc<Shared>) -> Arc<Workers<Shelf>> {
+    let handover = Handover::new(Arc::clone(&shared.follow_ups));
+    Arc::new(Workers::new(shared, Arc::new(handover)))
+}
+
 fn settings(kafka: &KafkaSettings, cache: &Path) -> RuntimeSettings {
     RuntimeSettings {
         kafka: kafka.clone(),
@@ -196,7 +202,7 @@ fn settings(kafka: &KafkaSettings, cache: &Path) -> RuntimeSettings {
         worker_id: WorkerId::None,
         leave_on_stop: true,
         batch_records_max: 100,
-        parked: Bounds { per_subject: 1000, total: 1000 },
+        parked: ParkedLimits { per_subject: 1000, total: 1000 },
         breaker_rejections: 100,
         breaker_probe: Duration::from_millis(300),
     }
@@ -204,14 +210,14 @@ fn settings(kafka: &KafkaSettings, cache: &Path) -> RuntimeSettings {
 
 /// A worker at work.
 pub(crate) struct Running {
-    pub(crate) shared: Arc<Shared<Shelf>>,
+    pub(crate) workers: Arc<Workers<Shelf>>,
     ended: JoinHandle<anyhow::Result<()>>,
 }
 
 impl Running {
     /// Why the process is not ready, by this name.
     pub(crate) fn complaint(&self, name: &str) -> Option<String> {
-        self.shared.process.health.not_ready().remove(name)
+        self.workers.shared.process.health.not_ready().remove(name)
     }
 
     pub(crate) async fn until_complaint(&self, name: &str, text: &str) {
@@ -220,14 +226,14 @@ impl Running {
     }
 
     pub(crate) async fn until_holding(&self, partitions: usize) {
-        let held = async || self.shared.held_keys().len() == partitions;
+        let held = async || self.workers.handover.held().len() == partitions;
         eventually("the partitions are held", held).await;
     }
 
     /// As SIGTERM does; says how long it took.
     pub(crate) async fn stop(self) -> Duration {
         let began = Instant::now();
-        self.shared.process.shutdown.cancel();
+        self.workers.shared.process.shutdown.cancel();
         tokio::time::timeout(WITHIN, self.ended).await.expect("it stops").unwrap().unwrap();
         began.elapsed()
     }

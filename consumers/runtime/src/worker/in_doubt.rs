@@ -1,92 +1,96 @@
-//! What a worker does once it knows, or has to find out, whether a batch was committed.
+//! A batch that was sent to be committed, and whose answer was lost. Pure: whether it was committed, the
+//! positions say.
 
-use std::sync::PoisonError;
-use std::time::Instant;
+use std::collections::HashMap;
 
 use crate::batch::decide_batch::Outcomes;
-use crate::error::StoreError;
-use crate::ownership::owned_partitions::PositionMove;
-use crate::ownership::positions;
-use crate::projection::Projection;
-use crate::worker::event_loop::{StepError, Worker};
+use crate::ownership::owned_partitions::{OwnedPartitions, PositionMove};
+use crate::partition::{Offset, TopicPartition};
 
-/// A batch that was sent to be committed, and whose answer was lost.
+#[derive(Debug, Clone)]
 pub(crate) struct InDoubt {
     pub moves: Vec<PositionMove>,
     pub outcomes: Outcomes,
 }
 
-impl<P: Projection> Worker<P> {
-    pub(crate) fn applied(&mut self, moves: &[PositionMove], outcomes: Outcomes, began: Instant) {
-        let shared = &self.shared;
-        let share = self.pending.next();
-        shared.metrics.batch_records.record(share.len() as f64);
-        shared.metrics.batch_seconds.record(began.elapsed().as_secs_f64());
-        if let Some(last) = share.last() {
-            let age = chassis::clock::now() - last.recorded_at.to_utc();
-            shared.metrics.event_age_seconds.set(age.num_milliseconds() as f64 / 1000.0);
-        }
-        self.pending.applied(began.elapsed());
-        self.committed(moves, outcomes);
+impl InDoubt {
+    /// What of it can still be told: some of its partitions may have been given up meanwhile. It was
+    /// committed whole or not at all, so that any of them tells.
+    pub(crate) fn of(&self, owned: &OwnedPartitions) -> Option<Self> {
+        let is_ours = |moved: &&PositionMove| {
+            owned.get(moved.key).is_some_and(|start| start.epoch == moved.epoch)
+        };
+        let moves: Vec<PositionMove> = self.moves.iter().filter(is_ours).copied().collect();
+        (!moves.is_empty()).then_some(Self { moves, outcomes: self.outcomes })
     }
 
-    /// What follows from a commit, whenever it is heard of.
-    fn committed(&mut self, moves: &[PositionMove], outcomes: Outcomes) {
-        self.passed(moves);
-        self.shared.committed(outcomes);
-    }
-
-    /// The positions have moved.
-    pub(crate) fn passed(&mut self, moves: &[PositionMove]) {
-        self.postgres_answered();
-        self.breakers.settle();
-        self.in_doubt = None;
-        self.owned.advance(moves);
-        if !self.stopped_at.is_empty() {
-            moves.iter().for_each(|moved| self.moves_on(moved.key));
-        }
-        let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        progress.extend(moves.iter().map(|moved| (moved.key, moved.to)));
-    }
-
-    /// A position that is not where this worker left it was moved by its own commit, whose answer
-    /// was lost; or another worker took it; or the database lost commits.
-    pub(crate) async fn fenced(&mut self, moves: &[PositionMove]) -> Result<(), StepError> {
-        let shared = &self.shared;
-        let in_doubt = self.doubted();
+    /// The moves of the batch that is tried now, and those of the one in doubt: which need not be as
+    /// large.
+    pub(crate) fn beside(in_doubt: Option<&Self>, moves: &[PositionMove]) -> Vec<PositionMove> {
         let is_new = |moved: &&PositionMove| moves.iter().all(|other| other.key != moved.key);
-        let doubted = in_doubt.iter().flat_map(|in_doubt| &in_doubt.moves);
-        // The batch that is tried now need not be as large as the one in doubt was.
-        let asked: Vec<PositionMove> =
-            moves.iter().chain(doubted.filter(is_new)).copied().collect();
-        let held = positions::still_held(&shared.pool, &shared.names, &asked).await;
-        let held = held.map_err(|error| self.step_error(error))?;
-        if held.len() != asked.len() {
-            return Err(self.step_error(StoreError::Fenced));
-        }
-        let is_there = |moved: &PositionMove| held.get(&moved.key) == Some(&moved.to);
-        if let Some(InDoubt { moves, outcomes }) = in_doubt
-            && moves.iter().all(is_there)
-        {
-            self.committed(&moves, outcomes);
-            let owned = &self.owned;
-            self.pending.committed_late(|record| owned.admits(record.source, record.epoch));
-        }
-        self.in_doubt = None;
-        for (key, next) in held {
-            self.owned.correct(key, next);
-        }
-        Err(StepError::Retry("the last commit was in doubt".to_owned()))
+        let in_doubt = in_doubt.iter().flat_map(|in_doubt| &in_doubt.moves).filter(is_new);
+        moves.iter().chain(in_doubt).copied().collect()
     }
 
-    /// The batch in doubt, of which partitions may have been given up meanwhile: it was committed
-    /// whole or not at all, so that any of them tells.
-    fn doubted(&self) -> Option<InDoubt> {
-        let InDoubt { moves, outcomes } = self.in_doubt.as_ref()?;
-        let owned = |moved: &PositionMove| self.owned.get(moved.key);
-        let ours =
-            |moved: &&PositionMove| owned(moved).is_some_and(|owned| owned.epoch == moved.epoch);
-        let moves: Vec<PositionMove> = moves.iter().filter(ours).copied().collect();
-        (!moves.is_empty()).then_some(InDoubt { moves, outcomes: *outcomes })
+    /// Whether it was committed, by where its positions stand.
+    pub(crate) fn is_committed(&self, now: &HashMap<TopicPartition, Offset>) -> bool {
+        self.moves.iter().all(|moved| now.get(&moved.key) == Some(&moved.to))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use events_schema::Topic;
+
+    use super::*;
+    use crate::partition::{Epoch, Start};
+
+    const ONE: TopicPartition = TopicPartition::new(Topic::Stock, 1);
+    const TWO: TopicPartition = TopicPartition::new(Topic::Stock, 2);
+
+    fn moved(key: TopicPartition, epoch: i64, from: i64, to: i64) -> PositionMove {
+        PositionMove { key, epoch: Epoch(epoch), from: Offset(from), to: Offset(to) }
+    }
+
+    fn in_doubt() -> InDoubt {
+        let moves = vec![moved(ONE, 1, 0, 5), moved(TWO, 1, 0, 7)];
+        InDoubt { moves, outcomes: Outcomes::default() }
+    }
+
+    fn owned(partitions: &[(TopicPartition, i64)]) -> OwnedPartitions {
+        let mut owned = OwnedPartitions::default();
+        for (key, epoch) in partitions {
+            owned.take(*key, Start { epoch: Epoch(*epoch), next: Offset(0) });
+        }
+        owned
+    }
+
+    #[test]
+    fn a_batch_was_committed_where_all_its_positions_are_where_it_moves_them() {
+        let now = |one, two| [(ONE, Offset(one)), (TWO, Offset(two))].into();
+        assert!(in_doubt().is_committed(&now(5, 7)));
+        assert!(!in_doubt().is_committed(&now(0, 0)));
+        assert!(!in_doubt().is_committed(&now(5, 0)));
+    }
+
+    #[test]
+    fn a_partition_that_is_still_owned_tells_for_those_that_were_given_up() {
+        let told = in_doubt().of(&owned(&[(TWO, 1)])).unwrap();
+        assert_eq!(told.moves, [moved(TWO, 1, 0, 7)]);
+        assert!(told.is_committed(&[(TWO, Offset(7))].into()));
+    }
+
+    #[test]
+    fn a_partition_that_was_taken_again_tells_nothing() {
+        assert!(in_doubt().of(&owned(&[(TWO, 2)])).is_none());
+        assert!(in_doubt().of(&owned(&[])).is_none());
+    }
+
+    #[test]
+    fn the_positions_of_a_smaller_batch_and_of_the_one_in_doubt_are_asked_once_each() {
+        let now = [moved(ONE, 1, 0, 2)];
+        let all = InDoubt::beside(Some(&in_doubt()), &now);
+        assert_eq!(all, [moved(ONE, 1, 0, 2), moved(TWO, 1, 0, 7)]);
+        assert_eq!(InDoubt::beside(None, &now), now);
     }
 }

@@ -2,13 +2,13 @@
 //! one: alone, at the record that needs it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use events_schema::wire::SchemaId;
 use schema_registry::RegistryError;
 
-use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::stop::Stop;
+use crate::partition::TopicPartition;
 use crate::projection::Projection;
 use crate::record::Record;
 use crate::worker::event_loop::Worker;
@@ -21,22 +21,22 @@ impl<P: Projection> Worker<P> {
         if unknown.is_empty() {
             return self.pending.hold_none();
         }
-        let shared = &self.shared;
+        let schemas = &self.workers.shared.schemas;
         let learn = |id| {
-            let shared = Arc::clone(shared);
-            async move { shared.learn(id).await }
+            let schemas = Arc::clone(schemas);
+            async move { schemas.learn(id).await }
         };
         let mut foreign = Vec::new();
         for (id, answer) in self.schema_requests.ask(unknown, learn).await {
             match answer {
-                Ok(()) => shared.schemas.up(),
+                Ok(()) => schemas.health.up(),
                 Err(error @ RegistryError::Unavailable { .. }) => {
-                    shared.schemas.down("the registry is not available");
+                    schemas.health.down("the registry is not available");
                     tracing::warn!(%error, id, "a schema is not known yet");
                 }
                 Err(error) => {
                     // It answered.
-                    shared.schemas.up();
+                    schemas.health.up();
                     foreign.push((id, error));
                 }
             }
@@ -62,14 +62,10 @@ impl<P: Projection> Worker<P> {
 
     /// Decodes what waits for a schema that is known by now; says which are not.
     fn decode(&mut self) -> BTreeSet<SchemaId> {
-        let mut waiting =
-            self.pending.records.iter_mut().filter(|r| r.needs().is_some()).peekable();
-        if waiting.peek().is_none() {
-            return BTreeSet::new();
-        }
-        let decoder = self.shared.decoder.read().unwrap_or_else(PoisonError::into_inner);
+        let schemas = &self.workers.shared.schemas;
+        let waiting = self.pending.records.iter_mut().filter(|r| r.needs().is_some());
         let decode = |record: &mut Record| {
-            record.decode(&decoder, P::EVENTS);
+            schemas.decode(record);
             record.needs()
         };
         waiting.filter_map(decode).collect()

@@ -1,9 +1,8 @@
 //! Keeps a worker working: builds its client, and builds it anew when it is beyond repair or was
 //! fenced. Stops with the process.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -12,21 +11,24 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::backoff::Backoff;
 use crate::batch::partition_breaker::PartitionBreakers;
 use crate::batch::pending::Pending;
+use crate::broker_watch::BrokerWatch;
 use crate::error::StoreError;
 use crate::log::fetch_queues::FetchQueues;
-use crate::log::group::{self, BrokerWatch, GroupContext};
+use crate::log::fetching::Fetching;
+use crate::log::group::{self, GroupContext};
+use crate::log::lag_report::LagReport;
 use crate::log::poll::{DRAIN, Poller};
 use crate::log::schema_requests::SchemaRequests;
 use crate::log::standby::Standby;
-use crate::log::unreadable::Unreadable;
-use crate::ownership::owned_partitions::OwnedPartitions;
+use crate::log::starting::Starting;
+use crate::ownership::assignments::Assignments;
 use crate::ownership::positions;
 use crate::projection::Projection;
-use crate::shared::Shared;
-use crate::worker::event_loop::{Worker, WorkerError};
+use crate::worker::event_loop::{PollerSide, Timing, Worker};
+use crate::worker::step_error::WorkerError;
+use crate::worker::workers::{Postgres, Workers};
 
 /// A poll thread or worker that is silent for this long is stuck.
 const STUCK: Duration = Duration::from_secs(60);
@@ -35,23 +37,23 @@ const REBUILD: Duration = Duration::from_secs(1);
 
 /// Runs worker number `index` until shutdown.
 pub(crate) async fn keep_working<P: Projection>(
-    shared: Arc<Shared<P>>,
+    workers: Arc<Workers<P>>,
     index: usize,
 ) -> anyhow::Result<()> {
-    let shutdown = shared.process.shutdown.clone();
+    let shutdown = workers.shared.process.shutdown.clone();
     while !shutdown.is_cancelled() {
-        if let Err(error) = positions::probe(&shared.pool).await {
-            shared.postgres.down(error.to_string());
+        if let Err(error) = positions::probe(&workers.shared.pool).await {
+            workers.postgres.health.down(error.to_string());
             pause(&shutdown).await;
             continue;
         }
-        shared.postgres.up();
-        let ended = work_once(&shared, index, shutdown.child_token()).await;
-        shared.resume_all(index);
+        workers.postgres.health.up();
+        let ended = work_once(&workers, index, shutdown.child_token()).await;
+        workers.stopped.resume_all(index);
         if shutdown.is_cancelled() {
             break;
         }
-        shared.hold(index, Vec::new());
+        workers.handover.hold(index, Vec::new());
         match ended {
             Ok(()) => continue,
             Err(error) => {
@@ -76,12 +78,13 @@ async fn pause(shutdown: &CancellationToken) {
 
 /// One life of a client: from joining the group to leaving it.
 async fn work_once<P: Projection>(
-    shared: &Arc<Shared<P>>,
+    workers: &Arc<Workers<P>>,
     index: usize,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    let consumer = Arc::new(join_group(shared, index)?);
-    let (poller, mut worker) = set_up(shared, index, &consumer, stop.clone());
+    let shared = &workers.shared;
+    let consumer = Arc::new(join_group(workers, index)?);
+    let (poller, mut worker) = set_up(workers, index, &consumer, stop.clone());
     let thread = std::thread::Builder::new()
         .name(format!("poll {index}"))
         .spawn(move || poller.run())
@@ -94,7 +97,7 @@ async fn work_once<P: Projection>(
     // They hold the client.
     while worker.background.join_next().await.is_some() {}
     if shared.process.shutdown.is_cancelled() {
-        hand_over(shared, index).await;
+        hand_over(workers, index).await;
     }
     drop(worker);
     let leaves = shared.process.shutdown.is_cancelled() && shared.settings.leave_on_stop;
@@ -110,23 +113,23 @@ async fn work_once<P: Projection>(
     });
     let (polled, is_displaced) = polled.await?;
     if is_displaced {
-        shared.identity.lose(P::NAME, index, &shared.process.health);
+        workers.identity.lose(P::NAME, index, &shared.process.health);
     }
     let polled = polled.map_err(|_| anyhow::anyhow!("the poll thread panicked"))?;
-    report(shared, worked)?;
+    report(&workers.postgres, worked)?;
     polled.map_err(explain)
 }
 
 /// Publishes what the last batches left while the partitions are still this worker's, as long as that
 /// is a matter of moments, and leaves the rest to their next owner.
-async fn hand_over<P: Projection>(shared: &Shared<P>, index: usize) {
-    let keys = shared.held_by(index);
-    let publishes = shared.publishing.borrow().rounds > 0;
-    if publishes && !keys.is_empty() {
-        let _ = tokio::time::timeout(HAND_OVER, shared.published(&keys)).await;
+async fn hand_over<P: Projection>(workers: &Workers<P>, index: usize) {
+    let handover = &workers.handover;
+    let keys = handover.held_by(index);
+    if handover.has_publisher() && !keys.is_empty() {
+        let _ = tokio::time::timeout(HAND_OVER, handover.published(&keys)).await;
     }
-    shared.hold(index, Vec::new());
-    let _ = tokio::time::timeout(HAND_OVER, shared.left_by_publisher(&keys)).await;
+    handover.hold(index, Vec::new());
+    let _ = tokio::time::timeout(HAND_OVER, handover.left(&keys)).await;
 }
 
 /// A batch that has not ended this long after it should have stopped is given up: its transaction
@@ -137,79 +140,54 @@ async fn overdue(stop: &CancellationToken) {
 }
 
 fn set_up<P: Projection>(
-    shared: &Arc<Shared<P>>,
+    workers: &Arc<Workers<P>>,
     index: usize,
     consumer: &Arc<BaseConsumer<GroupContext>>,
     stop: CancellationToken,
 ) -> (Poller, Worker<P>) {
-    let batch_max = shared.settings.batch_records_max;
+    let shared = &workers.shared;
+    let (settings, health) = (&shared.settings, &shared.process.health);
+    let batch_max = settings.batch_records_max;
     // Room for one batch beside the one that is being applied.
     let (record_sender, records) = mpsc::channel(batch_max);
     let (control_sender, control) = mpsc::unbounded_channel();
     let (reclaims, reclaimed) = mpsc::unbounded_channel();
-    let health = &shared.process.health;
     let poller = Poller {
         consumer: Arc::clone(consumer),
         names: shared.names.clone(),
-        decoder: Arc::clone(&shared.decoder),
-        event_types: P::EVENTS,
-        records: record_sender,
+        schemas: Arc::clone(&shared.schemas),
         control: control_sender,
-        progress: Arc::default(),
         heartbeat: health.heartbeat(format!("poll {index}"), STUCK),
         stop,
-        epochs: HashMap::new(),
-        overflow: VecDeque::new(),
+        queues: FetchQueues::default(),
         // The next batch is decoded while the one before is applied.
-        overflow_max: batch_max,
-        held_bytes: Arc::default(),
-        fetched: FetchQueues::default(),
-        claims: HashMap::new(),
-        reclaims: reclaimed,
-        assigned: HashSet::new(),
-        applied: HashMap::new(),
-        metrics: Arc::clone(&shared.metrics),
+        fetching: Fetching::new(record_sender, batch_max),
+        starting: Starting::new(reclaimed),
+        lag: LagReport::new(shared.names.clone(), Arc::clone(&shared.metrics)),
         standby: Standby::new(index, Arc::clone(&shared.metrics), health.clone()),
-        unreadable: Unreadable::default(),
-        holes: Default::default(),
-        reported_at: Instant::now(),
     };
     let worker = Worker {
-        shared: Arc::clone(shared),
+        workers: Arc::clone(workers),
         index,
         consumer: Arc::clone(consumer),
-        records,
-        control,
-        progress: Arc::clone(&poller.progress),
-        heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
-        owned: OwnedPartitions::default(),
+        poller: PollerSide { records, control, reclaims, progress: poller.lag.progress() },
+        assignments: Assignments::new(settings.breaker_probe),
         pending: Pending::default(),
-        schema_requests: SchemaRequests::default(),
-        applying: Backoff::default(),
+        breakers: PartitionBreakers::new(settings.breaker_rejections),
         in_doubt: None,
-        claims: Vec::new(),
-        taking: Vec::new(),
-        claiming: Backoff::default(),
-        stopped: Vec::new(),
-        reclaims,
-        stopped_at: BTreeMap::new(),
-        breakers: PartitionBreakers::new(shared.settings.breaker_rejections),
-        gather_until: tokio::time::Instant::now(),
+        schema_requests: SchemaRequests::default(),
         background: JoinSet::new(),
-        topic_ids: HashMap::new(),
-        compare_at: tokio::time::Instant::now(),
+        timing: Timing::starting(tokio::time::Instant::now()),
+        heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
     };
     (poller, worker)
 }
 
-fn report<P: Projection>(
-    shared: &Shared<P>,
-    worked: Result<(), WorkerError>,
-) -> Result<(), WorkerError> {
+fn report(postgres: &Postgres, worked: Result<(), WorkerError>) -> Result<(), WorkerError> {
     match &worked {
-        Err(WorkerError::Defect(StoreError::Broken(what))) => shared.postgres.down(what),
+        Err(WorkerError::Defect(StoreError::Broken(what))) => postgres.health.down(what),
         Err(WorkerError::Defect(_)) => {
-            shared.postgres.down("the schema does not fit this build; run `migrate`");
+            postgres.health.down("the schema does not fit this build; run `migrate`");
         }
         _ => {}
     }
@@ -221,11 +199,12 @@ fn explain(error: KafkaError) -> anyhow::Error {
 }
 
 fn join_group<P: Projection>(
-    shared: &Shared<P>,
+    workers: &Workers<P>,
     index: usize,
 ) -> anyhow::Result<BaseConsumer<GroupContext>> {
+    let shared = &workers.shared;
     let settings = &shared.settings;
-    let instance = shared.identity.of_worker(P::NAME, index);
+    let instance = workers.identity.of_worker(P::NAME, index);
     let protocol = settings.group_protocol;
     let mut config = settings.kafka.group_member(P::NAME, protocol, instance.as_deref());
     // Of each partition: less than a batch would keep the worker waiting, more is memory.
@@ -245,7 +224,8 @@ mod tests {
     use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
     use super::*;
-    use crate::log::poll::Control;
+    use crate::log::messages::Control;
+    use crate::partition::TopicPartition;
     use crate::tests::outbox::{WAITING, leave, publish};
     use crate::tests::world::{STOCK, WITHIN, World};
 
@@ -257,21 +237,21 @@ mod tests {
         let world = World::new(pool, options).await;
         let cluster = world.cluster.as_ref().unwrap();
         let publishing = publish(&world, &[1]).await;
-        let (shared, stop) = (&publishing.shared, CancellationToken::new());
-        shared.published(&[(STOCK, 1)]).await;
+        let (workers, stop) = (&publishing.workers, CancellationToken::new());
+        let one = TopicPartition::new(STOCK, 1);
+        workers.handover.published(&[one]).await;
         cluster.partition_leader("stock", 1, None).unwrap();
         for _ in 0..2 {
             leave(&world, 1, b"slow").await;
         }
-        shared.wake(2);
-        let is_at_it = |at: &crate::after::publish::Publishing| shared.is_at(at, &[(STOCK, 1)]);
-        shared.publishing.subscribe().wait_for(is_at_it).await.unwrap();
+        workers.shared.wake(2);
+        workers.handover.begun(&[one]).await;
 
-        let consumer = Arc::new(join_group(shared, 0).unwrap());
-        let (poller, mut worker) = set_up(shared, 0, &consumer, stop.clone());
+        let consumer = Arc::new(join_group(workers, 0).unwrap());
+        let (poller, mut worker) = set_up(workers, 0, &consumer, stop.clone());
         let working = tokio::spawn(async move { worker.run().await });
         let (done, given_up) = sync_channel(1);
-        poller.control.send(Control::Release(vec![(STOCK, 1)], done)).unwrap();
+        poller.control.send(Control::Release(vec![one], done)).unwrap();
         let given_up = tokio::task::spawn_blocking(move || {
             assert!(given_up.recv_timeout(Duration::from_millis(500)).is_err(), "not yet");
             given_up

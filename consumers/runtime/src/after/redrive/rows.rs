@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sqlx::PgConnection;
 
-use super::turn::{Place, Redrive};
+use super::turn::{Entry, Redrive};
 
 use crate::batch::parking::Reason;
 use crate::error::StoreError;
@@ -30,31 +30,31 @@ struct Progress {
 }
 
 /// Removes what was applied, marks what failed, and moves the redrive on. In a dry run only the
-/// last. `reasons` may be fewer than `places`: the rest was not tried.
+/// last. `reasons` may be fewer than `entries`: the rest was not tried.
 pub(super) async fn note(
     conn: &mut PgConnection,
     redrive: &Redrive,
-    places: &[Place],
+    entries: &[Entry],
     reasons: &[Option<Reason>],
 ) -> Result<Noted, StoreError> {
     let mut sequences = BTreeMap::<i64, Progress>::new();
     let (mut applied, mut failed) = (Vec::new(), Failed::default());
-    for (place, reason) in places.iter().zip(reasons) {
-        let progress = sequences.entry(place.head).or_default();
+    for (entry, reason) in entries.iter().zip(reasons) {
+        let progress = sequences.entry(entry.head).or_default();
         match reason {
             None => {
                 progress.applied += 1;
-                applied.push(place.id);
+                applied.push(entry.id);
             }
             Some(reason) if reason.waits => continue,
             Some(reason) => {
                 let why = format!("{}: {}", reason.cause, reason.detail);
                 progress.failure.get_or_insert(why);
                 progress.is_blocked = true;
-                failed.push(place.id, reason);
+                failed.push(entry.id, reason);
             }
         }
-        progress.done_to = place.id;
+        progress.done_to = entry.id;
     }
     if !redrive.dry_run {
         remove(conn, redrive, &applied).await?;
@@ -62,7 +62,7 @@ pub(super) async fn note(
     }
     move_on(conn, redrive, &sequences).await?;
     let touched: Vec<i64> = sequences.into_keys().collect();
-    end_sequences(conn, redrive, &touched, places.is_empty()).await?;
+    end_sequences(conn, redrive, &touched, entries.is_empty()).await?;
     end_step(conn, redrive, reasons.len()).await?;
     Ok(Noted { applied: applied.len(), failed: failed.ids.len() })
 }

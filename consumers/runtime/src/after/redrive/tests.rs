@@ -46,9 +46,9 @@ async fn ask(world: &World, dry_run: bool, rate: Option<i32>) -> i64 {
 }
 
 /// Every step that there is.
-async fn run(shared: &Shared<Shelf>) {
+async fn run(shared: &Shared) {
     let mut steps = 0;
-    while step(shared).await.unwrap() != Step::NothingToDo {
+    while step::<Shelf>(shared).await.unwrap() != Step::NothingToDo {
         steps += 1;
         assert!(steps < 50, "it goes on for ever");
     }
@@ -183,9 +183,9 @@ async fn a_rate_makes_small_steps_and_pauses(pool: PgPoolOptions, options: PgCon
     park(&world, &[(0, 1, "a", 1), (0, 2, "a", 2), (0, 3, "a", 3), (0, 4, "b", 4)]).await;
     ask(&world, false, Some(2)).await;
     let shared = world.shared().await;
-    assert_eq!(step(&shared).await.unwrap(), Step::Taken);
+    assert_eq!(step::<Shelf>(&shared).await.unwrap(), Step::Taken);
     assert_eq!(world.number(DELTAS).await, 2);
-    assert_eq!(step(&shared).await.unwrap(), Step::NothingToDo, "two a second");
+    assert_eq!(step::<Shelf>(&shared).await.unwrap(), Step::NothingToDo, "two a second");
     let paused = "SELECT count(*) FROM redrives
                   WHERE next_step_at BETWEEN now() AND now() + interval '1 second'";
     assert_eq!(world.number(paused).await, 1);
@@ -232,7 +232,7 @@ async fn a_step_waits_for_the_batch_that_moves_its_partition(
     let mut batch = world.pool.begin().await.unwrap();
     let moves = "UPDATE positions SET next_offset = 101 WHERE partition = 0";
     sqlx::query(moves).execute(&mut *batch).await.unwrap();
-    let stepping = tokio::spawn(async move { step(&shared).await.unwrap() });
+    let stepping = tokio::spawn(async move { step::<Shelf>(&shared).await.unwrap() });
     let waits = "SELECT count(*) FROM pg_stat_activity
                  WHERE datname = current_database() AND wait_event_type = 'Lock'";
     world.until_number(waits, 1).await;
@@ -260,10 +260,10 @@ async fn a_dry_run_waits_for_no_batch_and_heeds_its_rate(
     sqlx::query("UPDATE positions SET next_offset = 101").execute(&mut *batch).await.unwrap();
     sqlx::query("LOCK TABLE deltas IN ROW EXCLUSIVE MODE").execute(&mut *batch).await.unwrap();
     let shared = world.shared().await;
-    let stepping = tokio::time::timeout(WITHIN, step(&shared));
+    let stepping = tokio::time::timeout(WITHIN, step::<Shelf>(&shared));
     assert_eq!(stepping.await.unwrap().unwrap(), Step::Rest);
     batch.commit().await.unwrap();
-    assert_eq!(step(&shared).await.unwrap(), Step::NothingToDo, "two a second");
+    assert_eq!(step::<Shelf>(&shared).await.unwrap(), Step::NothingToDo, "two a second");
     let waiting = (Some("b".to_owned()), "waiting".to_owned(), 0, None);
     assert_eq!(sequences(&world, redrive).await, [done("a", 2), waiting]);
 }
@@ -282,7 +282,7 @@ async fn a_redrive_that_asks_the_registry_keeps_no_batch_waiting(
     let registry = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", registry.local_addr().unwrap());
     let shared = world.shared_with(|settings| settings.registry_url = url).await;
-    let stepping = tokio::spawn(async move { step(&shared).await });
+    let stepping = tokio::spawn(async move { step::<Shelf>(&shared).await });
     let _asked = tokio::time::timeout(WITHIN, registry.accept()).await.unwrap().unwrap();
     let held = "SELECT count(*) FROM pg_stat_activity
                 WHERE datname = current_database() AND state LIKE 'idle in transaction%'";

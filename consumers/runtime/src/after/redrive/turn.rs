@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgPool};
 use crate::batch::parking::stored_headers;
 use crate::batch::pending::REFUSED_BY_DATABASE;
 use crate::error::StoreError;
-use crate::projection::{Offset, Partition, Source};
+use crate::partition::{Offset, Partition, Source};
 use crate::record::{RawRecord, Record};
 use crate::topic_names::TopicNames;
 
@@ -27,7 +27,7 @@ pub(super) struct Redrive {
 
 /// Where a record stands among the parked ones.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(super) struct Entry {
     /// Of its sequence.
     pub(super) head: i64,
     pub(super) id: i64,
@@ -97,7 +97,7 @@ pub(super) async fn next(
     names: &TopicNames,
     redrive: &Redrive,
     rows_max: usize,
-) -> Result<(Vec<Place>, Vec<Record>), StoreError> {
+) -> Result<(Vec<Entry>, Vec<Record>), StoreError> {
     let limit = redrive.limit(rows_max);
     let partition = |row: &Row| (row.topic.clone(), row.partition);
     let mut rows = waiting(conn, redrive.id, limit).await?;
@@ -109,7 +109,7 @@ pub(super) async fn next(
         let strange = rows.iter().position(|row| !locked.contains(&partition(row)));
         rows.truncate(strange.unwrap_or(rows.len()));
     }
-    let known = rows.into_iter().filter_map(|row| Some((row.place(), row.record(names)?)));
+    let known = rows.into_iter().filter_map(|row| Some((row.entry(), row.record(names)?)));
     Ok(known.unzip())
 }
 
@@ -157,9 +157,9 @@ async fn lock(
 }
 
 impl Row {
-    fn place(&self) -> Place {
+    fn entry(&self) -> Entry {
         let refused = (self.cause == REFUSED_BY_DATABASE).then(|| self.detail.clone());
-        Place { head: self.head, id: self.id, refused }
+        Entry { head: self.head, id: self.id, refused }
     }
 
     /// `None` where the topic is none of this deployment's.

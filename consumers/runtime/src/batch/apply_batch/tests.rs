@@ -10,15 +10,16 @@ use proptest::test_runner::TestRunner;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::{ApplyError, Terms, apply_batch};
-use crate::batch::decide_batch::{Bench, Outcomes};
-use crate::batch::parking::Bounds;
+use super::{ApplyError, apply_batch};
+use crate::batch::apply_context::ApplyContext;
+use crate::batch::decide_batch::Outcomes;
 use crate::batch::partition_breaker::PartitionBreakers;
 use crate::error::StoreError;
-use crate::ownership::owned_partitions::{OwnedPartition, OwnedPartitions, PositionMove};
+use crate::ownership::owned_partitions::{OwnedPartitions, PositionMove};
 use crate::ownership::positions;
-use crate::projection::{Offset, Partition, Source};
+use crate::partition::{Epoch, Offset, Partition, Source, TopicPartition};
 use crate::record::{Content, Record};
+use crate::settings::ParkedLimits;
 use crate::testing;
 use crate::testing::shelf::{Shelf, received, shelf};
 use crate::topic_names::TopicNames;
@@ -28,7 +29,7 @@ struct Setting {
     names: TopicNames,
     encoder: Encoder,
     owned: OwnedPartitions,
-    bounds: Bounds,
+    limits: ParkedLimits,
     breakers: PartitionBreakers,
 }
 
@@ -38,19 +39,19 @@ impl Setting {
         let names = TopicNames::unprefixed();
         let encoder = Encoder::new([]);
         let owned = OwnedPartitions::default();
-        let bounds = Bounds { per_subject: 100, total: 100 };
+        let limits = ParkedLimits { per_subject: 100, total: 100 };
         let breakers = PartitionBreakers::new(100);
-        let mut setting = Self { pool, names, encoder, owned, bounds, breakers };
+        let mut setting = Self { pool, names, encoder, owned, limits, breakers };
         setting.take().await;
         setting
     }
 
-    async fn take(&mut self) -> i64 {
-        let key = (Topic::Stock, 0);
+    async fn take(&mut self) -> Epoch {
+        let key = TopicPartition::new(Topic::Stock, 0);
         let ids = [("stock".to_owned(), "id".to_owned())].into();
         let taken = positions::take(&self.pool, &self.names, &ids, &[key]).await.unwrap();
-        self.owned.take(key, OwnedPartition { epoch: taken[0].epoch, next: taken[0].next });
-        taken[0].epoch
+        self.owned.take(key, taken[0].start);
+        taken[0].start.epoch
     }
 
     async fn apply(&mut self, records: &mut [Record]) -> Result<Outcomes, StoreError> {
@@ -78,9 +79,10 @@ impl Setting {
         records: &mut [Record],
     ) -> Result<Outcomes, ApplyError> {
         let (pool, names, encoder) = (&self.pool, &self.names, &self.encoder);
-        let bench = Bench { pool, names, encoder, source: "/shelf" };
-        let terms = Terms { moves, bounds: self.bounds, breakers: &mut self.breakers };
-        apply_batch::<Shelf>(&bench, terms, records).await.map_err(|failed| failed.why)
+        let context = ApplyContext { pool, names, encoder, source: "/shelf" };
+        let (limits, breakers) = (self.limits, &mut self.breakers);
+        let applied = apply_batch::<Shelf>(&context, moves, limits, breakers, records).await;
+        applied.map_err(|failed| failed.why)
     }
 
     async fn number(&self, query: &'static str) -> i64 {
@@ -336,7 +338,7 @@ async fn every_record_received_is_applied_or_a_duplicate_or_refused_or_rejected(
         let cut = (0..history.len()).new_tree(&mut runner).unwrap().current();
         let reset = "TRUNCATE deltas, parked; UPDATE positions SET next_offset = 0";
         sqlx::raw_sql(reset).execute(&setting.pool).await.unwrap();
-        setting.owned.correct((Topic::Stock, 0), 0);
+        setting.owned.correct(TopicPartition::new(Topic::Stock, 0), Offset(0));
         let irrelevant = history.iter().filter(|record| record.2).count() as i64;
         let mut records: Vec<Record> = (0..).zip(history.clone()).map(to_record).collect();
         let mut total = Outcomes::default();

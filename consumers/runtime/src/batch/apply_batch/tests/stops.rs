@@ -6,17 +6,17 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use super::super::ApplyError;
 use super::{NEXT, PARKED, Setting, poison, record};
 use crate::batch::decide_batch::Outcomes;
-use crate::batch::parking::Bounds;
 use crate::batch::partition_breaker::{PartitionBreaker, PartitionBreakers};
-use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::positions;
 use crate::ownership::stop::Stop;
+use crate::partition::{Offset, TopicPartition};
 use crate::record::Record;
+use crate::settings::ParkedLimits;
 
 impl Setting {
     /// As the worker that holds the partition.
     async fn note(&self, key: TopicPartition, stop: Stop) {
-        let held = [(key, self.owned.get(key).unwrap(), stop)];
+        let held = [(key, self.owned.get(key).unwrap().epoch, stop)];
         positions::note_stops(&self.pool, &self.names, &held).await.unwrap();
     }
 }
@@ -33,7 +33,7 @@ fn stops(failed: Result<Outcomes, ApplyError>) -> Vec<String> {
 #[sqlx::test]
 async fn what_would_be_one_too_many_does_not_park(pool: PgPoolOptions, options: PgConnectOptions) {
     let mut setting = Setting::new(pool, options).await;
-    setting.bounds = Bounds { per_subject: 2, total: 3 };
+    setting.limits = ParkedLimits { per_subject: 2, total: 3 };
     setting.apply(&mut [poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
     let mut of_a = [record(2, "b", 1), record(3, "a", 1)];
     let moves = setting.owned.moves(&of_a);
@@ -65,10 +65,10 @@ async fn a_breaker_that_trips_parks_nothing_and_closes_with_the_batch_that_succe
     assert!(tripped[0].contains("since 3 records were rejected, the last one as undecodable"));
     assert_eq!(setting.number(PARKED).await, 0);
     // The next process finds the breaker open, and its first batch is a probe.
-    let key = (Topic::Stock, 0);
+    let key = TopicPartition::new(Topic::Stock, 0);
     setting.note(key, Stop::Tripped { rejected: 3, cause: "undecodable" }).await;
     setting.take().await;
-    setting.breakers.set(key, PartitionBreaker::new(true, 0));
+    setting.breakers.set(key, PartitionBreaker::new(true, Offset(0)));
     let mut probe = vec![poison(0, None), record(1, "a", 1)];
     let moves = setting.owned.moves(&probe[..1]);
     assert_eq!(stops(setting.try_to(&moves, &mut probe[..1]).await).len(), 1);
@@ -83,11 +83,11 @@ async fn refusals_never_trip_a_partition_and_close_its_probe(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    let key = (Topic::Stock, 0);
+    let key = TopicPartition::new(Topic::Stock, 0);
     setting.breakers = PartitionBreakers::new(3);
     setting.note(key, Stop::Tripped { rejected: 3, cause: "undecodable" }).await;
     setting.take().await;
-    setting.breakers.set(key, PartitionBreaker::new(true, 0));
+    setting.breakers.set(key, PartitionBreaker::new(true, Offset(0)));
     let mut refused: Vec<Record> = (0..9).map(|offset| record(offset, "a", -13)).collect();
     let outcomes = setting.apply(&mut refused).await.unwrap();
     assert_eq!(outcomes, Outcomes { refused: 9, ..Default::default() });
@@ -96,20 +96,20 @@ async fn refusals_never_trip_a_partition_and_close_its_probe(
 }
 
 #[sqlx::test]
-async fn why_a_lane_stopped_is_noted_until_it_moves_by_the_worker_that_holds_it(
+async fn why_a_partition_stopped_is_noted_until_it_moves_by_the_worker_that_holds_it(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
     const STOPPED: &str = "SELECT count(*) FROM positions WHERE stopped = 'unreadable'";
     let mut setting = Setting::new(pool, options).await;
-    let key = (Topic::Stock, 0);
-    setting.note(key, Stop::Unreadable { next: 0 }).await;
+    let key = TopicPartition::new(Topic::Stock, 0);
+    setting.note(key, Stop::Unreadable { next: Offset(0) }).await;
     assert_eq!(setting.number(STOPPED).await, 1);
     setting.apply(&mut [record(0, "a", 1)]).await.unwrap();
     assert_eq!(setting.number(STOPPED).await, 0, "it went on");
-    let former = setting.owned.get(key).unwrap();
+    let former = setting.owned.get(key).unwrap().epoch;
     setting.take().await;
-    let late = [(key, former, Stop::Unreadable { next: 1 })];
+    let late = [(key, former, Stop::Unreadable { next: Offset(1) })];
     positions::note_stops(&setting.pool, &setting.names, &late).await.unwrap();
     assert_eq!(setting.number(STOPPED).await, 0, "another worker holds it");
 }

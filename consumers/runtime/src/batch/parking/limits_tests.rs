@@ -56,9 +56,9 @@ async fn each_state_is_counted_up_to_what_may_be_parked(
 ) {
     let pool = history(pool, options).await;
     let counted = |total| {
-        let bounds = Bounds { per_subject: 10, total };
+        let limits = ParkedLimits { per_subject: 10, total };
         let pool = &pool;
-        async move { bounds.states(pool).await.unwrap().into_iter().map(|(_, n)| n).collect() }
+        async move { limits.states(pool).await.unwrap().into_iter().map(|(_, n)| n).collect() }
     };
     let (all, few): (Vec<i64>, Vec<i64>) = (counted(100_000).await, counted(20).await);
     assert_eq!((all, few), (vec![35, 2, 19_963], vec![21, 2, 21]));

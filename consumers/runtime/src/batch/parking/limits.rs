@@ -9,19 +9,11 @@ use sqlx::{PgConnection, PgPool};
 
 use super::{Reason, subject_of};
 use crate::error::StoreError;
-use crate::ownership::owned_partitions::TopicPartition;
 use crate::ownership::stop::Stop;
+use crate::partition::TopicPartition;
 use crate::record::Record;
+use crate::settings::ParkedLimits;
 use crate::topic_names::TopicNames;
-
-/// The most records that may be parked; discarded ones do not count.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Bounds {
-    /// Of one subject.
-    pub per_subject: u32,
-    /// Of the projection.
-    pub total: u32,
-}
 
 /// Whether there are more than $1: no more of them are looked at, and none that was discarded. By the
 /// index of states, which holds those two together: no plan may wander through what was discarded.
@@ -39,7 +31,7 @@ const STATES: &str = "SELECT state, (SELECT count(*) FROM (
         SELECT FROM parked WHERE parked.state = states.state LIMIT $1) AS counted)
     FROM unnest('{parked,quarantined,discarded}'::text[]) AS states (state)";
 
-impl Bounds {
+impl ParkedLimits {
     /// How many records are in each state, for the metrics. Of more than may be parked it says only
     /// that they are so many: who counts further pays for what was discarded years ago.
     pub(crate) async fn states(self, pool: &PgPool) -> Result<Vec<(String, i64)>, StoreError> {
@@ -105,5 +97,5 @@ impl Bounds {
 }
 
 #[cfg(test)]
-#[path = "bounds_tests.rs"]
+#[path = "limits_tests.rs"]
 mod tests;
