@@ -16,6 +16,8 @@ mod links;
 mod manifests;
 #[path = "tidy/modules.rs"]
 mod modules;
+#[path = "tidy/rooms.rs"]
+mod rooms;
 #[path = "tidy/sources.rs"]
 mod sources;
 
@@ -95,6 +97,11 @@ fn every_dependency_that_the_workspace_offers_is_taken() {
     let files = repository();
     let manifest = files.iter().find(|file| file.path == "Cargo.toml").unwrap();
     none(manifests::offered(manifest, &crates::metadata()));
+}
+
+#[test]
+fn the_rooms_of_the_runtime_know_each_other_one_way() {
+    none(rooms::arrows(&repository()));
 }
 
 #[test]
