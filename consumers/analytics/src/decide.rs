@@ -103,7 +103,7 @@ pub struct Tracked {
 const TOTAL_MISMATCH: &str = "total-mismatch";
 
 /// Decides the batch.
-pub fn decide(state: State, batch: &Batch) -> Decision<Changes> {
+pub fn decide(state: State, batch: &Batch<'_>) -> Decision<Changes> {
     let mut decision = Decision::default();
     let mut changes = Changes::new(state);
     for record in &batch.records {
@@ -130,8 +130,8 @@ impl Changes {
         Self { orders, ..Self::default() }
     }
 
-    fn take(&mut self, record: &Delivered) -> Outcome {
-        if let Event::ProductUpserted(event) = &record.event {
+    fn take(&mut self, record: &Delivered<'_>) -> Outcome {
+        if let Event::ProductUpserted(event) = &*record.event {
             let (name, department) = (event.name.as_str().into(), event.department.as_str().into());
             self.products.insert(event.sku.clone(), Product { name, department });
         }
@@ -143,7 +143,7 @@ impl Changes {
 
     /// An order's share in the totals is taken out before its first change and put in after its
     /// last, so that what a batch adds does not depend on how the log was cut into batches.
-    fn take_fact(&mut self, key: OrderKey, record: &Delivered) -> Outcome {
+    fn take_fact(&mut self, key: OrderKey, record: &Delivered<'_>) -> Outcome {
         if let Some(rejection) = broken_invariant(record) {
             return Outcome::Rejected(rejection);
         }
@@ -155,7 +155,7 @@ impl Changes {
             self.totals.subtract(&key, &tracked.order);
         }
         tracked.is_changed = true;
-        tracked.is_placed_now |= matches!(record.event, Event::OrderPlaced(_));
+        tracked.is_placed_now |= matches!(*record.event, Event::OrderPlaced(_));
         tracked.order.learn(&record.event);
         Outcome::Applied
     }
@@ -178,8 +178,8 @@ pub(crate) fn order_of(event: &Event) -> Option<OrderKey> {
 }
 
 /// Revenue is counted by customer from the total and by hour from the lines: they must agree.
-fn broken_invariant(record: &Delivered) -> Option<Rejection> {
-    let Event::OrderPlaced(event) = &record.event else { return None };
+fn broken_invariant(record: &Delivered<'_>) -> Option<Rejection> {
+    let Event::OrderPlaced(event) = &*record.event else { return None };
     let sum = sum_of(&event.lines);
     (sum != Some(event.total_minor)).then(|| Rejection {
         source: record.source,

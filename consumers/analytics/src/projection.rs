@@ -34,15 +34,15 @@ impl Projection for Analytics {
     type State = State;
     type Change = Changes;
 
-    async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+    async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
         store::load(conn, batch).await
     }
 
-    async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+    async fn look(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
         store::look(conn, batch).await
     }
 
-    fn decide(state: State, batch: &Batch) -> Decision<Changes> {
+    fn decide(state: State, batch: &Batch<'_>) -> Decision<Changes> {
         decide::decide(state, batch)
     }
 

@@ -28,7 +28,7 @@ macro_rules! select {
 ///
 /// # Errors
 /// What the database answered.
-pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
     read(conn, batch, select!("FOR NO KEY UPDATE OF orders")).await
 }
 
@@ -36,13 +36,13 @@ pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<State
 ///
 /// # Errors
 /// What the database answered.
-pub(crate) async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+pub(crate) async fn look(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
     read(conn, batch, select!("")).await
 }
 
 async fn read(
     conn: &mut PgConnection,
-    batch: &Batch,
+    batch: &Batch<'_>,
     orders: &'static str,
 ) -> Result<State, StoreError> {
     let mut keys: Vec<OrderKey> = batch.records.iter().filter_map(|r| order_of(&r.event)).collect();
@@ -133,10 +133,10 @@ where
 }
 
 /// Placed orders that the batch confirms or cancels.
-fn sales_may_change(batch: &Batch, state: &State) -> Vec<Uuid> {
+fn sales_may_change(batch: &Batch<'_>, state: &State) -> Vec<Uuid> {
     let books =
         |event: &Event| matches!(event, Event::OrderConfirmed(_) | Event::OrderCancelled(_));
-    let events = batch.records.iter().map(|record| &record.event).filter(|event| books(event));
+    let events = batch.records.iter().map(|record| &*record.event).filter(|event| books(event));
     let keys = events.filter_map(order_of);
     let placed = |key: &OrderKey| state.orders.get(key).is_some_and(|o| o.placed.is_some());
     keys.filter(placed).map(|key| key.order_id.uuid()).collect()

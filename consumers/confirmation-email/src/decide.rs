@@ -129,7 +129,7 @@ impl FirstState {
 }
 
 /// Decides every record of the batch, in order.
-pub(crate) fn decide(mut known: Known, batch: &Batch) -> Decision<Change> {
+pub(crate) fn decide(mut known: Known, batch: &Batch<'_>) -> Decision<Change> {
     let mut decision = Decision::default();
     for record in &batch.records {
         match apply(&mut known, record, batch.decided_at) {
@@ -147,7 +147,7 @@ enum Applied {
     Duplicate,
 }
 
-fn apply(known: &mut Known, record: &Delivered, now: Timestamp) -> Applied {
+fn apply(known: &mut Known, record: &Delivered<'_>, now: Timestamp) -> Applied {
     let mail = |order_id, customer: &CustomerId, kind, shortages: &[Shortage]| MailRecord {
         event_id: record.event.event_id(),
         customer_id: customer.clone(),
@@ -157,7 +157,7 @@ fn apply(known: &mut Known, record: &Delivered, now: Timestamp) -> Applied {
         shortages: shortages.to_vec(),
         occurred_at: record.event.occurred_at(),
     };
-    match &record.event {
+    match &*record.event {
         Event::OrderPlaced(placed) => record_order(known, placed),
         Event::OrderConfirmed(e) => {
             queue_mail(known, now, mail(e.order_id, &e.customer_id, MailKind::Confirmed, &[]))

@@ -32,11 +32,11 @@ impl Projection for ConfirmationEmail {
     type State = Known;
     type Change = Change;
 
-    async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<Known, StoreError> {
+    async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<Known, StoreError> {
         store::load(conn, batch).await
     }
 
-    fn decide(known: Known, batch: &Batch) -> Decision<Change> {
+    fn decide(known: Known, batch: &Batch<'_>) -> Decision<Change> {
         decide::decide(known, batch)
     }
 

@@ -13,7 +13,7 @@ use crate::decide::{Addressee, Change, Known, MailKey, MailRecord, OrderKey, Ord
 use crate::settings;
 
 /// Reads what is known of the batch's orders and outcomes.
-pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<Known, StoreError> {
+pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<Known, StoreError> {
     let (orders, mails) = keys(batch);
     let orders = known_orders(conn, &orders).await?;
     // Whoever runs the couriers has refused to start with one that cannot be read.
@@ -22,7 +22,7 @@ pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<Known
 }
 
 /// The batch's orders, and the outcomes that would become a mail.
-fn keys(batch: &Batch) -> (HashSet<OrderKey>, HashSet<MailKey>) {
+fn keys(batch: &Batch<'_>) -> (HashSet<OrderKey>, HashSet<MailKey>) {
     let mut orders = HashSet::new();
     let mut mails = HashSet::new();
     for record in &batch.records {

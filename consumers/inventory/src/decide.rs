@@ -79,7 +79,7 @@ pub const STOCK_BEYOND_RANGE: &str = "stock-beyond-range";
 pub const QUANTITY_BEYOND_RANGE: &str = "quantity-beyond-range";
 
 /// Decides every record, in order, against one state.
-pub fn decide(state: State, batch: &Batch) -> Decision<Change> {
+pub fn decide(state: State, batch: &Batch<'_>) -> Decision<Change> {
     let mut desk = Desk { state, at: batch.decided_at, ..Desk::default() };
     for record in &batch.records {
         desk.take(record);
@@ -111,9 +111,9 @@ struct Desk {
 }
 
 impl Desk {
-    fn take(&mut self, record: &Delivered) {
+    fn take(&mut self, record: &Delivered<'_>) {
         let source = record.source;
-        let verdict = match &record.event {
+        let verdict = match &*record.event {
             Event::OrderPlaced(event) => self.placed(source, event),
             Event::OrderCancelRequested(event) => self.cancel_requested(source, event),
             Event::OrderConfirmed(event) => self.was_confirmed(source, event),

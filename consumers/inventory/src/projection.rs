@@ -28,15 +28,15 @@ impl Projection for Inventory {
     type State = State;
     type Change = Change;
 
-    async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+    async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
         store::load(conn, batch).await
     }
 
-    async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+    async fn look(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
         store::look(conn, batch).await
     }
 
-    fn decide(state: State, batch: &Batch) -> Decision<Change> {
+    fn decide(state: State, batch: &Batch<'_>) -> Decision<Change> {
         decide::decide(state, batch)
     }
 

@@ -20,7 +20,7 @@ mod write;
 pub(crate) use write::save;
 
 /// What the batch is about, with the rows of `stock` locked.
-pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
     let known = known(conn, batch).await?;
     open_shelves(conn, batch).await?;
     let available = stock(conn, &known, batch, LOCKED).await?;
@@ -28,7 +28,7 @@ pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<State
 }
 
 /// What the batch is about. Locks nothing.
-pub(crate) async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+pub(crate) async fn look(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
     let known = known(conn, batch).await?;
     let available = stock(conn, &known, batch, STOCK).await?;
     Ok(State { available, ..known })
@@ -38,7 +38,7 @@ const STOCK: &str = "SELECT sku, available FROM stock WHERE sku = ANY($1) ORDER 
 const LOCKED: &str = "SELECT sku, available FROM stock WHERE sku = ANY($1) ORDER BY sku FOR UPDATE";
 
 /// All but the stock.
-async fn known(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreError> {
+async fn known(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
     let orders = orders(conn, batch).await?;
     let reserved = reserved(conn, &decide::releasable(&orders, batch)).await?;
     let receipts = receipts(conn, batch).await?;
@@ -47,7 +47,7 @@ async fn known(conn: &mut PgConnection, batch: &Batch) -> Result<State, StoreErr
 
 async fn orders(
     conn: &mut PgConnection,
-    batch: &Batch,
+    batch: &Batch<'_>,
 ) -> Result<HashMap<OrderId, Order>, StoreError> {
     let ids = batch.records.iter().filter_map(|record| record.event.order_id());
     let ids: BTreeSet<Uuid> = ids.map(OrderId::uuid).collect();
@@ -92,7 +92,10 @@ async fn reserved(
     Ok(reserved)
 }
 
-async fn receipts(conn: &mut PgConnection, batch: &Batch) -> Result<HashSet<EventId>, StoreError> {
+async fn receipts(
+    conn: &mut PgConnection,
+    batch: &Batch<'_>,
+) -> Result<HashSet<EventId>, StoreError> {
     let ids: Vec<Uuid> = stock_records(batch).map(|event| event.event_id.uuid()).collect();
     if ids.is_empty() {
         return Ok(HashSet::new());
@@ -104,8 +107,10 @@ async fn receipts(conn: &mut PgConnection, batch: &Batch) -> Result<HashSet<Even
     Ok(known.into_iter().map(|id: Uuid| EventId::from(id)).collect())
 }
 
-fn stock_records(batch: &Batch) -> impl Iterator<Item = &events_schema::StockReceived> {
-    batch.records.iter().filter_map(|record| match &record.event {
+fn stock_records<'a>(
+    batch: &'a Batch<'_>,
+) -> impl Iterator<Item = &'a events_schema::StockReceived> {
+    batch.records.iter().filter_map(|record| match &*record.event {
         Event::StockReceived(event) => Some(event),
         _ => None,
     })
@@ -114,7 +119,7 @@ fn stock_records(batch: &Batch) -> impl Iterator<Item = &events_schema::StockRec
 /// Gives every SKU that receives stock a row before rows are locked. A row that were inserted only
 /// when the batch is saved would be locked out of order, and two workers could wait for each other.
 /// Only what comes in makes a row: a write-off of nothing is going to be refused.
-async fn open_shelves(conn: &mut PgConnection, batch: &Batch) -> Result<(), StoreError> {
+async fn open_shelves(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<(), StoreError> {
     let incoming = stock_records(batch).filter(|event| event.delta.get() > 0);
     let skus: BTreeSet<&str> = incoming.map(|event| event.sku.as_str()).collect();
     if skus.is_empty() {
@@ -133,7 +138,7 @@ async fn open_shelves(conn: &mut PgConnection, batch: &Batch) -> Result<(), Stor
 async fn stock(
     conn: &mut PgConnection,
     known: &State,
-    batch: &Batch,
+    batch: &Batch<'_>,
     select: &'static str,
 ) -> Result<BTreeMap<Sku, i64>, StoreError> {
     let skus = decide::touched(&known.orders, &known.reserved, batch);

@@ -1,5 +1,7 @@
 //! The boundary: what a consumer is, and what the runtime hands it. Runs nothing.
 
+use std::borrow::Cow;
+
 use events_schema::{Event, EventId, EventType, Timestamp, Topic};
 use sqlx::PgConnection;
 
@@ -29,7 +31,7 @@ pub trait Projection: Send + Sync + 'static {
     /// What the database answered.
     fn load(
         conn: &mut PgConnection,
-        batch: &Batch,
+        batch: &Batch<'_>,
     ) -> impl Future<Output = Result<Self::State, StoreError>> + Send;
 
     /// What `load` reads, for a dry run: locks nothing and writes nothing, in a transaction that may
@@ -39,14 +41,14 @@ pub trait Projection: Send + Sync + 'static {
     /// What the database answered.
     fn look(
         conn: &mut PgConnection,
-        batch: &Batch,
+        batch: &Batch<'_>,
     ) -> impl Future<Output = Result<Self::State, StoreError>> + Send {
         Self::load(conn, batch)
     }
 
     /// Decides every record of the batch, in order. Pure: no clock, no ids, no logger; a bad record
     /// is a rejection of its own and cannot fail its neighbours.
-    fn decide(state: Self::State, batch: &Batch) -> Decision<Self::Change>;
+    fn decide(state: Self::State, batch: &Batch<'_>) -> Decision<Self::Change>;
 
     /// Writes the changes, with one statement per table.
     ///
@@ -60,22 +62,22 @@ pub trait Projection: Send + Sync + 'static {
 
 /// Records to be decided together.
 #[derive(Debug, Clone)]
-pub struct Batch {
+pub struct Batch<'a> {
     /// When the runtime took the batch up: the time of what is decided in it.
     pub decided_at: Timestamp,
     /// In the order of the log, per partition.
-    pub records: Vec<Delivered>,
+    pub records: Vec<Delivered<'a>>,
 }
 
 /// One record, decoded.
 #[derive(Debug, Clone)]
-pub struct Delivered {
+pub struct Delivered<'a> {
     /// Where it stands in the log.
     pub source: Source,
     /// The record's time: by the clock of whoever wrote it.
     pub recorded_at: Timestamp,
-    /// What happened.
-    pub event: Event,
+    /// What happened. Borrowed from the record; a test's batch owns it.
+    pub event: Cow<'a, Event>,
 }
 
 /// What `decide` made of a batch.
@@ -137,7 +139,7 @@ impl<C> Default for Decision<C> {
     }
 }
 
-impl Batch {
+impl Batch<'_> {
     /// The ids of the batch's events, in order.
     pub fn event_ids(&self) -> Vec<EventId> {
         self.records.iter().map(|record| record.event.event_id()).collect()

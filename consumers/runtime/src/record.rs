@@ -60,8 +60,6 @@ pub(crate) struct RawRecord {
 pub(crate) enum Content {
     /// To be decided.
     Event(Event),
-    /// In a batch, being decided.
-    Taken,
     /// Of a type that does not change this projection.
     Irrelevant,
     /// Its schema has to be asked for.

@@ -19,8 +19,8 @@ pub(super) fn is_earlier(fact: Timestamp, row: Option<Timestamp>) -> bool {
 }
 
 /// The confirmed orders that the batch may release.
-pub fn releasable(orders: &HashMap<OrderId, Order>, batch: &Batch) -> Vec<OrderId> {
-    let named = batch.records.iter().filter_map(|record| match &record.event {
+pub fn releasable(orders: &HashMap<OrderId, Order>, batch: &Batch<'_>) -> Vec<OrderId> {
+    let named = batch.records.iter().filter_map(|record| match &*record.event {
         Event::OrderCancelRequested(event) => Some(event.order_id),
         Event::OrderCancelled(event) => Some(event.order_id),
         Event::OrderRejected(event) => Some(event.order_id),
@@ -39,11 +39,11 @@ pub fn releasable(orders: &HashMap<OrderId, Order>, batch: &Batch) -> Vec<OrderI
 pub fn touched(
     orders: &HashMap<OrderId, Order>,
     reserved: &HashMap<OrderId, Vec<StockLine>>,
-    batch: &Batch,
+    batch: &Batch<'_>,
 ) -> BTreeSet<Sku> {
     let mut skus: BTreeSet<Sku> = reserved.values().flatten().map(|l| l.sku.clone()).collect();
     for record in &batch.records {
-        match &record.event {
+        match &*record.event {
             Event::OrderPlaced(event) => {
                 let known = orders.get(&event.order_id);
                 if known.is_none_or(|known| is_to_be_decided(known, event)) {

@@ -267,7 +267,7 @@ async fn unaccounted(pool: &PgPool) -> Vec<String> {
 }
 
 /// The batch, as of another partition of the orders topic.
-fn on_partition(partition: i32, mut batch: Batch) -> Batch {
+fn on_partition(partition: i32, mut batch: Batch<'_>) -> Batch<'_> {
     batch.records.iter_mut().for_each(|r| r.source.partition = Partition(partition));
     batch
 }

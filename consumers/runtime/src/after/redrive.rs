@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::backoff::{Backoff, Step};
 use crate::batch::apply_batch::ANSWER;
 use crate::batch::apply_context::ApplyContext;
-use crate::batch::decide_batch::{Decided, Share};
+use crate::batch::decide_batch::{Decided, Deciding};
 use crate::batch::parking::Parking;
 use crate::batch::pending::{Pending, REFUSED_BY_DATABASE};
 use crate::error::StoreError;
@@ -181,16 +181,14 @@ async fn look<P: Projection>(
 
 async fn look_at<P: Projection>(
     conn: &mut PgConnection,
-    records: &mut [Record],
+    records: &[Record],
 ) -> Result<Decided, StoreError> {
-    let mut share = Share::new(records);
+    let mut deciding = Deciding::new(records);
     let mut savepoint = conn.begin().await?;
     // Whoever would lock a row or write one is told so: until the savepoint is rolled back.
     sqlx::query("SET LOCAL transaction_read_only = on").execute(&mut *savepoint).await?;
     loop {
-        let looked = share.look::<P>(&mut savepoint).await;
-        share.restore();
-        if let Some(decided) = looked? {
+        if let Some(decided) = deciding.look::<P>(&mut savepoint).await? {
             savepoint.rollback().await?;
             return Ok(decided);
         }
@@ -200,14 +198,13 @@ async fn look_at<P: Projection>(
 async fn apply<P: Projection>(
     conn: &mut PgConnection,
     context: &ApplyContext<'_>,
-    records: &mut [Record],
+    records: &[Record],
 ) -> Result<Decided, StoreError> {
-    let mut share = Share::new(records);
+    let mut deciding = Deciding::new(records);
     loop {
         let mut savepoint = conn.begin().await?;
-        let passed = share.pass::<P>(&mut savepoint, context, Parking::default()).await;
-        share.restore();
-        match passed? {
+        let parking = Parking::default();
+        match deciding.decide_and_save::<P>(&mut savepoint, context, parking).await? {
             Some(decided) => {
                 savepoint.commit().await?;
                 return Ok(decided);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sqlx::{Connection, PgConnection};
 
 use crate::batch::apply_context::ApplyContext;
-use crate::batch::decide_batch::{Outcomes, Share};
+use crate::batch::decide_batch::{Deciding, Outcomes};
 use crate::batch::parking::Parking;
 use crate::batch::partition_breaker::PartitionBreakers;
 use crate::error::StoreError;
@@ -50,19 +50,18 @@ impl From<sqlx::Error> for ApplyError {
 pub(crate) const ANSWER: Duration = Duration::from_secs(6);
 
 /// Applies records and moves their partitions by these moves, in one transaction. After a failure
-/// `records` are as they were, and nothing of it is in the database unless it is `in_doubt`.
+/// nothing of it is in the database, unless it is `in_doubt`.
 pub(crate) async fn apply_batch<P: Projection>(
     context: &ApplyContext<'_>,
     moves: &[PositionMove],
     limits: ParkedLimits,
     breakers: &mut PartitionBreakers,
-    records: &mut [Record],
+    records: &[Record],
 ) -> Result<Outcomes, NotApplied> {
-    let share = Share::new(records);
-    let mut attempt = Attempt { context, moves, limits, breakers, share, in_doubt: None };
-    let settled = attempt.settle::<P>().await;
-    attempt.share.restore();
-    settled.map_err(|why| NotApplied { why, in_doubt: attempt.in_doubt })
+    let deciding = Deciding::new(records);
+    let mut attempt = Attempt { context, moves, limits, breakers, deciding, in_doubt: None };
+    let applied = attempt.until_decided::<P>().await;
+    applied.map_err(|why| NotApplied { why, in_doubt: attempt.in_doubt })
 }
 
 /// One batch on its way.
@@ -72,19 +71,19 @@ struct Attempt<'a> {
     limits: ParkedLimits,
     /// Of the batch's partitions.
     breakers: &'a mut PartitionBreakers,
-    share: Share<'a>,
+    deciding: Deciding<'a>,
     in_doubt: Option<Outcomes>,
 }
 
 impl Attempt<'_> {
     /// Decides until nothing more is rejected, each time in another transaction: of what the one
     /// before wrote nothing stays.
-    async fn settle<P: Projection>(&mut self) -> Result<Outcomes, ApplyError> {
+    async fn until_decided<P: Projection>(&mut self) -> Result<Outcomes, ApplyError> {
         loop {
             let mut conn = self.context.pool.acquire().await?;
-            match tokio::time::timeout(ANSWER, self.pass::<P>(&mut conn)).await {
+            match tokio::time::timeout(ANSWER, self.transaction::<P>(&mut conn)).await {
                 Ok(Ok(Some(outcomes))) => return Ok(outcomes),
-                Ok(Ok(None)) => self.share.restore(),
+                Ok(Ok(None)) => {}
                 Ok(Err(why)) => return Err(why),
                 Err(_) => {
                     let late = std::io::Error::from(ErrorKind::TimedOut);
@@ -95,7 +94,7 @@ impl Attempt<'_> {
     }
 
     /// One transaction; `None` where decide rejected records.
-    async fn pass<P: Projection>(
+    async fn transaction<P: Projection>(
         &mut self,
         conn: &mut PgConnection,
     ) -> Result<Option<Outcomes>, ApplyError> {
@@ -106,13 +105,14 @@ impl Attempt<'_> {
             transaction.commit().await?;
             transaction = conn.begin().await?;
         }
-        let parking = Parking::probe(&mut transaction, names, self.share.records).await?;
-        let decided = self.share.pass::<P>(&mut transaction, self.context, parking).await?;
+        let parking = Parking::probe(&mut transaction, names, self.deciding.records).await?;
+        let decided =
+            self.deciding.decide_and_save::<P>(&mut transaction, self.context, parking).await?;
         let Some(decided) = decided else {
             transaction.rollback().await?;
             return Ok(None);
         };
-        let (records, reasons) = (&*self.share.records, &decided.reasons);
+        let (records, reasons) = (self.deciding.records, &decided.reasons);
         let tripped = self.breakers.judge(records, reasons);
         if !tripped.is_empty() {
             transaction.rollback().await?;

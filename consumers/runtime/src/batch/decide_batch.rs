@@ -1,6 +1,7 @@
 //! Records on their way through a projection, in one transaction of somebody else's: sifted, decided,
 //! saved. Begins and commits nothing.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use events_schema::Timestamp;
@@ -49,35 +50,37 @@ pub(crate) struct Decided {
     pub outcomes: Outcomes,
 }
 
-/// The records that are being decided are in `batch` meanwhile, so that they are not lost where a
-/// transaction is given up half-way.
-pub(crate) struct Share<'a> {
-    pub records: &'a mut [Record],
-    batch: Batch,
+/// Records on their way through a projection, and what decide said against some of them.
+pub(crate) struct Deciding<'a> {
+    pub records: &'a [Record],
+    decided_at: Timestamp,
     rejected: Vec<Rejection>,
 }
 
-impl<'a> Share<'a> {
-    pub(crate) fn new(records: &'a mut [Record]) -> Self {
+impl<'a> Deciding<'a> {
+    pub(crate) fn new(records: &'a [Record]) -> Self {
         let decided_at = Timestamp::from(chassis::clock::now());
-        Self { records, batch: Batch { decided_at, records: vec![] }, rejected: vec![] }
+        Self { records, decided_at, rejected: vec![] }
     }
 
     /// Decides and saves; `None` where decide rejected records that it should not be shown again: a
     /// rejection changes what its neighbours of the same subject meet, so the caller rolls back, and
     /// the rest is decided anew without them. Ends, because each pass is about fewer records.
-    pub(crate) async fn pass<P: Projection>(
+    pub(crate) async fn decide_and_save<P: Projection>(
         &mut self,
         conn: &mut PgConnection,
         context: &ApplyContext<'_>,
         parking: Parking,
     ) -> Result<Option<Decided>, StoreError> {
         let reasons = self.sift(parking);
-        let decision = match self.batch.records.is_empty() {
+        let batch = self.batch(&reasons);
+        let decision = match batch.records.is_empty() {
             true => Decision::default(),
-            false => P::decide(P::load(&mut *conn, &self.batch).await?, &self.batch),
+            false => P::decide(P::load(&mut *conn, &batch).await?, &batch),
         };
-        let Some((decision, decided)) = self.settle(reasons, decision)? else { return Ok(None) };
+        let Some((decision, decided)) = self.settle(&batch, reasons, decision)? else {
+            return Ok(None);
+        };
         if !decision.changes.is_empty() {
             P::save(&mut *conn, &decision.changes).await?;
         }
@@ -85,41 +88,52 @@ impl<'a> Share<'a> {
         Ok(Some(decided))
     }
 
-    /// Decides as `pass`, by what is there, and saves nothing.
+    /// Decides by what is there, and saves nothing.
     pub(crate) async fn look<P: Projection>(
         &mut self,
         conn: &mut PgConnection,
     ) -> Result<Option<Decided>, StoreError> {
         let reasons = self.sift(Parking::default());
-        let decision = match self.batch.records.is_empty() {
+        let batch = self.batch(&reasons);
+        let decision = match batch.records.is_empty() {
             true => Decision::default(),
-            false => P::decide(P::look(conn, &self.batch).await?, &self.batch),
+            false => P::decide(P::look(conn, &batch).await?, &batch),
         };
-        Ok(self.settle(reasons, decision)?.map(|(_, decided)| decided))
+        Ok(self.settle(&batch, reasons, decision)?.map(|(_, decided)| decided))
     }
 
-    fn sift(&mut self, mut parking: Parking) -> Vec<Option<Reason>> {
+    fn sift(&self, mut parking: Parking) -> Vec<Option<Reason>> {
         parking.reject(&self.rejected);
-        let reasons = parking.sift(self.records);
-        self.take(&reasons);
-        reasons
+        parking.sift(self.records)
+    }
+
+    /// The events that are to be decided, which stay where they are.
+    fn batch(&self, reasons: &[Option<Reason>]) -> Batch<'a> {
+        let flows = self.records.iter().zip(reasons).filter(|(_, reason)| reason.is_none());
+        let delivered = |(record, _): (&'a Record, _)| {
+            let Content::Event(event) = &record.content else { return None };
+            let (source, recorded_at) = (record.source, record.recorded_at);
+            Some(Delivered { source, recorded_at, event: Cow::Borrowed(event) })
+        };
+        Batch { decided_at: self.decided_at, records: flows.filter_map(delivered).collect() }
     }
 
     fn settle<C>(
         &mut self,
+        batch: &Batch<'_>,
         reasons: Vec<Option<Reason>>,
         mut decision: Decision<C>,
     ) -> Result<Option<(Decision<C>, Decided)>, StoreError> {
         let rejections = std::mem::take(&mut decision.rejections);
         if !rejections.is_empty() {
-            return self.reject(rejections).map(|()| None);
+            return self.reject(batch, rejections).map(|()| None);
         }
-        let outcomes = self.count(&reasons, &decision)?;
+        let outcomes = self.count(batch, &reasons, &decision)?;
         Ok(Some((decision, Decided { reasons, outcomes })))
     }
 
-    fn reject(&mut self, rejections: Vec<Rejection>) -> Result<(), StoreError> {
-        let shown: HashSet<Source> = self.batch.records.iter().map(|r| r.source).collect();
+    fn reject(&mut self, batch: &Batch<'_>, rejections: Vec<Rejection>) -> Result<(), StoreError> {
+        let shown: HashSet<Source> = batch.records.iter().map(|r| r.source).collect();
         if let Some(foreign) = rejections.iter().find(|r| !shown.contains(&r.source)) {
             let what = format!("decide rejects {:?}, which is not in the batch", foreign.source);
             return Err(StoreError::Broken(what));
@@ -131,16 +145,17 @@ impl<'a> Share<'a> {
     /// Received = applied + duplicate + refused + rejected, each counted by itself.
     fn count<C>(
         &self,
+        batch: &Batch<'_>,
         reasons: &[Option<Reason>],
         decision: &Decision<C>,
     ) -> Result<Outcomes, StoreError> {
         let refused = decision.refusals.iter().map(|refusal| refusal.source);
         let without: HashSet<Source> = decision.duplicates.iter().copied().chain(refused).collect();
-        let is_new = |record: &&Delivered| !without.contains(&record.source);
+        let is_new = |record: &&Delivered<'_>| !without.contains(&record.source);
         let flows = self.records.iter().zip(reasons).filter(|(_, reason)| reason.is_none());
         let irrelevant = flows.filter(|(r, _)| matches!(r.content, Content::Irrelevant)).count();
         let outcomes = Outcomes {
-            applied: self.batch.records.iter().filter(is_new).count() + irrelevant,
+            applied: batch.records.iter().filter(is_new).count() + irrelevant,
             duplicate: decision.duplicates.len(),
             refused: decision.refusals.len(),
             rejected: reasons.iter().flatten().count(),
@@ -150,27 +165,6 @@ impl<'a> Share<'a> {
         match outcomes.received() == received {
             true => Ok(outcomes),
             false => Err(StoreError::Broken(format!("{received} records ended as {outcomes:?}"))),
-        }
-    }
-
-    /// Moves the events that are to be decided into the batch.
-    fn take(&mut self, reasons: &[Option<Reason>]) {
-        for (record, reason) in self.records.iter_mut().zip(reasons) {
-            if reason.is_some() || !matches!(record.content, Content::Event(_)) {
-                continue;
-            }
-            if let Content::Event(event) = std::mem::replace(&mut record.content, Content::Taken) {
-                let (source, recorded_at) = (record.source, record.recorded_at);
-                self.batch.records.push(Delivered { source, recorded_at, event });
-            }
-        }
-    }
-
-    /// Moves them back, in the same order.
-    pub(crate) fn restore(&mut self) {
-        let taken = self.records.iter_mut().filter(|r| matches!(r.content, Content::Taken));
-        for (record, delivered) in taken.zip(self.batch.records.drain(..)) {
-            record.content = Content::Event(delivered.event);
         }
     }
 }

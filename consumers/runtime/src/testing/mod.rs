@@ -1,5 +1,6 @@
 //! What the tests of a projection need: a database of its own, and batches by hand.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use events_schema::envelope::Envelope;
@@ -47,7 +48,7 @@ pub async fn database<P: Projection>(
 }
 
 /// A batch of these events, each at the next offset of its topic's partition 0.
-pub fn batch(first_offset: i64, events: impl IntoIterator<Item = Event>) -> Batch {
+pub fn batch(first_offset: i64, events: impl IntoIterator<Item = Event>) -> Batch<'static> {
     let place = |(offset, event): (i64, Event)| Delivered {
         source: Source {
             topic: event.event_type().topic(),
@@ -55,7 +56,7 @@ pub fn batch(first_offset: i64, events: impl IntoIterator<Item = Event>) -> Batc
             offset: Offset(offset),
         },
         recorded_at: event.occurred_at(),
-        event,
+        event: Cow::Owned(event),
     };
     let decided_at = Timestamp::from_micros(1_767_225_600_000_000);
     Batch { decided_at, records: (first_offset..).zip(events).map(place).collect() }
@@ -67,7 +68,7 @@ pub fn batch(first_offset: i64, events: impl IntoIterator<Item = Event>) -> Batc
 /// What the projection's store answers.
 pub async fn apply<P: Projection>(
     pool: &PgPool,
-    batch: &Batch,
+    batch: &Batch<'_>,
 ) -> Result<crate::Decision<P::Change>, StoreError> {
     let mut transaction = pool.begin().await?;
     let state = P::load(&mut transaction, batch).await?;
@@ -103,12 +104,12 @@ pub async fn deliver<P: Projection>(
         *end = end.next();
         record(source, event)
     };
-    let mut records: Vec<Record> = events.into_iter().map(&mut place).collect();
+    let records: Vec<Record> = events.into_iter().map(&mut place).collect();
     let moves = owned.moves(&records);
     let context = ApplyContext { pool, names: &names, encoder: &encoder, source: "/test" };
     let mut breakers = PartitionBreakers::new(usize::MAX);
     let limits = ParkedLimits { per_subject: u32::MAX, total: u32::MAX };
-    let applied = apply_batch::<P>(&context, &moves, limits, &mut breakers, &mut records).await;
+    let applied = apply_batch::<P>(&context, &moves, limits, &mut breakers, &records).await;
     applied.map(|_| ()).map_err(|failed| match failed.why {
         ApplyError::Store(error) => error,
         ApplyError::Stop(stops) => StoreError::Broken(format!("{stops:?}")),

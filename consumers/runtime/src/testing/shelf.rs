@@ -25,23 +25,23 @@ impl Projection for Shelf {
     type State = Vec<Uuid>;
     type Change = (Uuid, i32);
 
-    async fn load(conn: &mut PgConnection, batch: &Batch) -> Result<Self::State, StoreError> {
+    async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<Self::State, StoreError> {
         // As inventory opens its shelves: a load that writes.
         let seen = i32::try_from(batch.records.len()).unwrap();
         sqlx::query("INSERT INTO loads VALUES ($1)").bind(seen).execute(&mut *conn).await?;
         Self::look(conn, batch).await
     }
 
-    async fn look(conn: &mut PgConnection, batch: &Batch) -> Result<Self::State, StoreError> {
+    async fn look(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<Self::State, StoreError> {
         let ids: Vec<Uuid> = batch.event_ids().into_iter().map(EventId::uuid).collect();
         let known = sqlx::query_scalar("SELECT event_id FROM deltas WHERE event_id = ANY($1)");
         Ok(known.bind(ids).fetch_all(conn).await?)
     }
 
-    fn decide(known: Self::State, batch: &Batch) -> Decision<Self::Change> {
+    fn decide(known: Self::State, batch: &Batch<'_>) -> Decision<Self::Change> {
         let mut decision = Decision::default();
         for Delivered { source, event, .. } in &batch.records {
-            let Event::StockReceived(received) = event else { continue };
+            let Event::StockReceived(received) = &**event else { continue };
             if known.contains(&received.event_id.uuid()) {
                 decision.duplicates.push(*source);
             } else if received.delta.get() == BLAMES_ANOTHER as i32 {

@@ -54,7 +54,7 @@ impl Setting {
         taken[0].start.epoch
     }
 
-    async fn apply(&mut self, records: &mut [Record]) -> Result<Outcomes, StoreError> {
+    async fn apply(&mut self, records: &[Record]) -> Result<Outcomes, StoreError> {
         let moves = self.owned.moves(records);
         let outcomes = self.apply_to(&moves, records).await?;
         self.owned.advance(&moves);
@@ -64,7 +64,7 @@ impl Setting {
     async fn apply_to(
         &mut self,
         moves: &[PositionMove],
-        records: &mut [Record],
+        records: &[Record],
     ) -> Result<Outcomes, StoreError> {
         match self.try_to(moves, records).await {
             Err(ApplyError::Stop(stops)) => panic!("{stops:?}"),
@@ -76,7 +76,7 @@ impl Setting {
     async fn try_to(
         &mut self,
         moves: &[PositionMove],
-        records: &mut [Record],
+        records: &[Record],
     ) -> Result<Outcomes, ApplyError> {
         let (pool, names, encoder) = (&self.pool, &self.names, &self.encoder);
         let context = ApplyContext { pool, names, encoder, source: "/shelf" };
@@ -112,7 +112,7 @@ const PARKED: &str = "SELECT count(*) FROM parked";
 #[sqlx::test]
 async fn rows_and_position_move_together(pool: PgPoolOptions, options: PgConnectOptions) {
     let mut setting = Setting::new(pool, options).await;
-    let outcomes = setting.apply(&mut [record(0, "a", 1), record(5, "b", 2)]).await.unwrap();
+    let outcomes = setting.apply(&[record(0, "a", 1), record(5, "b", 2)]).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 2, ..Default::default() });
     assert_eq!(setting.number(DELTAS).await, 2);
     assert_eq!(setting.number(NEXT).await, 6, "one behind the last record, over the hole");
@@ -124,10 +124,10 @@ async fn a_worker_whose_partition_was_taken_writes_nothing(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    let mut records = [record(0, "a", 1)];
+    let records = [record(0, "a", 1)];
     let moves = setting.owned.moves(&records);
     setting.take().await;
-    let refused = setting.apply_to(&moves, &mut records).await;
+    let refused = setting.apply_to(&moves, &records).await;
     assert!(matches!(refused, Err(StoreError::Fenced)), "{refused:?}");
     assert_eq!(setting.number(DELTAS).await, 0);
     assert_eq!(setting.number(NEXT).await, 0);
@@ -136,10 +136,10 @@ async fn a_worker_whose_partition_was_taken_writes_nothing(
 #[sqlx::test]
 async fn the_same_batch_cannot_be_applied_twice(pool: PgPoolOptions, options: PgConnectOptions) {
     let mut setting = Setting::new(pool, options).await;
-    let mut records = [record(0, "a", 1)];
+    let records = [record(0, "a", 1)];
     let moves = setting.owned.moves(&records);
-    setting.apply_to(&moves, &mut records).await.unwrap();
-    let again = setting.apply_to(&moves, &mut records).await;
+    setting.apply_to(&moves, &records).await.unwrap();
+    let again = setting.apply_to(&moves, &records).await;
     assert!(matches!(again, Err(StoreError::Fenced)), "{again:?}");
     assert_eq!(setting.number(DELTAS).await, 1);
 }
@@ -153,10 +153,10 @@ async fn a_poison_record_parks_itself_and_the_later_ones_of_its_subject(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    let mut first = [record(0, "a", 1), poison(1, Some("a")), record(2, "a", 2), record(3, "b", 3)];
-    let outcomes = setting.apply(&mut first).await.unwrap();
+    let first = [record(0, "a", 1), poison(1, Some("a")), record(2, "a", 2), record(3, "b", 3)];
+    let outcomes = setting.apply(&first).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 2, rejected: 2, ..Default::default() });
-    let outcomes = setting.apply(&mut [record(4, "a", 4), record(5, "b", 5)]).await.unwrap();
+    let outcomes = setting.apply(&[record(4, "a", 4), record(5, "b", 5)]).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
     let rows: Vec<ParkedRow> = sqlx::query_as(
         "SELECT p.record_offset, p.cause, head.record_offset, p.payload
@@ -182,9 +182,8 @@ async fn what_decide_refuses_parks_with_its_followers_and_nothing_else(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    let mut records =
-        [record(0, "a", 13), record(1, "a", 1), record(2, "b", 2), record(3, "c", 13)];
-    let outcomes = setting.apply(&mut records).await.unwrap();
+    let records = [record(0, "a", 13), record(1, "a", 1), record(2, "b", 2), record(3, "c", 13)];
+    let outcomes = setting.apply(&records).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, rejected: 3, ..Default::default() });
     assert_eq!(setting.number("SELECT sum(delta) FROM deltas").await, 2);
 }
@@ -192,7 +191,7 @@ async fn what_decide_refuses_parks_with_its_followers_and_nothing_else(
 #[sqlx::test]
 async fn a_record_without_a_subject_blocks_nobody(pool: PgPoolOptions, options: PgConnectOptions) {
     let mut setting = Setting::new(pool, options).await;
-    let outcomes = setting.apply(&mut [poison(0, None), poison(1, None), record(2, "a", 1)]).await;
+    let outcomes = setting.apply(&[poison(0, None), poison(1, None), record(2, "a", 1)]).await;
     assert_eq!(outcomes.unwrap(), Outcomes { applied: 1, rejected: 2, ..Default::default() });
     assert_eq!(setting.number("SELECT count(*) FROM parked WHERE blocked_by IS NULL").await, 2);
 }
@@ -203,8 +202,8 @@ async fn after_a_failure_nothing_is_written_and_the_batch_is_whole(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    let mut records = [poison(0, Some("a")), record(1, "b", 99), record(2, "c", 3)];
-    let refused = setting.apply(&mut records).await;
+    let records = [poison(0, Some("a")), record(1, "b", 99), record(2, "c", 3)];
+    let refused = setting.apply(&records).await;
     assert!(matches!(refused, Err(StoreError::Refused(_))), "{refused:?}");
     for query in [DELTAS, PARKED, NEXT] {
         assert_eq!(setting.number(query).await, 0, "{query}");
@@ -215,10 +214,10 @@ async fn after_a_failure_nothing_is_written_and_the_batch_is_whole(
 #[sqlx::test]
 async fn a_repeated_event_counts_as_a_duplicate(pool: PgPoolOptions, options: PgConnectOptions) {
     let mut setting = Setting::new(pool, options).await;
-    setting.apply(&mut [record(0, "a", 1)]).await.unwrap();
+    setting.apply(&[record(0, "a", 1)]).await.unwrap();
     let mut again = record(0, "a", 1);
     again.source.offset = Offset(1);
-    let outcomes = setting.apply(&mut [again]).await.unwrap();
+    let outcomes = setting.apply(&[again]).await.unwrap();
     assert_eq!(outcomes, Outcomes { duplicate: 1, ..Default::default() });
     assert_eq!(setting.number(DELTAS).await, 1);
     assert_eq!(setting.number(NEXT).await, 2);
@@ -230,10 +229,10 @@ async fn what_a_rule_of_the_domain_refuses_parks_nothing_and_holds_up_nobody(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    let mut first = [record(0, "a", 1), record(1, "a", -13), record(2, "a", 2)];
-    let outcomes = setting.apply(&mut first).await.unwrap();
+    let first = [record(0, "a", 1), record(1, "a", -13), record(2, "a", 2)];
+    let outcomes = setting.apply(&first).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 2, refused: 1, ..Default::default() });
-    let outcomes = setting.apply(&mut [record(3, "a", 3)]).await.unwrap();
+    let outcomes = setting.apply(&[record(3, "a", 3)]).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, ..Default::default() });
     assert_eq!(setting.number(PARKED).await, 0);
     assert_eq!(setting.number("SELECT sum(delta) FROM deltas").await, 6);
@@ -247,9 +246,9 @@ async fn a_parked_subject_of_another_topic_blocks_nobody(
     let mut setting = Setting::new(pool, options).await;
     let mut product = poison(0, Some("a"));
     product.source.topic = Topic::Products;
-    let outcomes = setting.apply(&mut [product, record(0, "a", 1)]).await.unwrap();
+    let outcomes = setting.apply(&[product, record(0, "a", 1)]).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
-    let outcomes = setting.apply(&mut [record(1, "a", 2)]).await.unwrap();
+    let outcomes = setting.apply(&[record(1, "a", 2)]).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, ..Default::default() });
 }
 
@@ -261,7 +260,7 @@ async fn what_does_not_change_the_projection_never_parks(
     let mut setting = Setting::new(pool, options).await;
     let mut irrelevant = poison(1, Some("a"));
     irrelevant.content = Content::Irrelevant;
-    let outcomes = setting.apply(&mut [poison(0, Some("a")), irrelevant]).await.unwrap();
+    let outcomes = setting.apply(&[poison(0, Some("a")), irrelevant]).await.unwrap();
     assert_eq!(outcomes, Outcomes { applied: 1, rejected: 1, ..Default::default() });
 }
 
@@ -270,7 +269,7 @@ async fn a_detail_with_a_zero_character_parks(pool: PgPoolOptions, options: PgCo
     let mut setting = Setting::new(pool, options).await;
     let mut record = poison(0, Some("a"));
     record.content = Content::Poison { cause: "undecodable", detail: "a\0b".to_owned() };
-    let outcomes = setting.apply(&mut [record]).await.unwrap();
+    let outcomes = setting.apply(&[record]).await.unwrap();
     assert_eq!(outcomes, Outcomes { rejected: 1, ..Default::default() });
     let detail: String =
         sqlx::query_scalar("SELECT detail FROM parked").fetch_one(&setting.pool).await.unwrap();
@@ -283,7 +282,7 @@ async fn what_a_repeated_pass_wrote_before_it_was_repeated_is_gone(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    setting.apply(&mut [record(0, "a", 13), record(1, "b", 2)]).await.unwrap();
+    setting.apply(&[record(0, "a", 13), record(1, "b", 2)]).await.unwrap();
     let loads = setting.number("SELECT sum(records) FROM loads").await;
     assert_eq!(loads, 1, "only the pass that was committed left what load wrote");
 }
@@ -294,7 +293,7 @@ async fn a_rejection_of_what_is_not_in_the_batch_is_a_defect_and_ends(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    let refused = setting.apply(&mut [record(0, "a", testing::shelf::BLAMES_ANOTHER)]).await;
+    let refused = setting.apply(&[record(0, "a", testing::shelf::BLAMES_ANOTHER)]).await;
     assert!(matches!(refused, Err(StoreError::Broken(_))), "{refused:?}");
     assert_eq!(setting.number(NEXT).await, 0);
 }
@@ -305,7 +304,7 @@ async fn a_duplicate_that_is_counted_twice_is_a_defect(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    let refused = setting.apply(&mut [record(0, "a", testing::shelf::COUNTS_TWICE)]).await;
+    let refused = setting.apply(&[record(0, "a", testing::shelf::COUNTS_TWICE)]).await;
     assert!(matches!(refused, Err(StoreError::Broken(_))), "{refused:?}");
     assert_eq!(setting.number(DELTAS).await, 0);
 }
@@ -340,9 +339,9 @@ async fn every_record_received_is_applied_or_a_duplicate_or_refused_or_rejected(
         sqlx::raw_sql(reset).execute(&setting.pool).await.unwrap();
         setting.owned.correct(TopicPartition::new(Topic::Stock, 0), Offset(0));
         let irrelevant = history.iter().filter(|record| record.2).count() as i64;
-        let mut records: Vec<Record> = (0..).zip(history.clone()).map(to_record).collect();
+        let records: Vec<Record> = (0..).zip(history.clone()).map(to_record).collect();
         let mut total = Outcomes::default();
-        let (first, second) = records.split_at_mut(cut);
+        let (first, second) = records.split_at(cut);
         for part in [first, second].into_iter().filter(|part| !part.is_empty()) {
             let outcomes = setting.apply(part).await.unwrap();
             total.applied += outcomes.applied;
@@ -364,11 +363,11 @@ async fn what_is_parked_already_stays_as_it_is_when_it_is_read_again(
     options: PgConnectOptions,
 ) {
     let mut setting = Setting::new(pool, options).await;
-    setting.apply(&mut [poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
+    setting.apply(&[poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
     let back = "UPDATE positions SET next_offset = 0";
     sqlx::raw_sql(back).execute(&setting.pool).await.unwrap();
     setting.take().await;
-    let outcomes = setting.apply(&mut [poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
+    let outcomes = setting.apply(&[poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
     assert_eq!(outcomes, Outcomes { rejected: 2, ..Default::default() });
     assert_eq!(setting.number(PARKED).await, 2);
 }
