@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_says_itself_what_it_is_about() {
+    fn the_subject_of_an_event_comes_from_its_value() {
         let mut record = fetched();
         record.envelope.subject = Some("tea".to_owned());
         record.decode(&decoder(), &[EventType::StockReceived]);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_a_record_of_products_that_parks_waits_none() {
+    fn a_parked_record_of_products_blocks_no_other() {
         let mut record = fetched();
         record.source.topic = Topic::Products;
         record.envelope.subject = Some("milk".to_owned());

@@ -94,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn more_workers_than_connections_is_said_in_a_sentence() {
+    fn more_workers_than_connections_are_refused_in_a_sentence() {
         let settings = |workers| RuntimeSettings {
             kafka: KafkaSettings::at("", ""),
             registry_url: String::new(),

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fails_without_a_single_success_trips() {
+    fn a_partition_without_a_single_success_trips() {
         assert!(judge(&mut closed(), 0, "xxxxx"));
         let mut breakers = closed();
         assert!(!judge(&mut breakers, 0, "xxwiwx"), "three that failed by themselves");
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_operator_admits_does_not_trip() {
+    fn records_that_an_operator_admits_do_not_trip() {
         let mut breakers = closed();
         breakers.set(TopicPartition::new(Topic::Stock, 0), PartitionBreaker::new(false, Offset(8)));
         assert!(!judge(&mut breakers, 0, "xxxxxxxx"));

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_in_time_is_halved_until_it_does_and_grows_while_it_is_quick() {
+    fn a_slow_batch_is_halved_until_it_fits_and_a_quick_one_grows() {
         let mut pending = Pending::of(records(1000));
         let mut sizes = vec![];
         while !pending.records.is_empty() {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_a_schema_holds_its_own_partition_only() {
+    fn a_record_that_waits_for_a_schema_holds_only_its_own_partition() {
         let place = |(offset, partition): (i64, i32)| {
             let (topic, partition) = (events_schema::Topic::Stock, Partition(partition));
             let source = Source { topic, partition, offset: Offset(offset) };

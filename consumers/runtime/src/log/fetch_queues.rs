@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_fetched_waits_for_room_and_is_not_fetched_again() {
+    fn fetched_records_wait_for_room_and_are_not_fetched_again() {
         let (cluster, consumer, mut queues) = assigned();
         let first = take(&consumer, &mut queues, 10);
         until_fetched(&consumer, 10);

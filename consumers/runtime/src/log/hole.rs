@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_moves_waits_or_is_at_the_end_is_not() {
+    fn a_position_that_moves_or_waits_or_is_at_the_end_is_not_suspected() {
         assert_eq!(asked(&[(5, 7, 7, 0), (6, 7, 7, 0)]), [false, false]);
         assert_eq!(asked(&[(5, 6, 7, 0), (5, 6, 7, 0)]), [false, false], "not all fetched");
         assert_eq!(asked(&[(5, 7, 7, 2), (5, 7, 7, 2)]), [false, false], "not all taken");

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn two_beside_each_other_have_two_names_and_a_successor_has_the_one_that_is_free() {
+    fn two_processes_have_two_names_and_a_successor_takes_the_free_one() {
         let group = format!("test-{}", Uuid::now_v7());
         let take = || Identity::take(&WorkerId::OfHost, &group);
         let (first, second) = (take(), take());
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_given_stays_and_none_is_none() {
+    fn a_configured_name_is_kept_and_none_means_no_name() {
         let parse = |text: &str| WorkerId::parse(text.to_owned());
         assert_eq!(parse("none"), Ok(WorkerId::None));
         let named = Identity::take(&parse("blue-1").unwrap(), "group");

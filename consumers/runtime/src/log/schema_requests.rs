@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_more_than_so_many_questions_are_open() {
+    async fn the_open_requests_are_bounded() {
         let mut requests = SchemaRequests::default();
         let silent = |_| std::future::pending();
         requests.ask(0..100, silent).await;

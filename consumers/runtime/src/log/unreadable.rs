@@ -93,12 +93,12 @@ mod tests {
     const ALWAYS: [u64; 14] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13];
 
     #[test]
-    fn a_partition_with_records_of_which_none_comes_is_named_again_and_again() {
+    fn a_partition_that_has_records_but_delivers_none_is_reported_every_time() {
         assert_eq!(named(&ALWAYS, |_| (7, 9, 0)), [5, 11]);
     }
 
     #[test]
-    fn one_that_moves_or_waits_for_its_worker_or_is_at_its_end_is_not() {
+    fn a_partition_that_moves_or_waits_for_its_worker_or_is_at_its_end_is_not_reported() {
         let none: [u64; 0] = [];
         assert_eq!(named(&ALWAYS, |second| (second as i64, 99, 0)), none);
         assert_eq!(named(&ALWAYS, |_| (7, 9, 1)), none);
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_complaint_or_long_after_it_nothing_is_named() {
+    fn no_partition_is_reported_without_a_recent_complaint() {
         let none: [u64; 0] = [];
         assert_eq!(named(&[], |_| (7, 9, 0)), none);
         assert_eq!(named(&[0, 1], |_| (7, 9, 0)), none);

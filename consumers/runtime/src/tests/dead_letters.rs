@@ -63,7 +63,7 @@ fn reader(world: &World) -> BaseConsumer {
 }
 
 #[sqlx::test(migrations = false)]
-async fn of_what_is_too_large_for_the_topic_the_copy_says_where_it_is(
+async fn a_copy_too_large_for_its_topic_keeps_only_where_the_record_is(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -94,7 +94,7 @@ async fn of_what_is_too_large_for_the_topic_the_copy_says_where_it_is(
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_parks_is_copied_as_it_came_with_where_and_why(
+async fn a_parked_record_is_copied_as_it_came_with_where_and_why(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

@@ -78,7 +78,7 @@ async fn a_worker_that_stops_hands_its_partitions_over_at_once(
 }
 
 #[sqlx::test(migrations = false)]
-async fn of_two_workers_under_one_name_the_older_goes_on_without_it_and_says_so(
+async fn the_older_of_two_workers_under_one_name_goes_on_without_it_and_says_so(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

@@ -21,7 +21,7 @@ use crate::topic_names::TopicNames;
 use crate::worker::workers::Workers;
 
 #[sqlx::test(migrations = false)]
-async fn what_follows_from_a_record_belongs_to_its_trace(
+async fn a_follow_up_belongs_to_the_trace_of_its_cause(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -85,7 +85,7 @@ pub(crate) async fn leave(world: &World, partition: i32, payload: &[u8]) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_an_earlier_owner_left_is_published_in_order_by_the_next_one(
+async fn events_that_an_earlier_owner_left_are_published_in_order_by_the_next(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -101,7 +101,7 @@ async fn what_an_earlier_owner_left_is_published_in_order_by_the_next_one(
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_the_last_batches_left_is_published_before_the_process_ends(
+async fn events_of_the_last_batches_are_published_before_the_process_ends(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -196,7 +196,7 @@ fn hurry(workers: &Workers<Shelf>) -> tokio::task::JoinHandle<()> {
 const OFTEN: usize = 50;
 
 #[sqlx::test(migrations = false)]
-async fn what_was_left_a_moment_ago_is_published_before_it_is_called_so(
+async fn rows_left_a_moment_ago_are_published_before_published_returns(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -213,7 +213,7 @@ async fn what_was_left_a_moment_ago_is_published_before_it_is_called_so(
 }
 
 #[sqlx::test(migrations = false)]
-async fn of_a_partition_that_was_given_up_nothing_is_published_after_it_is_left(
+async fn a_released_partition_is_published_no_more_once_left_returns(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

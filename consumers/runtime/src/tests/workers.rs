@@ -68,7 +68,7 @@ async fn slow_beyond(world: &World, rows: usize) {
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_batch_that_is_too_slow_is_halved_and_a_record_that_is_waits_and_never_parks(
+async fn a_slow_batch_is_halved_and_a_slow_record_waits_and_never_parks(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

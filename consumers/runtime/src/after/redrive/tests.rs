@@ -100,7 +100,7 @@ async fn a_sequence_is_applied_in_order_and_leaves_the_table(
 }
 
 #[sqlx::test]
-async fn what_fails_again_keeps_its_followers_and_nobody_else(
+async fn a_record_that_fails_again_blocks_its_sequence_and_no_other(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -120,7 +120,7 @@ async fn what_fails_again_keeps_its_followers_and_nobody_else(
 }
 
 #[sqlx::test]
-async fn the_third_failure_quarantines_and_nothing_passes_it(
+async fn the_third_failure_quarantines_a_record_and_nothing_passes_it(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -165,7 +165,10 @@ async fn a_dry_run_says_what_would_be_and_leaves_everything(
 }
 
 #[sqlx::test]
-async fn what_the_database_refuses_fails_alone(pool: PgPoolOptions, options: PgConnectOptions) {
+async fn a_record_that_the_database_refuses_fails_alone(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
     let world = World::new(pool, options).await;
     let mut records: Vec<Parked> = vec![(0, 1, "a", 1), (0, 2, "b", 99), (0, 3, "b", 3)];
     records.extend((4..10).map(|number| (0, number, "c", 1)));
@@ -206,7 +209,7 @@ async fn a_rate_makes_small_steps_and_pauses(pool: PgPoolOptions, options: PgCon
 }
 
 #[sqlx::test]
-async fn what_a_rule_of_the_domain_refuses_is_settled_and_leaves_the_table(
+async fn a_record_refused_by_a_rule_is_settled_and_leaves_the_table(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

@@ -177,7 +177,7 @@ async fn a_poison_record_parks_itself_and_the_later_ones_of_its_subject(
 }
 
 #[sqlx::test]
-async fn what_decide_refuses_parks_with_its_followers_and_nothing_else(
+async fn a_record_that_decide_rejects_parks_with_its_followers_and_no_other(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -197,7 +197,7 @@ async fn a_record_without_a_subject_blocks_nobody(pool: PgPoolOptions, options: 
 }
 
 #[sqlx::test]
-async fn after_a_failure_nothing_is_written_and_the_batch_is_whole(
+async fn a_failed_batch_writes_nothing_and_stays_whole(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -224,7 +224,7 @@ async fn a_repeated_event_counts_as_a_duplicate(pool: PgPoolOptions, options: Pg
 }
 
 #[sqlx::test]
-async fn what_a_rule_of_the_domain_refuses_parks_nothing_and_holds_up_nobody(
+async fn a_record_refused_by_a_rule_parks_nothing_and_holds_up_no_other(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -253,7 +253,7 @@ async fn a_parked_subject_of_another_topic_blocks_nobody(
 }
 
 #[sqlx::test]
-async fn what_does_not_change_the_projection_never_parks(
+async fn records_that_do_not_change_the_projection_never_park(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -277,7 +277,7 @@ async fn a_detail_with_a_zero_character_parks(pool: PgPoolOptions, options: PgCo
 }
 
 #[sqlx::test]
-async fn what_a_repeated_pass_wrote_before_it_was_repeated_is_gone(
+async fn a_transaction_that_is_repeated_leaves_nothing_of_its_first_try(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -358,7 +358,7 @@ async fn every_record_received_is_applied_or_a_duplicate_or_refused_or_rejected(
 }
 
 #[sqlx::test]
-async fn what_is_parked_already_stays_as_it_is_when_it_is_read_again(
+async fn a_parked_record_stays_as_it_is_when_it_is_read_again(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

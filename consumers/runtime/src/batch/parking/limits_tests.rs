@@ -35,7 +35,7 @@ async fn plan(pool: &PgPool, statement: &str, values: &[&str]) -> String {
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_was_discarded_is_never_read_to_see_whether_there_is_room(
+async fn discarded_records_are_never_read_to_check_the_limits(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -68,7 +68,7 @@ async fn each_state_is_counted_up_to_what_may_be_parked(
 }
 
 #[sqlx::test(migrations = false)]
-async fn a_bound_is_passed_by_one_record_more_and_by_no_discarded_one(
+async fn a_limit_counts_every_parked_record_and_no_discarded_one(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

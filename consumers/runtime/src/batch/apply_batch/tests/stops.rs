@@ -31,7 +31,7 @@ fn stops(failed: Result<Outcomes, ApplyError>) -> Vec<String> {
 }
 
 #[sqlx::test]
-async fn what_would_be_one_too_many_does_not_park(pool: PgPoolOptions, options: PgConnectOptions) {
+async fn a_record_beyond_the_limit_does_not_park(pool: PgPoolOptions, options: PgConnectOptions) {
     let mut setting = Setting::new(pool, options).await;
     setting.limits = ParkedLimits { per_subject: 2, total: 3 };
     setting.apply(&[poison(0, Some("a")), record(1, "a", 1)]).await.unwrap();
