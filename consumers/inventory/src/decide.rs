@@ -36,7 +36,7 @@ pub enum Change {
         order: Order,
         lines: Vec<OrderLine>,
     },
-    /// So many units more, or fewer.
+    /// So many units more, or fewer: never more than were read.
     Stock {
         sku: Sku,
         delta: i64,

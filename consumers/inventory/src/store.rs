@@ -1,7 +1,8 @@
 //! Reads and writes inventory's tables: one statement per table and batch. Decides nothing.
 //!
-//! Rows are locked in one order by every worker, so that no two wait for each other: rows of
-//! `stock` by SKU in `load`, rows of `orders` by id in `save`.
+//! Rows are locked in one order by every worker, so that no two wait for each other: those of `orders` by
+//! id, and last those of `stock` by SKU, which every worker wants. A batch is decided by what it reads of
+//! them without a lock; where another one takes meanwhile what this one gives away, it is decided anew.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -19,23 +20,18 @@ mod write;
 
 pub(crate) use write::save;
 
-/// What the batch is about, with the rows of `stock` locked.
+/// What the batch is about, with a shelf for what comes in.
 pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
-    let known = known(conn, batch).await?;
     open_shelves(conn, batch).await?;
-    let available = stock(conn, &known, batch, LOCKED).await?;
-    Ok(State { available, ..known })
+    look(conn, batch).await
 }
 
 /// What the batch is about. Locks nothing.
 pub(crate) async fn look(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
     let known = known(conn, batch).await?;
-    let available = stock(conn, &known, batch, STOCK).await?;
+    let available = stock(conn, &known, batch).await?;
     Ok(State { available, ..known })
 }
-
-const STOCK: &str = "SELECT sku, available FROM stock WHERE sku = ANY($1) ORDER BY sku";
-const LOCKED: &str = "SELECT sku, available FROM stock WHERE sku = ANY($1) ORDER BY sku FOR UPDATE";
 
 /// All but the stock.
 async fn known(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
@@ -139,13 +135,13 @@ async fn stock(
     conn: &mut PgConnection,
     known: &State,
     batch: &Batch<'_>,
-    select: &'static str,
 ) -> Result<BTreeMap<Sku, i64>, StoreError> {
     let skus = decide::touched(&known.orders, &known.reserved, batch);
     if skus.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let select = sqlx::query(select).bind(skus.iter().map(Sku::as_str).collect::<Vec<_>>());
+    let select = sqlx::query("SELECT sku, available FROM stock WHERE sku = ANY($1)")
+        .bind(skus.iter().map(Sku::as_str).collect::<Vec<_>>());
     let rows = select.fetch_all(conn).await?;
     let pair = |row| Ok((row::parsed(row, "sku")?, row.try_get("available")?));
     Ok(rows.iter().map(pair).collect::<Result<_, sqlx::Error>>()?)

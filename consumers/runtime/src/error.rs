@@ -12,6 +12,9 @@ pub enum StoreError {
     /// The database refuses what a record asks it to store: find the record, park it.
     #[error("the database refuses a record")]
     Refused(#[source] sqlx::Error),
+    /// Another batch took what this one was decided by: at once again, decided anew.
+    #[error("another batch changed what this one was decided by")]
+    Overtaken,
     /// Another worker owns the partition: drop the batch, write nothing.
     #[error("another worker owns the partition")]
     Fenced,

@@ -50,10 +50,12 @@ pub trait Projection: Send + Sync + 'static {
     /// is a rejection of its own and cannot fail its neighbours.
     fn decide(state: Self::State, batch: &Batch<'_>) -> Decision<Self::Change>;
 
-    /// Writes the changes, with one statement per table.
+    /// Writes the changes, with one statement per table: last what other workers write as well, so
+    /// that nobody waits for long.
     ///
     /// # Errors
-    /// What the database answered.
+    /// What the database answered; [`StoreError::Overtaken`] where it was decided by rows that `load`
+    /// did not lock, and another batch changed them so that it cannot stand.
     fn save(
         conn: &mut PgConnection,
         changes: &[Self::Change],

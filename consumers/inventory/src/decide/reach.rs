@@ -1,4 +1,4 @@
-//! What a batch can touch: what has to be read and locked before it is decided. Reads nothing.
+//! What a batch can touch: what has to be read before it is decided. Reads nothing.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -34,8 +34,7 @@ pub fn releasable(orders: &HashMap<OrderId, Order>, batch: &Batch<'_>) -> Vec<Or
     named.filter(confirmed).collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The SKUs whose stock the batch may move, in the order in which their rows are locked. The
-/// outcomes that come back touch nothing, so that they do not wait for a hot SKU.
+/// The SKUs whose stock the batch may move. The outcomes that come back touch nothing.
 pub fn touched(
     orders: &HashMap<OrderId, Order>,
     reserved: &HashMap<OrderId, Vec<StockLine>>,

@@ -21,12 +21,12 @@ pub(crate) async fn save(conn: &mut PgConnection, changes: &[Change]) -> Written
     sorted.orders.sort_by_key(|(order, _)| order.order_id);
     orders(conn, &sorted.orders).await?;
     lines(conn, &sorted.orders).await?;
-    stock(conn, &sorted.stock).await?;
     receipts(conn, &sorted.receipts).await?;
     refusals::save(conn, &sorted.refused).await?;
     products(conn, &sorted.products).await?;
     delisted(conn, &sorted.delisted).await?;
-    conflicts(conn, &sorted.conflicts).await
+    conflicts(conn, &sorted.conflicts).await?;
+    stock(conn, &sorted.stock).await
 }
 
 /// Changes by table.
@@ -130,20 +130,31 @@ async fn lines(conn: &mut PgConnection, orders: &[(&Order, &[OrderLine])]) -> Wr
     Ok(())
 }
 
-/// The rows are there and locked since `load`.
+/// Locks the rows in the order of their SKUs and moves what is there now. The table lets none fall below
+/// zero, and none did by what was read: where one would, another batch came in between.
 async fn stock(conn: &mut PgConnection, rows: &[(&str, i64)]) -> Written {
     if rows.is_empty() {
         return Ok(());
     }
-    sqlx::query(
-        "UPDATE stock SET available = available + moved.delta
-         FROM unnest($1::text[], $2::bigint[]) AS moved (sku, delta) WHERE stock.sku = moved.sku",
+    let moved = sqlx::query(
+        "WITH moved AS MATERIALIZED (
+             SELECT sku, delta
+             FROM stock JOIN unnest($1::text[], $2::bigint[]) AS moved (sku, delta) USING (sku)
+             ORDER BY sku FOR NO KEY UPDATE OF stock)
+         UPDATE stock SET available = available + moved.delta
+         FROM moved WHERE stock.sku = moved.sku",
     )
     .bind(column(rows, |(sku, _)| *sku))
     .bind(column(rows, |(_, delta)| *delta))
     .execute(conn)
-    .await?;
-    Ok(())
+    .await;
+    let is_short = |error: &sqlx::Error| {
+        error.as_database_error().is_some_and(|error| error.is_check_violation())
+    };
+    match moved {
+        Err(error) if is_short(&error) => Err(StoreError::Overtaken),
+        moved => Ok(moved.map(drop)?),
+    }
 }
 
 async fn receipts(conn: &mut PgConnection, rows: &[(&StockReceived, i32)]) -> Written {

@@ -6,6 +6,8 @@ mod given;
 #[cfg(test)]
 mod history;
 #[cfg(test)]
+mod overtaken;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod sql;

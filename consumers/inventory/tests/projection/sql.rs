@@ -17,11 +17,11 @@ use crate::history;
 const TABLES: [&str; 7] =
     ["conflicts", "order_lines", "orders", "products", "stock", "stock_receipts", "stock_refusals"];
 
-async fn fresh(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
+pub(crate) async fn fresh(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
     database::<Inventory>(pool, options, &MIGRATIONS).await
 }
 
-async fn happen(pool: &PgPool, events: impl IntoIterator<Item = Event>) {
+pub(crate) async fn happen(pool: &PgPool, events: impl IntoIterator<Item = Event>) {
     apply::<Inventory>(pool, &batch(0, events)).await.unwrap();
 }
 
@@ -45,12 +45,12 @@ async fn empty(pool: &PgPool) {
     sqlx::query(sqlx::AssertSqlSafe(query)).execute(pool).await.unwrap();
 }
 
-async fn stock_of(pool: &PgPool, sku: &str) -> Option<i64> {
+pub(crate) async fn stock_of(pool: &PgPool, sku: &str) -> Option<i64> {
     let query = sqlx::query_scalar("SELECT available FROM stock WHERE sku = $1");
     query.bind(sku).fetch_optional(pool).await.unwrap()
 }
 
-async fn status_of(pool: &PgPool, order: u128) -> String {
+pub(crate) async fn status_of(pool: &PgPool, order: u128) -> String {
     let query = sqlx::query_scalar("SELECT status FROM orders WHERE order_id = $1");
     query.bind(order_id(order).uuid()).fetch_one(pool).await.unwrap()
 }

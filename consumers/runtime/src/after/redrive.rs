@@ -154,6 +154,7 @@ async fn decide<P: Projection>(
         match apply::<P>(conn, context, pending.next()).await {
             Err(StoreError::Refused(refused)) => pending.refused(&refused)?,
             Err(StoreError::Slow(_)) if pending.too_much() => {}
+            Err(StoreError::Overtaken) => {}
             other => return other,
         }
     }

@@ -49,6 +49,9 @@ impl From<sqlx::Error> for ApplyError {
 /// transaction may stand still: whoever holds the rows of the batch has ended by then.
 pub(crate) const ANSWER: Duration = Duration::from_secs(6);
 
+/// Batches that come in between of one: more are no coincidence, but a store that always says so.
+const OVERTAKEN_MAX: usize = 1000;
+
 /// Applies records and moves their partitions by these moves, in one transaction. After a failure
 /// nothing of it is in the database, unless it is `in_doubt`.
 pub(crate) async fn apply_batch<P: Projection>(
@@ -76,14 +79,19 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Decides until nothing more is rejected, each time in another transaction: of what the one
-    /// before wrote nothing stays.
+    /// Decides until nothing more is rejected and nobody came in between, each time in another
+    /// transaction: of what the one before wrote nothing stays. Whoever is overtaken was so by a batch
+    /// that is committed, so somebody always gets on.
     async fn until_decided<P: Projection>(&mut self) -> Result<Outcomes, ApplyError> {
+        let mut overtaken = 0;
         loop {
             let mut conn = self.context.pool.acquire().await?;
             match tokio::time::timeout(ANSWER, self.transaction::<P>(&mut conn)).await {
                 Ok(Ok(Some(outcomes))) => return Ok(outcomes),
                 Ok(Ok(None)) => {}
+                Ok(Err(ApplyError::Store(StoreError::Overtaken))) if overtaken < OVERTAKEN_MAX => {
+                    overtaken += 1;
+                }
                 Ok(Err(why)) => return Err(why),
                 Err(_) => {
                     let late = std::io::Error::from(ErrorKind::TimedOut);

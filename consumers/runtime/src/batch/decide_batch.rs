@@ -81,10 +81,11 @@ impl<'a> Deciding<'a> {
         let Some((decision, decided)) = self.settle(&batch, reasons, decision)? else {
             return Ok(None);
         };
+        follow_ups::save(&mut *conn, context, self.records, &decision.follow_ups).await?;
+        // Last, because it locks rows that other workers want.
         if !decision.changes.is_empty() {
-            P::save(&mut *conn, &decision.changes).await?;
+            P::save(conn, &decision.changes).await?;
         }
-        follow_ups::save(conn, context, self.records, &decision.follow_ups).await?;
         Ok(Some(decided))
     }
 

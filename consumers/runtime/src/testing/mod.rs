@@ -62,7 +62,8 @@ pub fn batch(first_offset: i64, events: impl IntoIterator<Item = Event>) -> Batc
     Batch { decided_at, records: (first_offset..).zip(events).map(place).collect() }
 }
 
-/// Loads, decides and saves a batch in one transaction, as the runtime does, without positions.
+/// Loads, decides and saves a batch in one transaction, as the runtime does, without positions; and
+/// again where another batch came in between.
 ///
 /// # Errors
 /// What the projection's store answers.
@@ -70,12 +71,19 @@ pub async fn apply<P: Projection>(
     pool: &PgPool,
     batch: &Batch<'_>,
 ) -> Result<crate::Decision<P::Change>, StoreError> {
-    let mut transaction = pool.begin().await?;
-    let state = P::load(&mut transaction, batch).await?;
-    let decision = P::decide(state, batch);
-    P::save(&mut transaction, &decision.changes).await?;
-    transaction.commit().await?;
-    Ok(decision)
+    loop {
+        let mut transaction = pool.begin().await?;
+        let state = P::load(&mut transaction, batch).await?;
+        let decision = P::decide(state, batch);
+        match P::save(&mut transaction, &decision.changes).await {
+            Err(StoreError::Overtaken) => transaction.rollback().await?,
+            saved => {
+                saved?;
+                transaction.commit().await?;
+                return Ok(decision);
+            }
+        }
+    }
 }
 
 /// Applies these events, the next of each topic's partition 0, as a worker does: with positions,
