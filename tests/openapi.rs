@@ -9,7 +9,7 @@ use harness::{Deployment, Service, python_tool};
 /// Of both APIs together, where `OPENAPI_EXAMPLES` is not less than by default.
 const CASES_MIN: u32 = 2000;
 /// Of each operation, besides the cases that are made systematically.
-const EXAMPLES: u32 = 300;
+const EXAMPLES: u32 = 260;
 /// Left out: a document cannot say which cursors there are, JSON Schema takes 1.0 for an integer,
 /// which we do not, and Schemathesis makes headers that fit no pattern and takes them for valid. So a
 /// request may fit the document and be refused, as the document says.
