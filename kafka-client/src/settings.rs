@@ -122,10 +122,9 @@ impl KafkaSettings {
             .set("request.timeout.ms", "8000")
             // The Java client's partitioner, so that clients of any language agree.
             .set("partitioner", "murmur2_random")
-            // Nobody waits for company: a record goes at once where fewer than two requests are
-            // under way, and with all that came meanwhile where not (docs/decisions/0010).
+            // Nobody waits for company: a record goes at once where fewer requests are under way than
+            // may be, and with all that came meanwhile where not (docs/decisions/0010).
             .set("linger.ms", "0")
-            .set("max.in.flight.requests.per.connection", "2")
             .set("statistics.interval.ms", "1000");
         config
     }
@@ -313,8 +312,6 @@ mod tests {
             "reconnect.backoff.ms",
             "reconnect.backoff.max.ms",
             "linger.ms",
-            // The client itself refuses more than keep the order of retries.
-            "max.in.flight.requests.per.connection",
             "fetch.wait.max.ms",
             "fetch.queue.backoff.ms",
             "queued.max.messages.kbytes",
