@@ -1,6 +1,6 @@
 //! Promises 1, 3, 7, 8 and 9 at once: real orders while workers and an API instance are killed.
 //!
-//! `STORM_ORDERS` is how many (default 4000), `STORM_SEED` repeats the kills of an earlier run.
+//! `STORM_ORDERS` is how many (default 3000), `STORM_SEED` repeats the kills of an earlier run.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -29,7 +29,7 @@ const CATCH_UP: Duration = Duration::from_secs(600);
 const CANCELLED_PERCENT: u128 = 3;
 /// From so many orders on, there is time to kill everybody.
 const FULL: usize = 20_000;
-const ORDERS: usize = 4_000;
+const ORDERS: usize = 3_000;
 
 const GROUPS: [&str; 3] = ["inventory", "confirmation-email", "analytics"];
 const WORKERS_OF_A_GROUP: usize = 2;
