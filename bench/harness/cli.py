@@ -44,10 +44,10 @@ def say(text: str) -> None:
 
 def plans(asked: argparse.Namespace, seed: int) -> tuple[ingest.Plan, sink.Plan]:
     if asked.smoke:
-        return ingest.Plan(1, 0, 1, 1, seed, [16]), sink.Plan(1, 2_000, seed, kills=False)
+        return ingest.Plan(1, 0, 1, 1, seed, [16], []), sink.Plan(1, 2_000, seed, kills=False)
     if asked.quick:
-        return ingest.Plan(asked.rounds or 2, 1, 1, 3, seed, CONNECTIONS), sink.Plan(asked.rounds or 2, 50_000, seed, kills=True)
-    return ingest.Plan(asked.rounds or 5, 5, 5, 15, seed, CONNECTIONS), sink.Plan(asked.rounds or 5, 500_000, seed, kills=True)
+        return ingest.Plan(asked.rounds or 2, 1, 1, 2, seed, CONNECTIONS, [0, 2_000]), sink.Plan(asked.rounds or 2, 50_000, seed, kills=True)
+    return ingest.Plan(asked.rounds or 5, 5, 5, 15, seed, CONNECTIONS, [0, 500, 2_000]), sink.Plan(asked.rounds or 5, 500_000, seed, kills=True)
 
 
 def run(asked: argparse.Namespace) -> None:
