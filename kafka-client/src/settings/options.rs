@@ -6,8 +6,9 @@ use secrecy::SecretString;
 pub(super) const OPTIONS: &str = "KAFKA_OPTIONS";
 
 /// What a promise hangs on is not for an operator to change: that nothing is lost, doubled or read too
-/// early, that a key has one partition, that an answer comes in time, that readiness is known.
-pub(super) const PROMISED: [&str; 27] = [
+/// early, that a key has one partition, that an answer comes in time, that readiness is known, that a dead
+/// letter that is too large is refused alone.
+pub(super) const PROMISED: [&str; 29] = [
     "acks",
     "request.required.acks",
     "enable.idempotence",
@@ -18,6 +19,8 @@ pub(super) const PROMISED: [&str; 27] = [
     "partitioner",
     "queue.buffering.max.messages",
     "queue.buffering.max.kbytes",
+    "message.max.bytes",
+    "batch.num.messages",
     "enable.auto.commit",
     "auto.commit.enable",
     "enable.auto.offset.store",

@@ -207,8 +207,11 @@ fn join_group<P: Projection>(
     let instance = workers.identity.of_worker(P::NAME, index);
     let protocol = settings.group_protocol;
     let mut config = settings.kafka.group_member(P::NAME, protocol, instance.as_deref());
-    // Of each partition: less than a batch would keep the worker waiting, more is memory.
-    config.set("queued.min.messages", settings.batch_records_max.max(1000).to_string());
+    // Of each partition: less than a batch would keep the worker waiting, more is memory. An operator
+    // may know better.
+    if config.get("queued.min.messages").is_none() {
+        config.set("queued.min.messages", settings.batch_records_max.max(1000).to_string());
+    }
     let context = GroupContext::new(BrokerWatch { kafka: shared.kafka.clone() });
     let consumer: BaseConsumer<GroupContext> =
         config.create_with_context(context).context("could not create the consumer")?;
