@@ -28,17 +28,11 @@ pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<S
 
 /// What the batch is about. Locks nothing.
 pub(crate) async fn look(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
-    let known = known(conn, batch).await?;
-    let available = stock(conn, &known, batch).await?;
-    Ok(State { available, ..known })
-}
-
-/// All but the stock.
-async fn known(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
     let orders = orders(conn, batch).await?;
     let reserved = reserved(conn, &decide::releasable(&orders, batch)).await?;
     let receipts = receipts(conn, batch).await?;
-    Ok(State { orders, reserved, receipts, ..State::default() })
+    let available = stock(conn, &decide::touched(&orders, &reserved, batch)).await?;
+    Ok(State { orders, reserved, available, receipts })
 }
 
 async fn orders(
@@ -133,10 +127,8 @@ async fn open_shelves(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<(), 
 
 async fn stock(
     conn: &mut PgConnection,
-    known: &State,
-    batch: &Batch<'_>,
+    skus: &BTreeSet<Sku>,
 ) -> Result<BTreeMap<Sku, i64>, StoreError> {
-    let skus = decide::touched(&known.orders, &known.reserved, batch);
     if skus.is_empty() {
         return Ok(BTreeMap::new());
     }
