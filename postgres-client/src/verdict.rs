@@ -36,11 +36,12 @@ pub(super) fn guarded(options: PgPoolOptions, purpose: Purpose) -> PgPoolOptions
         .test_before_acquire(false)
         .before_acquire(move |connection, known| {
             let verdict = Arc::clone(&lending);
-            Box::pin(async move { verdict.may_be_lent(connection, known).await })
+            Box::pin(async move { verdict.of(connection, known, FRESH).await })
         })
+        // A conversation that was given up left an answer behind that may never come.
         .after_release(move |connection, known| {
             let verdict = Arc::clone(&verdict);
-            Box::pin(async move { verdict.may_be_kept(connection, known).await })
+            Box::pin(async move { verdict.of(connection, known, Duration::ZERO).await })
         })
 }
 
@@ -56,10 +57,12 @@ impl Purpose {
 }
 
 impl Verdict {
-    async fn may_be_lent(
+    /// Whether the connection is of use. One that lay idle for less than `fresh` is not looked at.
+    async fn of(
         &self,
         connection: &mut PgConnection,
         known: PoolConnectionMetadata,
+        fresh: Duration,
     ) -> Result<bool, sqlx::Error> {
         if faults::lend_dead_connections() {
             return Ok(true);
@@ -67,23 +70,8 @@ impl Verdict {
         if self.is_suspect(known.age) {
             return Err(useless());
         }
-        if known.idle_for < FRESH {
+        if known.idle_for < fresh {
             return Ok(true);
-        }
-        self.look(connection).await
-    }
-
-    /// A conversation that was given up left an answer behind that may never come.
-    async fn may_be_kept(
-        &self,
-        connection: &mut PgConnection,
-        known: PoolConnectionMetadata,
-    ) -> Result<bool, sqlx::Error> {
-        if faults::lend_dead_connections() {
-            return Ok(true);
-        }
-        if self.is_suspect(known.age) {
-            return Err(useless());
         }
         self.look(connection).await
     }
