@@ -1,27 +1,13 @@
 //! Two batches that want the same stock at the same time: neither waits for the other before it writes,
 //! and none gives away what the other took.
 
-use std::time::{Duration, Instant};
-
 use inventory::Inventory;
-use runtime::testing::{batch, deliver};
+use runtime::testing::{WAITING_FOR_A_LOCK, batch, deliver, eventually};
 use runtime::{Projection, StoreError};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::given::*;
 use crate::sql::{fresh, happen, status_of, stock_of};
-
-/// Until somebody waits for a lock.
-async fn somebody_waits(pool: &PgPool) {
-    let waiting = "SELECT EXISTS (SELECT FROM pg_stat_activity
-                   WHERE datname = current_database() AND wait_event_type = 'Lock')";
-    let deadline = Instant::now() + Duration::from_secs(10);
-    while !sqlx::query_scalar::<_, bool>(waiting).fetch_one(pool).await.unwrap() {
-        assert!(Instant::now() < deadline, "nobody waits");
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
 
 #[sqlx::test(migrations = false)]
 async fn a_batch_is_loaded_while_another_holds_its_stock(
@@ -66,7 +52,11 @@ async fn a_batch_that_was_overtaken_is_decided_anew(
     let taken = "UPDATE stock SET available = 1 WHERE sku = 'milk'";
     sqlx::query(taken).execute(&mut *other).await.unwrap();
     let others = async {
-        somebody_waits(&pool).await;
+        let waiting = async || {
+            let count = sqlx::query_scalar::<_, i64>(WAITING_FOR_A_LOCK).fetch_one(&pool);
+            count.await.unwrap() == 1
+        };
+        eventually("the batch waits for the row of milk", waiting).await;
         other.commit().await.unwrap();
     };
     let placed = deliver::<Inventory>(&pool, [place(1, ANN, &[("milk", 4)])]);

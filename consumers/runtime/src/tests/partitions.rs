@@ -3,7 +3,7 @@
 use rdkafka::message::OwnedHeaders;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::world::{MOCK_ID, PARTITIONS, World, eventually};
+use super::world::{MOCK_ID, PARTITIONS, WAITING_FOR_A_LOCK, World, eventually};
 
 const DELTAS: &str = "SELECT count(*) FROM deltas";
 
@@ -158,10 +158,8 @@ async fn the_end_of_the_log_is_asked_after_the_last_owner_has_ended(
     let moves = "UPDATE positions SET next_offset = 3 WHERE partition = 0";
     sqlx::query(moves).execute(&mut *owner).await.unwrap();
     let worker = world.worker().await;
-    let waits = "SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
     // With a statement in between, because a transaction that stands still is rolled back.
-    let is_waiting = async || world.number(waits).await == 1;
+    let is_waiting = async || world.number(WAITING_FOR_A_LOCK).await == 1;
     let keep_alive = async {
         loop {
             sqlx::query("SELECT 1").execute(&mut *owner).await.unwrap();

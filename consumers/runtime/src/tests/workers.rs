@@ -9,7 +9,7 @@ use rdkafka::message::OwnedHeaders;
 use relay::{Ending, Relay};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::world::{MOCK_ID, WITHIN, World};
+use super::world::{MOCK_ID, WAITING_FOR_A_LOCK, WITHIN, World, eventually};
 use crate::testing::shelf::shelf;
 
 const DELTAS: &str = "SELECT count(*) FROM deltas";
@@ -108,7 +108,7 @@ async fn a_worker_whose_database_is_away_while_it_claims_stops_within_seconds(
     let world = World::new(pool, options).await;
     let worker = world.worker().await;
     let has_probed = async || worker.complaint("postgres").is_none();
-    super::world::eventually("the database was there", has_probed).await;
+    eventually("the database was there", has_probed).await;
     world.pool.close().await;
     worker.until_complaint("postgres", "not available").await;
     let took = worker.stop().await;
@@ -137,7 +137,7 @@ async fn a_topic_that_is_created_anew_under_a_running_worker_stops_its_partition
     world.receive(0, 1, "milk").await;
     world.until_number(DELTAS, 1).await;
     admin.delete_topics(&[&topic], &options_of_admin).await.unwrap();
-    super::world::eventually("the topic is there again", create).await;
+    eventually("the topic is there again", create).await;
     // As many as before, so that the position lies inside the new log.
     world.receive(0, 2, "milk").await;
     worker.until_complaint(&format!("{topic}/0"), "topic_recreated").await;
@@ -160,12 +160,10 @@ async fn a_position_that_its_last_owner_keeps_locked_holds_up_no_other_partition
     let mut frozen = world.pool.begin().await.unwrap();
     let lock = "SELECT 1 FROM positions WHERE partition = 1 FOR UPDATE";
     sqlx::query(lock).execute(&mut *frozen).await.unwrap();
-    let claims = "SELECT count(*) FROM pg_stat_activity
-                  WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    world.until_number(claims, 1).await;
+    world.until_number(WAITING_FOR_A_LOCK, 1).await;
     world.receive(0, 1, "milk").await;
     world.until_number(DELTAS, 1).await;
-    assert_eq!(world.number(claims).await, 1, "the claim waits on");
+    assert_eq!(world.number(WAITING_FOR_A_LOCK).await, 1, "the claim waits on");
     frozen.rollback().await.unwrap();
     worker.stop().await;
 }

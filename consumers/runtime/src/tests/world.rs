@@ -28,11 +28,10 @@ use crate::settings::worker_id::WorkerId;
 use crate::settings::{ParkedLimits, RuntimeSettings};
 use crate::shared::Shared;
 use crate::testing::shelf::{Shelf, shelf, value};
+pub(crate) use crate::testing::{WAITING_FOR_A_LOCK, WITHIN, eventually};
 use crate::worker::supervise::keep_working;
 use crate::worker::workers::Workers;
 
-/// Long enough for a slow machine to join a group.
-pub(crate) const WITHIN: Duration = Duration::from_secs(30);
 pub(crate) const PARTITIONS: i32 = 4;
 
 pub(crate) struct World {
@@ -236,15 +235,6 @@ impl Running {
         self.workers.shared.process.shutdown.cancel();
         tokio::time::timeout(WITHIN, self.ended).await.expect("it stops").unwrap().unwrap();
         began.elapsed()
-    }
-}
-
-/// Waits until `probe` says yes.
-pub(crate) async fn eventually(what: &str, probe: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !probe().await {
-        assert!(began.elapsed() < WITHIN, "not within {WITHIN:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 

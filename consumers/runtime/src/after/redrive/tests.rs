@@ -6,7 +6,7 @@ use super::step;
 use crate::backoff::Step;
 use crate::shared::Shared;
 use crate::testing::shelf::{Shelf, value};
-use crate::tests::world::{WITHIN, World};
+use crate::tests::world::{WAITING_FOR_A_LOCK, WITHIN, World};
 
 /// What parked: partition, number of the event, SKU, delta.
 type Parked = (i32, i64, &'static str, i64);
@@ -236,9 +236,7 @@ async fn a_step_waits_for_the_batch_that_moves_its_partition(
     let moves = "UPDATE positions SET next_offset = 101 WHERE partition = 0";
     sqlx::query(moves).execute(&mut *batch).await.unwrap();
     let stepping = tokio::spawn(async move { step::<Shelf>(&shared).await.unwrap() });
-    let waits = "SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    world.until_number(waits, 1).await;
+    world.until_number(WAITING_FOR_A_LOCK, 1).await;
     let behind =
         "INSERT INTO parked (topic, partition, record_offset, subject, cause, detail, blocks,
                       record_key, payload, headers, recorded_at)
