@@ -1,5 +1,5 @@
 //! Promise 3: a worker that lost its partitions without knowing it writes nothing, and comes back
-//! by itself. Also run against a build without the fence: see `faults`.
+//! by itself. Also run against a build without the fence: see `defects`.
 
 use std::time::Duration;
 

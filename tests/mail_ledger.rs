@@ -1,6 +1,6 @@
 //! Promise 8: one mail per outcome, also where the courier is killed while the mail server has the
 //! mail and its answer is still on the way. Also run against a build that sends before it writes
-//! the ledger: see `faults`.
+//! the ledger: see `defects`.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Promise 3: rows and position move in one transaction. The scenario is also run against a build
-//! that commits the position first: see `faults`.
+//! that commits the position first: see `defects`.
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! Promise 4, the operator's side: what is parked is applied again, in order, into its projection
 //! only, also where a process is killed in the middle. Also run against a build that redrives what
-//! came last first: see `faults`.
+//! came last first: see `defects`.
 
 use std::time::Duration;
 

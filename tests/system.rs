@@ -9,9 +9,9 @@
 
 mod bench;
 mod clients;
+mod defects;
 mod delisting;
 mod drain;
-mod faults;
 mod fencing;
 mod gap;
 mod load;

@@ -4,6 +4,8 @@
 
 #[path = "tidy/crates.rs"]
 mod crates;
+#[path = "tidy/defects.rs"]
+mod defects;
 #[path = "tidy/documents.rs"]
 mod documents;
 #[path = "tidy/files.rs"]
@@ -139,4 +141,14 @@ fn the_map_of_the_architecture_is_short() {
 #[test]
 fn every_table_has_a_decision_about_who_may_touch_it() {
     none(grants::every_table(&repository()));
+}
+
+#[test]
+fn every_defect_is_of_production_code_and_is_run() {
+    none(defects::complaints(&repository()));
+}
+
+#[test]
+fn every_defect_still_fits_the_code() {
+    none(defects::misfits());
 }

@@ -3,7 +3,6 @@
 
 pub mod backoff;
 pub mod clock;
-pub mod faults;
 pub mod health;
 pub mod probes;
 pub mod process;

@@ -9,7 +9,6 @@ use sqlx::PgConnection;
 use sqlx::pool::PoolConnectionMetadata;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::faults;
 use crate::pool::Purpose;
 
 /// A connection that is of use answers within this time, also on a busy machine.
@@ -48,7 +47,6 @@ pub(super) fn guarded(options: PgPoolOptions, purpose: Purpose) -> PgPoolOptions
 impl Purpose {
     fn lifetime(self) -> Duration {
         match self {
-            _ if faults::lend_dead_connections() => Duration::from_secs(1800),
             Self::Writes => Duration::from_secs(60),
             // So old can what a demoted server says become, before its successor is asked.
             Self::Reads => Duration::from_secs(6),
@@ -64,9 +62,6 @@ impl Verdict {
         known: PoolConnectionMetadata,
         fresh: Duration,
     ) -> Result<bool, sqlx::Error> {
-        if faults::lend_dead_connections() {
-            return Ok(true);
-        }
         if self.is_suspect(known.age) {
             return Err(useless());
         }

@@ -4,7 +4,6 @@ pub mod accept_order;
 mod body;
 mod catalogue;
 mod connection;
-mod faults;
 mod fingerprint;
 #[cfg(test)]
 mod fuzz;

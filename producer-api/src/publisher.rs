@@ -17,7 +17,6 @@ use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use tokio::sync::{Notify, Semaphore};
 
 use crate::connection::{Connection, Needs, Watch};
-use crate::faults;
 use crate::metrics::{PRODUCERS_REBUILT, Publishing, UNDELIVERED};
 use crate::once_a_second::OnceASecond;
 use crate::settings::PublishSettings;
@@ -145,9 +144,6 @@ impl Publisher {
         let report = self.send(&link.producer, encoder, &event, traceparent);
         drop(event);
         let report = report.inspect_err(|_| link.give_up_if_broken())?;
-        if faults::ack_early() {
-            return Ok(RecordPosition { topic, partition: 0, offset: 0 });
-        }
         self.confirmed(&link, report, topic).await
     }
 

@@ -179,9 +179,6 @@ impl Database {
     }
 
     async fn look(&self) -> Result<(), Unavailable> {
-        if chassis::faults::active("ready-beside-the-pool") {
-            return self.line().ask(tables).await;
-        }
         let looked = timeout(LOOK, self.attempt(&tables)).await;
         looked.unwrap_or(Err(Unavailable::Down))
     }

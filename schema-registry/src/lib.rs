@@ -10,5 +10,5 @@ mod registry;
 mod versions;
 
 pub use error::RegistryError;
-pub use registry::{ANSWER, Registry};
+pub use registry::Registry;
 pub use versions::Version;

@@ -28,7 +28,7 @@ pub struct Registry {
 }
 
 /// An answer takes this long at most.
-pub const ANSWER: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(5);
 
 /// A registry that did not answer is left alone this long where the folder knows the answer, so
 /// that a start does not wait once for each schema.
@@ -40,15 +40,7 @@ impl Registry {
     /// # Errors
     /// When `url` is no URL of HTTP.
     pub fn new(url: &str, cache: &Path) -> Result<Self, RegistryError> {
-        Self::within(ANSWER, url, cache)
-    }
-
-    /// As [`Registry::new`], with another limit to each answer than [`ANSWER`].
-    ///
-    /// # Errors
-    /// When `url` is no URL of HTTP.
-    pub fn within(limit: Duration, url: &str, cache: &Path) -> Result<Self, RegistryError> {
-        let client = RegistryClient::new(url, limit)?;
+        let client = RegistryClient::new(url, ANSWER)?;
         let cache = Cache::of(client.url(), cache);
         let (away_since, absent) = (Mutex::default(), Absent::default());
         Ok(Self { client, cache, away_since, absent })

@@ -7,14 +7,9 @@ quietly() {
   run "$@" >"$log" 2>&1 || die "'$*' failed: $(tail --lines=3 "$log") (all of it in $log)"
 }
 
-# What cargo builds: what is shipped; or, in CI, exactly what the tests build, with the faults compiled
-# in and none turned on, so that nothing is compiled twice.
-build_arguments() { if [[ ${ORDERFLOW_FEATURES:-} == all ]]; then echo --all-features --bins --tests; else echo --bins; fi; }
-
 # The servers and the real year need no compiler, and the build needs no server.
 prepare() {
-  local fetching servers building parts arguments log=$demo_dir/stack.log ended=''
-  read -r -a arguments <<<"$(build_arguments)"
+  local fetching servers building parts log=$demo_dir/stack.log ended=''
   mapfile -t parts < <(parts_to_install)
   # What cargo downloads needs nothing that is installed here.
   # shellcheck disable=SC2016 # the inner shell expands it
@@ -26,7 +21,7 @@ prepare() {
   begin "$BASH" -o pipefail -c '{ "$1/stack" up && "$1/real-data" --out "$2" "${@:4}"; } 2>&1 | tee "$3" | sed --unbuffered "s/^/         servers: /" >&2' \
     stack "$scripts" "$data" "$log" "${slices[@]}"
   servers=$!
-  begin "$scripts/build" "$binaries" "${arguments[@]}"
+  begin "$scripts/build" "$binaries" --bins
   building=$!
   while [[ $ended != *servers* || $ended != *building* ]]; do
     if [[ $ended != *servers* ]] && ! kill -0 "$servers" 2>/dev/null; then

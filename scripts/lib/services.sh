@@ -38,7 +38,7 @@ environment_of() {
 fingerprint() {
   {
     printf '%s\n' "$@"
-    env | grep --extended-regexp '^(KAFKA|SCHEMA|SMTP|MAIL|BATCH|DATABASE_CONNECTIONS|LOG|RUST|WORKER|ORDERFLOW_FAULT|REDIS)[A-Z_]*=' | sort
+    env | grep --extended-regexp '^(KAFKA|SCHEMA|SMTP|MAIL|BATCH|DATABASE_CONNECTIONS|LOG|RUST|WORKER|REDIS)[A-Z_]*=' | sort
   } | sha256sum
 }
 

@@ -1,6 +1,5 @@
 #!/usr/bin/env bash
 # Proves what scripts/demo and the commands of README.md promise, on a stack and a demo of its own.
-# ORDERFLOW_FEATURES=all uses the build of the tests instead of what is shipped, to compile it once.
 #
 #   scripts/tests/demo_test.sh
 set -euo pipefail

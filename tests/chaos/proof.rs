@@ -6,7 +6,7 @@ use crate::invariants::Invariant;
 /// A defect, the fault that brings it to light, and who has to notice.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Proof {
-    /// `ORDERFLOW_FAULT` of every process of `binary`.
+    /// A patch of `tests/defects`, in every process of `binary`.
     pub(crate) defect: &'static str,
     pub(crate) binary: &'static str,
     pub(crate) fault: Fault,
@@ -86,4 +86,14 @@ pub(crate) const PROOFS: [&Proof; 12] = [
         fault: Fault::RegistrySilent,
         noticed_by: Invariant::Served,
     },
+];
+
+/// The defects of `tests/defects.rs`, each with the program that has it there.
+pub(crate) const SCENARIOS: [(&str, &str); 6] = [
+    ("position-first", "inventory"),
+    ("ack-early", "producer-api"),
+    ("no-fence", "inventory"),
+    ("release-missed", "inventory"),
+    ("mail-before-ledger", "confirmation-email"),
+    ("redrive-out-of-order", "inventory"),
 ];

@@ -134,7 +134,7 @@ impl<'a> World<'a> {
             Way::Clock(_) => spec,
         };
         match defect {
-            Some(proof) if proof.binary == binary => spec.env("ORDERFLOW_FAULT", proof.defect),
+            Some(proof) if proof.binary == binary => spec.with_defect(proof.defect),
             _ => spec,
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::deployment::programs;
 use crate::eventually::eventually;
 use crate::http::client;
 
@@ -36,6 +37,22 @@ impl Spec {
     #[must_use]
     pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.environment.push((name, value.into()));
+        self
+    }
+
+    /// The same program, built with the defect of this name: see `tests/defects`.
+    ///
+    /// # Panics
+    /// When it was not built: `scripts/chaos --prove` does.
+    #[must_use]
+    pub fn with_defect(mut self, defect: &str) -> Self {
+        let program = self.binary.file_name().unwrap();
+        self.binary = programs().join("defects").join(defect).join(program);
+        assert!(
+            self.binary.exists(),
+            "{} is missing: scripts/chaos --prove",
+            self.binary.display()
+        );
         self
     }
 

@@ -94,8 +94,8 @@ pub(crate) fn direction(dependencies: &Dependencies) -> Vec<String> {
 }
 
 /// The crate that would become the drawer for everything is listed by name.
-const CHASSIS: [&str; 9] =
-    ["backoff", "clock", "faults", "health", "lib", "probes", "process", "settings", "telemetry"];
+const CHASSIS: [&str; 8] =
+    ["backoff", "clock", "health", "lib", "probes", "process", "settings", "telemetry"];
 
 pub(crate) fn chassis(files: &[File]) -> Vec<String> {
     let modules = files.iter().filter_map(|file| file.path.strip_prefix("chassis/src/"));

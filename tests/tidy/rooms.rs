@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn a_list_of_modules_hides_no_arrow() {
-        assert_eq!(complaints("batch/pending.rs", "use crate::{faults, after, worker};\n"), 2);
+        assert_eq!(complaints("batch/pending.rs", "use crate::{record, after, worker};\n"), 2);
     }
 
     #[test]

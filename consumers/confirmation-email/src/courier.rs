@@ -15,7 +15,6 @@ pub use crate::rounds::{run, sweep};
 
 use crate::attempt::{Attempt, Attempted};
 use crate::claim::{self, Claimed, Fate, Settlement};
-use crate::faults;
 use crate::mailer::Connection;
 use crate::metrics;
 
@@ -116,25 +115,17 @@ impl Courier {
         };
         let (transaction, mails) = within(CONVERSATION, claiming).await?;
         let claimed = mails.len() as i64;
-        let progress = if faults::mail_before_ledger() {
-            let settled = self.unsettled.len();
-            let progress = self.send_all(mails, begin_before).await;
-            transaction.commit().await?;
-            self.unsettled.drain(..settled);
-            progress
-        } else {
-            // The ledger says `sending` before the first byte goes out: whatever happens from here
-            // on, no mail goes out twice.
-            if let Err(error) = within(CONVERSATION, transaction.commit()).await {
-                self.give_back(&mails);
-                return Err(error.into());
-            }
-            self.unsettled.clear();
-            if claimed == terms.count {
-                self.post.more.notify_one();
-            }
-            self.send_all(mails, begin_before).await
-        };
+        // The ledger says `sending` before the first byte goes out: whatever happens from here on, no
+        // mail goes out twice.
+        if let Err(error) = within(CONVERSATION, transaction.commit()).await {
+            self.give_back(&mails);
+            return Err(error.into());
+        }
+        self.unsettled.clear();
+        if claimed == terms.count {
+            self.post.more.notify_one();
+        }
+        let progress = self.send_all(mails, begin_before).await;
         let more_to_come = claimed == terms.count && progress == Progress::Sent;
         if !more_to_come {
             self.settle().await?;
@@ -175,7 +166,7 @@ impl Courier {
         let connection = self.connection.take();
         let attempt = Attempt { post: self.post.clone(), mail, connection };
         let mut attempt = Box::pin(attempt.make());
-        let made = if self.late.len() < LATE_MAX && !faults::mail_before_ledger() {
+        let made = if self.late.len() < LATE_MAX {
             timeout(PATIENCE, &mut attempt).await.ok()
         } else {
             Some(attempt.as_mut().await)

@@ -10,7 +10,6 @@ mod connecting;
 pub mod courier;
 mod decide;
 mod evidence;
-mod faults;
 mod isolate;
 mod letter;
 mod mailer;

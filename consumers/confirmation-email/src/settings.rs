@@ -10,7 +10,6 @@ use url::Url;
 
 use crate::authorities::Authorities;
 use crate::backoff::Backoff;
-use crate::faults;
 
 /// What the couriers need to know.
 #[derive(Debug, Clone)]
@@ -94,7 +93,7 @@ impl MailSettings {
             from: mail_from(&settings::required("MAIL_FROM")?)?,
             connections: settings::within("MAIL_CONNECTIONS", 4, 1..=CONNECTIONS_MAX)?,
             batch: settings::within("MAIL_BATCH", 8, 1..=BATCH_MAX)?,
-            reply_within: faults::patience(seconds("MAIL_REPLY_SECONDS_MAX", 30)?),
+            reply_within: seconds("MAIL_REPLY_SECONDS_MAX", 30)?,
             backoff: Backoff {
                 first: seconds("MAIL_RETRY_SECONDS", 30)?,
                 longest: LONGEST_WAIT,

@@ -6,7 +6,6 @@ mod backoff;
 mod batch;
 mod broker_watch;
 mod error;
-mod faults;
 mod grants;
 mod log;
 mod metrics;

@@ -11,7 +11,6 @@ use schema_registry::Registry;
 use sqlx::PgPool;
 use tokio::sync::Notify;
 
-use crate::faults;
 use crate::metrics::Metrics;
 use crate::projection::Projection;
 use crate::schemas::Schemas;
@@ -45,11 +44,7 @@ impl Shared {
         context: crate::ServiceContext,
         settings: RuntimeSettings,
     ) -> anyhow::Result<Option<Self>> {
-        let registry = Registry::within(
-            faults::registry_limit(),
-            &settings.registry_url,
-            &settings.schema_cache,
-        )?;
+        let registry = Registry::new(&settings.registry_url, &settings.schema_cache)?;
         let health = &context.process.health;
         let (kafka, schemas) = (health.dependency("kafka"), health.dependency("schemas"));
         let ids = loop {

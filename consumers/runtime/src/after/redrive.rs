@@ -96,9 +96,6 @@ pub(crate) async fn step<P: Projection>(shared: &Shared) -> anyhow::Result<Step>
     }
     entries.truncate(decoded);
     records.truncate(decoded);
-    if crate::faults::redrive_out_of_order() {
-        records.reverse();
-    }
     let mut pending = Pending::of(records);
     let decided = match pending.records.is_empty() {
         true => Decided::default(),

@@ -11,7 +11,6 @@ use crate::batch::decide_batch::{Deciding, Outcomes};
 use crate::batch::parking::Parking;
 use crate::batch::partition_breaker::PartitionBreakers;
 use crate::error::StoreError;
-use crate::faults;
 use crate::ownership::owned_partitions::PositionMove;
 use crate::ownership::positions;
 use crate::ownership::stop::Stop;
@@ -109,10 +108,6 @@ impl Attempt<'_> {
         let (names, moves) = (self.context.names, self.moves);
         let mut transaction = conn.begin().await?;
         positions::advance(&mut transaction, names, moves).await?;
-        if faults::position_first() {
-            transaction.commit().await?;
-            transaction = conn.begin().await?;
-        }
         let parking = Parking::probe(&mut transaction, names, self.deciding.records).await?;
         let decided =
             self.deciding.decide_and_save::<P>(&mut transaction, self.context, parking).await?;

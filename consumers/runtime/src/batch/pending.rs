@@ -90,14 +90,6 @@ impl Pending {
         count > 1
     }
 
-    /// Only for the fault `park-on-outage`: the next transaction parks all that it takes.
-    pub(crate) fn condemn(&mut self) {
-        for record in self.next() {
-            let detail = "the database was away".to_owned();
-            record.content = Content::Poison { cause: REFUSED_BY_DATABASE, detail };
-        }
-    }
-
     /// The database refused what a record of it asks to store: halves it until that record is alone,
     /// and makes it park.
     ///

@@ -13,7 +13,6 @@ use sqlx::PgPool;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
-use crate::faults;
 use crate::ownership::misfit::{LogState, PositionMisfit};
 use crate::ownership::positions::{self, TakenPosition};
 use crate::partition::{Offset, Start, TopicPartition};
@@ -105,7 +104,7 @@ impl Check {
     /// Asks the broker how far the log goes, and compares. Only after the position was taken: before
     /// that, the last owner may still move it beyond an end that was asked for earlier. Blocks.
     pub(crate) fn misfit<C: ConsumerContext>(
-        &mut self,
+        &self,
         consumer: &BaseConsumer<C>,
     ) -> Result<Option<PositionMisfit>, KafkaError> {
         let partition = self.taken.key.number();
@@ -115,11 +114,6 @@ impl Check {
             start: Offset(log_start),
             end: Offset(log_end),
         };
-        let misfit = PositionMisfit::between(self.taken.start.next, &self.taken.topic_id, &log);
-        if misfit.is_some() && faults::skip_on_gap() {
-            self.taken.start.next = log.start;
-            return Ok(None);
-        }
-        Ok(misfit)
+        Ok(PositionMisfit::between(self.taken.start.next, &self.taken.topic_id, &log))
     }
 }

@@ -97,14 +97,13 @@ pub(crate) async fn advance(
          FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
              AS s (topic, partition, epoch, before, next)
          WHERE p.topic = s.topic AND p.partition = s.partition
-           AND ((p.epoch = s.epoch AND p.next_offset = s.before) OR $6)",
+           AND p.epoch = s.epoch AND p.next_offset = s.before",
     )
     .bind(&topics)
     .bind(&partitions)
     .bind(&epochs)
     .bind(&froms)
     .bind(&tos)
-    .bind(crate::faults::no_fence() || crate::faults::skip_on_gap())
     .execute(conn)
     .await?
     .rows_affected();

@@ -8,7 +8,6 @@ use crate::batch::apply_batch::{ANSWER, ApplyError, NotApplied, apply_batch};
 use crate::batch::apply_context::ApplyContext;
 use crate::batch::decide_batch::Outcomes;
 use crate::error::StoreError;
-use crate::faults;
 use crate::ownership::owned_partitions::PositionMove;
 use crate::ownership::positions;
 use crate::ownership::stop::Stop;
@@ -75,9 +74,6 @@ impl<P: Projection> Worker<P> {
             }
             ApplyError::Store(StoreError::Fenced) => self.fenced(&moves).await,
             ApplyError::Store(error) => {
-                if faults::park_on_outage() {
-                    self.pending.condemn();
-                }
                 let in_doubt = in_doubt.map(|outcomes| InDoubt { moves, outcomes });
                 self.in_doubt = in_doubt.or(self.in_doubt.take());
                 Err(self.too_much_or_away(error))

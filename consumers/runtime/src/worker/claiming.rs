@@ -105,7 +105,7 @@ impl<P: Projection> Worker<P> {
             let Some(taken) = taken.remove(&claim.key) else { continue };
             let topic = self.workers.shared.names.name(claim.key.topic).to_owned();
             let topic_id = ids.get(&topic).cloned().unwrap_or_default();
-            let mut check = Check { claim, taken, topic, topic_id };
+            let check = Check { claim, taken, topic, topic_id };
             let consumer = Arc::clone(&self.consumer);
             self.background.spawn_blocking(move || {
                 let misfit = check.misfit(&*consumer);

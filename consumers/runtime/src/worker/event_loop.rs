@@ -14,7 +14,6 @@ use crate::backoff::Backoff;
 use crate::batch::partition_breaker::{PartitionBreaker, PartitionBreakers};
 use crate::batch::pending::Pending;
 use crate::error::StoreError;
-use crate::faults;
 use crate::log::group::GroupContext;
 use crate::log::messages::{Control, Progress};
 use crate::log::schema_requests::SchemaRequests;
@@ -165,7 +164,6 @@ impl<P: Projection> Worker<P> {
                 self.after_applying(stopped)?;
             }
             Control::Claim(claims) => self.assignments.claimed(claims),
-            Control::Release(_, done) if faults::release_missed() => drop(done.send(())),
             Control::Release(keys, done) => self.release(keys, done),
         }
         Ok(())
