@@ -3,6 +3,7 @@
 
 mod brokers;
 mod log_reader;
+mod misfit;
 mod outlook;
 mod record_headers;
 mod settings;
@@ -11,6 +12,7 @@ mod watermarks;
 
 pub use brokers::any_broker_up;
 pub use log_reader::{LogError, LogReader, Span, Step};
+pub use misfit::{LogState, PositionMisfit};
 pub use record_headers::{RecordHeader, record_headers};
 pub use settings::{GroupProtocol, KafkaSettings};
 pub use topic_ids::{TopicIdError, topic_ids};

@@ -2,7 +2,7 @@
 //! cannot go on by itself. Nothing is skipped or repeated in silence.
 
 mod command;
-mod misfit;
+mod stand;
 mod start;
 mod store;
 #[cfg(test)]
@@ -10,6 +10,7 @@ mod tests;
 
 use anyhow::Context;
 use events_schema::Topic;
+use kafka_client::LogState;
 use serde_json::json;
 
 use crate::exit::{Gap, Outcome, Usage};
@@ -18,7 +19,6 @@ use crate::{database, output};
 
 pub(crate) use command::Command;
 use command::{Admit, Move, Place, Projection, To};
-use misfit::{Log, Misfit};
 
 impl Command {
     pub(crate) async fn run(self) -> anyhow::Result<Outcome> {
@@ -62,7 +62,7 @@ async fn show(projections: &[Projection]) -> anyhow::Result<Outcome> {
         }
         for ((topic, partition), stand) in stands {
             let log = logs.iter().find(|(name, number, _)| *name == topic && *number == partition);
-            let said = match log.map(|(_, _, log)| (log, Misfit::between(&stand, log))) {
+            let said = match log.map(|(_, _, log)| (log, stand.misfit(log))) {
                 None => "is no topic of this deployment".to_owned(),
                 Some((log, None)) => {
                     let state = stand.stopped.as_deref().unwrap_or(FITS);
@@ -81,12 +81,12 @@ async fn show(projections: &[Projection]) -> anyhow::Result<Outcome> {
 }
 
 /// Name on the brokers, partition and what the log is there.
-fn logs_of(reader: &LogReader, topic: Topic) -> anyhow::Result<Vec<(String, i32, Log)>> {
+fn logs_of(reader: &LogReader, topic: Topic) -> anyhow::Result<Vec<(String, i32, LogState)>> {
     let name = reader.name(topic.name());
     let ids = reader.topic_ids(std::slice::from_ref(&name))?;
     let topic_id = ids.get(&name).context("the broker does not say the topic's id")?;
     let extents = reader.extents(topic.name())?.into_iter();
-    let log = |start, end| Log { topic_id: topic_id.clone(), start, end };
+    let log = |start, end| LogState { topic_id: topic_id.clone(), start, end };
     Ok(extents.map(|span| (name.clone(), span.partition, log(span.start, span.end))).collect())
 }
 
@@ -108,7 +108,7 @@ async fn go_on(asked: Move, why: Why) -> anyhow::Result<Outcome> {
     let mut change = store::Change::begin(&mut admin, projection, &name, partition).await?;
     let stand = held(&mut change, &place, &name).await?;
     let what = format!("{}  {name}:{partition}", projection.name());
-    let mut said = match (why, Misfit::between(&stand, &log)) {
+    let mut said = match (why, stand.misfit(&log)) {
         (Why::Gap, Some(misfit)) => vec![format!("{what}  {misfit}")],
         (Why::Gap, None) => return Err(in_order(&name, partition, stand.next)),
         (Why::Choice, None) => vec![format!("{what}  next {}", stand.next)],
@@ -117,7 +117,7 @@ async fn go_on(asked: Move, why: Why) -> anyhow::Result<Outcome> {
             return Err(Usage(format!("{name}:{partition}: {misfit}; {instead}")).into());
         }
     };
-    said.extend(misfit::consequences(&stand, &log, to).iter().map(|line| format!("  {line}")));
+    said.extend(stand::consequences(&stand, &log, to).iter().map(|line| format!("  {line}")));
     if !yes {
         return leave(change, &said).await;
     }
@@ -152,7 +152,7 @@ fn not_meant() -> anyhow::Result<Outcome> {
 }
 
 /// The topic's name on the brokers, and what its partition is there.
-fn log_of(place: &Place) -> anyhow::Result<(String, Log)> {
+fn log_of(place: &Place) -> anyhow::Result<(String, LogState)> {
     let reader = LogReader::from_env()?;
     let logs = tokio::task::block_in_place(|| logs_of(&reader, place.topic))?;
     let found = logs.into_iter().find(|(_, number, _)| *number == place.partition);
@@ -165,7 +165,7 @@ async fn held(
     change: &mut store::Change<'_>,
     place: &Place,
     name: &str,
-) -> anyhow::Result<misfit::Stand> {
+) -> anyhow::Result<stand::Stand> {
     let (projection, partition) = (place.projection.name(), place.partition);
     let absent = || Gap(format!("{projection} has no position for {name}:{partition}"));
     Ok(change.stand().await?.ok_or_else(absent)?)

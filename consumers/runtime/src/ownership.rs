@@ -4,7 +4,6 @@ pub(crate) mod assignments;
 pub(crate) mod claim;
 pub(crate) mod first_start;
 pub(crate) mod handover;
-pub(crate) mod misfit;
 pub(crate) mod owned_partitions;
 pub(crate) mod positions;
 pub(crate) mod stop;

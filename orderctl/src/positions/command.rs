@@ -4,8 +4,8 @@ use std::str::FromStr;
 
 use clap::Subcommand;
 use events_schema::Topic;
+use kafka_client::LogState;
 
-use super::misfit::Log;
 use crate::audit::Actor;
 use crate::exit::Usage;
 pub(crate) use crate::projection::Projection;
@@ -140,8 +140,8 @@ impl FromStr for To {
 
 impl To {
     /// The offset; one that the log does not have would be the next gap.
-    pub(super) fn within(self, log: &Log) -> Result<i64, Usage> {
-        let Log { start, end, .. } = *log;
+    pub(super) fn within(self, log: &LogState) -> Result<i64, Usage> {
+        let LogState { start, end, .. } = *log;
         match self {
             Self::Beginning => Ok(start),
             Self::End => Ok(end),

@@ -2,11 +2,11 @@
 //! log has a past. Moves no position that there is.
 
 use anyhow::Context;
+use kafka_client::LogState;
 use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
 use super::command::{Start, To};
-use super::misfit::Log;
 use super::{logs_of, not_meant};
 use crate::audit::PositionEntry;
 use crate::exit::{Outcome, Usage};
@@ -15,7 +15,7 @@ use crate::projection::Projection;
 use crate::{database, output};
 
 /// Name on the brokers, partition and what the log is there.
-type Logs = Vec<(String, i32, Log)>;
+type Logs = Vec<(String, i32, LogState)>;
 
 pub(super) async fn run(asked: Start) -> anyhow::Result<Outcome> {
     let Start { projection, at, yes, actor } = asked;
@@ -63,7 +63,7 @@ fn begun(projection: Projection) -> anyhow::Error {
     Usage(format!("{name} has begun: positions set moves what is there")).into()
 }
 
-fn consequence(logs: &[(String, i32, Log)], at: To) -> String {
+fn consequence(logs: &[(String, i32, LogState)], at: To) -> String {
     let records: i64 = logs.iter().map(|(_, _, log)| log.end - log.start).sum();
     match at {
         To::Beginning => {
@@ -76,7 +76,7 @@ fn consequence(logs: &[(String, i32, Log)], at: To) -> String {
 pub(super) async fn begin(
     admin: &mut PgConnection,
     projection: Projection,
-    logs: &[(String, i32, Log)],
+    logs: &[(String, i32, LogState)],
     at: To,
     actor: &str,
 ) -> anyhow::Result<()> {

@@ -7,7 +7,7 @@ use crate::audit::PositionEntry;
 use crate::database::{self, answered};
 use crate::projection::Projection;
 
-use super::misfit::Stand;
+use super::stand::Stand;
 
 /// The columns of a [`Stand`].
 macro_rules! stand {

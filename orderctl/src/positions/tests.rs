@@ -1,10 +1,11 @@
 //! Moving a position in a real Postgres. Asks no broker.
 
+use kafka_client::LogState;
 use serde_json::json;
 use sqlx::{Connection, PgConnection, PgPool};
 
 use super::command::To;
-use super::misfit::{Log, Stand};
+use super::stand::Stand;
 use super::start;
 use super::store::{Change, all};
 use crate::projection::Projection;
@@ -66,7 +67,7 @@ async fn what_is_not_committed_changes_nothing(pool: PgPool) {
 #[sqlx::test]
 async fn a_projection_begins_once_everywhere_or_nowhere(pool: PgPool) {
     let mut admin = with_a_position(pool).await;
-    let log = |start, end| Log { topic_id: "a".into(), start, end };
+    let log = |start, end| LogState { topic_id: "a".into(), start, end };
     let logs = [("orders".to_owned(), 0, log(5, 9)), ("stock".to_owned(), 3, log(0, 0))];
     let inventory = Projection::Inventory;
     let begun = start::begin(&mut admin, inventory, &logs, To::End, "ada").await;
@@ -91,7 +92,7 @@ async fn a_projection_begins_once_everywhere_or_nowhere(pool: PgPool) {
 
 #[test]
 fn a_place_outside_of_the_log_is_refused() {
-    let log = Log { topic_id: "a".into(), start: 10, end: 20 };
+    let log = LogState { topic_id: "a".into(), start: 10, end: 20 };
     let within = |text: &str| text.parse::<To>().unwrap().within(&log).map_err(|usage| usage.0);
     assert_eq!(within("beginning"), Ok(10));
     assert_eq!(within("end"), Ok(20));

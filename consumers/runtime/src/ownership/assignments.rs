@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use events_schema::Topic;
+use kafka_client::PositionMisfit;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::ownership::claim::{Check, Claim, Reclaim, TopicIds};
-use crate::ownership::misfit::PositionMisfit;
 use crate::ownership::owned_partitions::{OwnedPartitions, PositionMove};
 use crate::ownership::positions::TakenPosition;
 use crate::ownership::stop::Stop;

@@ -65,7 +65,7 @@ fn names(effects: &[Effect]) -> Vec<String> {
 }
 
 fn misfit() -> Option<PositionMisfit> {
-    Some(PositionMisfit::BeyondEnd { next: Offset(9), log_end: Offset(5) })
+    Some(PositionMisfit::BeyondEnd { next: 9, log_end: 5 })
 }
 
 #[test]

@@ -6,16 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use events_schema::Topic;
-use kafka_client::{TopicIdError, topic_ids};
+use kafka_client::{LogState, PositionMisfit, TopicIdError, topic_ids};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
 use sqlx::PgPool;
 use tokio::sync::oneshot;
 
 use crate::error::StoreError;
-use crate::ownership::misfit::{LogState, PositionMisfit};
 use crate::ownership::positions::{self, TakenPosition};
-use crate::partition::{Offset, Start, TopicPartition};
+use crate::partition::{Start, TopicPartition};
 use crate::topic_names::TopicNames;
 
 /// How long the broker may take for one answer.
@@ -108,12 +107,8 @@ impl Check {
         consumer: &BaseConsumer<C>,
     ) -> Result<Option<PositionMisfit>, KafkaError> {
         let partition = self.taken.key.number();
-        let (log_start, log_end) = consumer.fetch_watermarks(&self.topic, partition, BROKER)?;
-        let log = LogState {
-            topic_id: self.topic_id.clone(),
-            start: Offset(log_start),
-            end: Offset(log_end),
-        };
-        Ok(PositionMisfit::between(self.taken.start.next, &self.taken.topic_id, &log))
+        let (start, end) = consumer.fetch_watermarks(&self.topic, partition, BROKER)?;
+        let log = LogState { topic_id: self.topic_id.clone(), start, end };
+        Ok(PositionMisfit::between(self.taken.start.next.0, &self.taken.topic_id, &log))
     }
 }

@@ -4,8 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use events_schema::wire::SchemaId;
+use kafka_client::PositionMisfit;
 
-use crate::ownership::misfit::PositionMisfit;
 use crate::partition::Offset;
 
 /// A partition stands still under one of these names; readiness and a metric say so.

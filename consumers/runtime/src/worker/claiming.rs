@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kafka_client::TopicIdError;
+use kafka_client::{PositionMisfit, TopicIdError};
 use postgres_client::{CONVERSATION, within};
 use rdkafka::error::KafkaError;
 use tokio::time::Instant;
@@ -13,7 +13,6 @@ use tokio::time::Instant;
 use crate::log::hole::end_of_hole;
 use crate::ownership::claim::{self, Check, Claim, ClaimError, TopicIds};
 use crate::ownership::first_start;
-use crate::ownership::misfit::PositionMisfit;
 use crate::ownership::owned_partitions::PositionMove;
 use crate::ownership::positions::{self, TakenPosition};
 use crate::partition::{Offset, TopicPartition};
