@@ -2,9 +2,9 @@
 //! it says.
 
 use chassis::health::Dependency;
+use kafka_client::any_broker_up;
 use rdkafka::ClientContext;
 use rdkafka::error::KafkaError;
-use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaErrorCode;
 
 /// Tells the process's health whether any broker is connected.
@@ -13,17 +13,11 @@ pub(crate) struct BrokerWatch {
     pub kafka: Dependency,
 }
 
-impl BrokerWatch {
-    pub(crate) fn watch(&self, statistics: &Statistics) {
-        if statistics.brokers.values().any(|broker| broker.state == "UP") {
+impl ClientContext for BrokerWatch {
+    fn stats_raw(&self, statistics: &[u8]) {
+        if any_broker_up(statistics) {
             self.kafka.up();
         }
-    }
-}
-
-impl ClientContext for BrokerWatch {
-    fn stats(&self, statistics: Statistics) {
-        self.watch(&statistics);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {

@@ -12,4 +12,5 @@ pub(crate) mod poll;
 pub(crate) mod schema_requests;
 pub(crate) mod standby;
 pub(crate) mod starting;
+pub(crate) mod statistics;
 pub(crate) mod unreadable;

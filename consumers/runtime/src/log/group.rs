@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaError;
-use rdkafka::statistics::{ConsumerGroup, Statistics};
 use rdkafka::types::{RDKafkaErrorCode, RDKafkaRespErr};
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use crate::broker_watch::BrokerWatch;
+use crate::log::statistics::Statistics;
 use crate::log::unreadable::Fetched;
 use crate::partition::Offset;
 
@@ -97,26 +97,18 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl ClientContext for GroupContext {
-    fn stats(&self, statistics: Statistics) {
-        self.brokers.watch(&statistics);
-        let is_steady = |group: &ConsumerGroup| group.state == "up" && group.join_state == "steady";
-        let is_member = statistics.cgrp.as_ref().is_some_and(is_steady);
-        self.is_member.store(is_member, Ordering::Release);
+    fn stats_raw(&self, statistics: &[u8]) {
+        self.brokers.stats_raw(statistics);
+        let statistics = Statistics::of(statistics);
+        self.is_member.store(statistics.is_member(), Ordering::Release);
         let mut ends = lock(&self.ends);
-        for topic in statistics.topics.into_values() {
-            for (partition, state) in topic.partitions {
-                if partition >= 0 && state.hi_offset >= 0 {
-                    let fetched = Fetched {
-                        next: Offset(state.next_offset),
-                        readable_end: Offset(state.ls_offset),
-                        queued: state.fetchq_cnt,
-                    };
-                    ends.insert(
-                        (topic.topic.clone(), partition),
-                        (Offset(state.hi_offset), fetched),
-                    );
-                }
-            }
+        for (topic, number, partition) in statistics.partitions() {
+            let fetched = Fetched {
+                next: Offset(partition.next_offset),
+                readable_end: Offset(partition.ls_offset),
+                queued: partition.fetchq_cnt,
+            };
+            ends.insert((topic.to_owned(), number), (Offset(partition.hi_offset), fetched));
         }
     }
 
