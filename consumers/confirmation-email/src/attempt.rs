@@ -132,7 +132,7 @@ impl Attempt {
     }
 
     fn deferred(&self) -> Fate {
-        let wait = self.post.settings.backoff.wait(self.mail.attempts, self.mail.event_id);
+        let wait = self.post.settings.retry_after(self.mail.attempts, self.mail.event_id);
         wait.map_or(Fate::Bounced, Fate::Deferred)
     }
 

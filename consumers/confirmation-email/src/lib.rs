@@ -4,7 +4,6 @@
 mod addresses_tests;
 mod attempt;
 pub mod authorities;
-pub mod backoff;
 mod claim;
 mod connecting;
 pub mod courier;

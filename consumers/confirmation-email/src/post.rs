@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chassis::backoff::Backoff;
 use chassis::health::{Dependency, Health};
 use runtime::{CircuitBreaker, StoreError};
 use sqlx::PgPool;
@@ -21,8 +22,8 @@ use crate::smtp::ConnectError;
 use crate::template::Templates;
 
 /// Between two probes of a mail server that is away.
-const FIRST_WAIT: Duration = Duration::from_millis(500);
-const LONGEST_WAIT: Duration = Duration::from_secs(5);
+const PROBES: Backoff =
+    Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(5) };
 const NAME: &str = "confirmation-email";
 
 /// Shared by the couriers of a process.
@@ -53,7 +54,7 @@ impl Post {
             templates: Templates::new()?,
             more: Notify::new(),
             settings,
-            circuit_breaker: CircuitBreaker::unproven(NAME, "smtp", FIRST_WAIT, LONGEST_WAIT),
+            circuit_breaker: CircuitBreaker::unproven(NAME, "smtp", PROBES),
             smtp: health.dependency("smtp"),
             evidence: Mutex::default(),
             mistaken: Mutex::default(),

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
+use chassis::backoff::Backoff;
 use chassis::settings::{self, SettingsError};
 use lettre::message::Mailbox;
 use percent_encoding::percent_decode_str;
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
+use uuid::Uuid;
 
 use crate::authorities::Authorities;
-use crate::backoff::Backoff;
 
 /// What the couriers need to know.
 #[derive(Debug, Clone)]
@@ -27,9 +28,10 @@ pub struct MailSettings {
     /// `MAIL_REPLY_SECONDS_MAX` (default 30): how long the server may take to answer; twice as
     /// long once it has the content.
     pub reply_within: Duration,
-    /// `MAIL_RETRY_SECONDS` (default 30): until the second attempt, then doubled up to an hour;
-    /// `MAIL_ATTEMPTS_MAX` (default 100, about four days): then the mail has bounced.
+    /// `MAIL_RETRY_SECONDS` (default 30): until the second attempt, then doubled up to an hour.
     pub backoff: Backoff,
+    /// `MAIL_ATTEMPTS_MAX` (default 100, about four days): then the mail has bounced.
+    pub attempts_max: i32,
     /// `MAIL_MAX_AGE` (default `3d`): an outcome that came about longer ago is told to nobody.
     pub max_age: Duration,
 }
@@ -94,13 +96,18 @@ impl MailSettings {
             connections: settings::within("MAIL_CONNECTIONS", 4, 1..=CONNECTIONS_MAX)?,
             batch: settings::within("MAIL_BATCH", 8, 1..=BATCH_MAX)?,
             reply_within: seconds("MAIL_REPLY_SECONDS_MAX", 30)?,
-            backoff: Backoff {
-                first: seconds("MAIL_RETRY_SECONDS", 30)?,
-                longest: LONGEST_WAIT,
-                attempts_max: settings::at_least_one("MAIL_ATTEMPTS_MAX", 100)?,
-            },
+            backoff: Backoff { first: seconds("MAIL_RETRY_SECONDS", 30)?, longest: LONGEST_WAIT },
+            attempts_max: settings::at_least_one("MAIL_ATTEMPTS_MAX", 100)?,
             max_age: max_age()?,
         })
+    }
+
+    /// How long a mail waits after that many attempts, or `None` when it is time to give up. Those that
+    /// were deferred together do not come back together: their ids spread them.
+    pub fn retry_after(&self, attempts: i32, mail: Uuid) -> Option<Duration> {
+        let (high, low) = mail.as_u64_pair();
+        let tried = u32::try_from(attempts).unwrap_or_default();
+        (attempts < self.attempts_max).then(|| self.backoff.wait(tried, high ^ low))
     }
 
     /// The longest that one connection can take to be made.
@@ -279,17 +286,43 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_claim_outlasts_the_mail_that_is_begun_under_it() {
-        let settings = MailSettings {
+    fn an_example() -> MailSettings {
+        MailSettings {
             server: parse("smtp://x").unwrap(),
             from: "Shop <orders@shop.example>".parse().unwrap(),
             connections: 1,
             batch: 8,
             reply_within: Duration::from_secs(3),
-            backoff: Backoff { first: Duration::ZERO, longest: Duration::ZERO, attempts_max: 1 },
+            backoff: Backoff { first: Duration::from_secs(30), longest: LONGEST_WAIT },
+            attempts_max: 100,
             max_age: MAX_AGE,
-        };
+        }
+    }
+
+    #[test]
+    fn a_mail_is_tried_less_and_less_often_and_then_given_up() {
+        let settings = an_example();
+        for mail in (0..100).map(Uuid::from_u128) {
+            let wait = |attempts| settings.retry_after(attempts, mail).map(|wait| wait.as_secs());
+            assert!((24..=36).contains(&wait(1).unwrap()), "{mail}");
+            assert!((2880..=4320).contains(&wait(99).unwrap()), "{mail}");
+            assert_eq!(wait(100), None);
+        }
+    }
+
+    #[test]
+    fn mails_that_were_deferred_together_come_back_apart() {
+        let mails = (0..100).map(|n| Uuid::new_v5(&Uuid::NAMESPACE_OID, &[n]));
+        let settings = an_example();
+        let mut waits: Vec<_> = mails.filter_map(|mail| settings.retry_after(3, mail)).collect();
+        waits.sort();
+        let span = waits[waits.len() - 1] - waits[0];
+        assert!(span > Duration::from_secs(30), "all within {span:?}");
+    }
+
+    #[test]
+    fn a_claim_outlasts_the_mail_that_is_begun_under_it() {
+        let settings = an_example();
         assert!(
             settings.lease() > settings.mail_max() && settings.mail_max() > settings.connect_max()
         );

@@ -6,8 +6,15 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(crate) const DELAY_MIN: Duration = Duration::from_millis(50);
-pub(crate) const DELAY_MAX: Duration = Duration::from_secs(2);
+/// Between the tries of one step, and the probes of Postgres.
+pub(crate) const DELAYS: chassis::backoff::Backoff =
+    chassis::backoff::Backoff { first: Duration::from_millis(50), longest: Duration::from_secs(2) };
+
+/// So that two who fail together do not come back together.
+pub(crate) fn random() -> u64 {
+    // The standard library draws a hasher's keys.
+    RandomState::new().hash_one(0)
+}
 
 /// What a step did.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,22 +25,17 @@ pub(crate) enum Step {
     NothingToDo,
 }
 
-const DELAYS: chassis::backoff::Backoff =
-    chassis::backoff::Backoff { first: DELAY_MIN, longest: DELAY_MAX };
-
 /// The delays of one kind of step.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     failures: u32,
-    /// Drawn at random, so that two who fail together do not come back together.
     seed: u64,
     until: Option<Instant>,
 }
 
 impl Default for Backoff {
     fn default() -> Self {
-        // The standard library draws a hasher's keys.
-        Self { failures: 0, seed: RandomState::new().hash_one(0), until: None }
+        Self { failures: 0, seed: random(), until: None }
     }
 }
 
@@ -102,6 +104,6 @@ mod tests {
             backoff.next_delay();
         }
         backoff.reset();
-        assert!(backoff.next_delay() < DELAY_MIN * 2);
+        assert!(backoff.next_delay() < DELAYS.first * 2);
     }
 }

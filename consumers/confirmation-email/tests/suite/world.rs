@@ -4,9 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chassis::backoff::Backoff;
 use chassis::health::Health;
 use confirmation_email::authorities::Authorities;
-use confirmation_email::backoff::Backoff;
 use confirmation_email::courier::{Courier, Post, Progress};
 use confirmation_email::settings::{MailSettings, SmtpServer as Server, Tls};
 use confirmation_email::{ConfirmationEmail, MIGRATIONS};
@@ -41,11 +41,8 @@ pub(crate) fn settings(address: std::net::SocketAddr) -> MailSettings {
         connections: 1,
         batch: 8,
         reply_within: Duration::from_secs(5),
-        backoff: Backoff {
-            first: Duration::from_secs(30),
-            longest: Duration::from_secs(3600),
-            attempts_max: 3,
-        },
+        backoff: Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(3600) },
+        attempts_max: 3,
         // What happens in tests happened long ago.
         max_age: Duration::from_secs(100 * 365 * 24 * 3600),
     }

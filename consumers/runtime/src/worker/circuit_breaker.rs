@@ -4,7 +4,10 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use chassis::backoff::Backoff;
 use metrics::{Gauge, gauge};
+
+use crate::backoff::random;
 
 const STATE: &str = "orderflow_breaker_state";
 
@@ -19,17 +22,11 @@ pub struct CircuitBreaker {
 }
 
 impl CircuitBreaker {
-    /// Of a server of which nothing is known yet: the first connection is a probe. Between the first
-    /// failure and the next probe it waits for `first_wait`, doubled with each further failure up to
-    /// `longest_wait`.
-    pub fn unproven(
-        projection: &'static str,
-        dependency: &'static str,
-        first_wait: Duration,
-        longest_wait: Duration,
-    ) -> Self {
+    /// Of a server of which nothing is known yet: the first connection is a probe. After a failure the
+    /// next probe waits, longer with each, and not as long as that of another process.
+    pub fn unproven(projection: &'static str, dependency: &'static str, waits: Backoff) -> Self {
         let state = |state: &'static str| gauge!(STATE, "projection" => projection, "dependency" => dependency, "state" => state);
-        let breaker = Machine::unproven(Instant::now(), first_wait, longest_wait);
+        let breaker = Machine::unproven(Instant::now(), waits, random());
         Self {
             breaker: Mutex::new(breaker),
             closed: state("closed"),
@@ -88,8 +85,8 @@ struct Machine {
     state: State,
     /// Since the server last dealt with something.
     failures: u32,
-    first_wait: Duration,
-    longest_wait: Duration,
+    waits: Backoff,
+    seed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -103,8 +100,8 @@ enum State {
 }
 
 impl Machine {
-    fn unproven(now: Instant, first_wait: Duration, longest_wait: Duration) -> Self {
-        Self { state: State::Open { until: now }, failures: 0, first_wait, longest_wait }
+    fn unproven(now: Instant, waits: Backoff, seed: u64) -> Self {
+        Self { state: State::Open { until: now }, failures: 0, waits, seed }
     }
 
     fn permits(&mut self, now: Instant, probe_max: Duration) -> bool {
@@ -128,9 +125,8 @@ impl Machine {
     }
 
     fn failed(&mut self, now: Instant) {
-        let doubled = self.first_wait.saturating_mul(1 << self.failures.min(16));
-        self.state = State::Open { until: now + doubled.min(self.longest_wait) };
         self.failures = self.failures.saturating_add(1);
+        self.state = State::Open { until: now + self.waits.wait(self.failures, self.seed) };
     }
 }
 
@@ -139,10 +135,17 @@ mod tests {
     use super::*;
 
     const PROBE_MAX: Duration = Duration::from_secs(10);
-    const FIRST_WAIT: Duration = Duration::from_millis(500);
+    const WAITS: Backoff =
+        Backoff { first: Duration::from_millis(500), longest: Duration::from_secs(30) };
 
     fn unproven(now: Instant) -> Machine {
-        Machine::unproven(now, FIRST_WAIT, Duration::from_secs(30))
+        Machine::unproven(now, WAITS, 0)
+    }
+
+    /// When the next probe may go out.
+    fn opens(breaker: &Machine) -> Instant {
+        let State::Open { until } = breaker.state else { panic!("not open") };
+        until
     }
 
     #[test]
@@ -153,7 +156,8 @@ mod tests {
         assert!(!breaker.permits(now, PROBE_MAX), "a second beside it");
         breaker.failed(now);
         assert!(!breaker.permits(now, PROBE_MAX), "at once after it failed");
-        assert!(breaker.permits(now + FIRST_WAIT, PROBE_MAX), "after the wait");
+        let until = opens(&breaker);
+        assert!(breaker.permits(until, PROBE_MAX), "after the wait");
         breaker.connected();
         assert!(breaker.permits(now, PROBE_MAX) && breaker.permits(now, PROBE_MAX), "then all");
     }
@@ -174,13 +178,28 @@ mod tests {
         for _ in 0..8 {
             breaker.connected();
             breaker.failed(now);
-            let State::Open { until } = breaker.state else { panic!("not open") };
-            waits.push((until - now).as_millis());
-            now = until;
+            waits.push(opens(&breaker) - now);
+            now = opens(&breaker);
         }
-        assert_eq!(waits, [500, 1000, 2000, 4000, 8000, 16000, 30000, 30000]);
+        let expected: Vec<Duration> = (1..=8).map(|failures| WAITS.wait(failures, 0)).collect();
+        assert_eq!(waits, expected);
         breaker.dealt_with();
         breaker.failed(now);
-        assert!(breaker.permits(now + FIRST_WAIT, PROBE_MAX), "a mail in between starts it anew");
+        assert_eq!(opens(&breaker) - now, expected[0], "a mail in between starts it anew");
+    }
+
+    #[test]
+    fn two_processes_that_lost_a_server_together_do_not_probe_it_together() {
+        let now = Instant::now();
+        let mut probes: Vec<Instant> = (0..100)
+            .map(|_| {
+                let mut breaker = Machine::unproven(now, WAITS, random());
+                breaker.failed(now);
+                opens(&breaker)
+            })
+            .collect();
+        probes.sort();
+        probes.dedup();
+        assert!(probes.len() > 50, "{probes:?}");
     }
 }

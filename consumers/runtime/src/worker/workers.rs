@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use chassis::health::Dependency;
 
-use crate::backoff::{DELAY_MAX, DELAY_MIN};
+use crate::backoff::DELAYS;
 use crate::log::identity::Identity;
 use crate::ownership::handover::Handover;
 use crate::ownership::stopped_partitions::StoppedPartitions;
@@ -31,7 +31,7 @@ impl<P: Projection> Workers<P> {
             stopped: StoppedPartitions::new(health.clone(), metrics, shared.names.clone()),
             postgres: Postgres {
                 health: health.dependency("postgres"),
-                breaker: CircuitBreaker::unproven(P::NAME, "postgres", DELAY_MIN, DELAY_MAX),
+                breaker: CircuitBreaker::unproven(P::NAME, "postgres", DELAYS),
             },
             identity: Identity::take(&settings.worker_id, &settings.kafka.prefixed(P::NAME)),
             handover,
