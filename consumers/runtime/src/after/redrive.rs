@@ -19,7 +19,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::{Backoff, Step};
-use crate::batch::apply_batch::ANSWER;
+use crate::batch::apply_batch::{ANSWER, OVERTAKEN_MAX};
 use crate::batch::apply_context::ApplyContext;
 use crate::batch::decide_batch::{Decided, Deciding};
 use crate::batch::parking::Parking;
@@ -147,11 +147,12 @@ async fn decide<P: Projection>(
     context: &ApplyContext<'_>,
     pending: &mut Pending,
 ) -> Result<Decided, StoreError> {
+    let mut overtaken = 0;
     loop {
         match apply::<P>(conn, context, pending.next()).await {
             Err(StoreError::Refused(refused)) => pending.refused(&refused)?,
             Err(StoreError::Slow(_)) if pending.too_much() => {}
-            Err(StoreError::Overtaken) => {}
+            Err(StoreError::Overtaken) if overtaken < OVERTAKEN_MAX => overtaken += 1,
             other => return other,
         }
     }

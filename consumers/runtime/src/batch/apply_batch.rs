@@ -49,7 +49,7 @@ impl From<sqlx::Error> for ApplyError {
 pub(crate) const ANSWER: Duration = Duration::from_secs(6);
 
 /// Batches that come in between of one: more are no coincidence, but a store that always says so.
-const OVERTAKEN_MAX: usize = 1000;
+pub(crate) const OVERTAKEN_MAX: usize = 1000;
 
 /// Applies records and moves their partitions by these moves, in one transaction. After a failure
 /// nothing of it is in the database, unless it is `in_doubt`.

@@ -14,6 +14,8 @@ use crate::projection::{Batch, Decision, Delivered, Projection, Refusal, Rejecti
 /// Deltas that make `decide` break its contract.
 pub(crate) const BLAMES_ANOTHER: i64 = 1001;
 pub(crate) const COUNTS_TWICE: i64 = 1002;
+/// A delta that `save` says of, each time, that another batch came in between.
+pub(crate) const ALWAYS_OVERTAKEN: i64 = 1003;
 
 /// Keeps every stock delta once; rejects 13, and refuses -13 by its rules. The database refuses 99.
 pub(crate) struct Shelf;
@@ -64,6 +66,9 @@ impl Projection for Shelf {
 
     async fn save(conn: &mut PgConnection, changes: &[Self::Change]) -> Result<(), StoreError> {
         let (ids, deltas): (Vec<Uuid>, Vec<i32>) = changes.iter().copied().unzip();
+        if deltas.contains(&(ALWAYS_OVERTAKEN as i32)) {
+            return Err(StoreError::Overtaken);
+        }
         let insert = "INSERT INTO deltas SELECT * FROM unnest($1::uuid[], $2::int[])";
         sqlx::query(insert).bind(ids).bind(deltas).execute(conn).await?;
         Ok(())

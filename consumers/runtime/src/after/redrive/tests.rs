@@ -5,7 +5,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use super::step;
 use crate::backoff::Step;
 use crate::shared::Shared;
-use crate::testing::shelf::{Shelf, value};
+use crate::testing::shelf::{ALWAYS_OVERTAKEN, Shelf, value};
 use crate::tests::world::{WAITING_FOR_A_LOCK, WITHIN, World};
 
 /// What parked: partition, number of the event, SKU, delta.
@@ -97,6 +97,20 @@ async fn a_sequence_is_applied_in_order_and_leaves_the_table(
             .unwrap();
     let redriven = |offset| ("ada".to_owned(), "redriven".to_owned(), offset);
     assert_eq!(told, [redriven(0), redriven(1), redriven(2)]);
+}
+
+#[sqlx::test]
+async fn a_store_that_is_always_overtaken_ends_the_step(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = World::new(pool, options).await;
+    park(&world, &[(0, 1, "a", ALWAYS_OVERTAKEN)]).await;
+    ask(&world, false, None).await;
+    let shared = world.shared().await;
+    let ended = tokio::time::timeout(WITHIN, step::<Shelf>(&shared)).await.unwrap();
+    assert!(ended.unwrap_err().to_string().contains("another batch changed"));
+    assert_eq!(world.number(PARKED).await, 1);
 }
 
 #[sqlx::test]
