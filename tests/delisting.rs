@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use events_schema::wire::Encoder;
 use events_schema::{Currency, EventId, EventType, ProductUpserted, Timestamp};
-use harness::{CONSUMERS, Deployment, Order, Shop, eventually};
+use harness::{CONSUMERS, Deployment, Order, Shop, found_within};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -49,12 +49,12 @@ async fn listed(shop: &Shop) -> Vec<(String, i64)> {
 
 async fn until_listed(shop: &Shop, expected: &[(&str, i64)]) {
     let expected: Vec<_> = expected.iter().map(|(sku, p)| ((*sku).to_owned(), *p)).collect();
-    eventually(WITHIN, "the catalogue", async || (listed(shop).await == expected).then_some(()))
+    found_within(WITHIN, "the catalogue", async || (listed(shop).await == expected).then_some(()))
         .await;
 }
 
 async fn until_answered(shop: &Shop, order: &Order, status: u16) {
-    eventually(WITHIN, "the API follows", async || {
+    found_within(WITHIN, "the API follows", async || {
         (shop.try_place(order).await.unwrap().status() == status).then_some(())
     })
     .await;

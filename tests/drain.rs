@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures::future::join_all;
-use harness::{Deployment, HeldBrokers, Order, Shop, Violation, ensure, eventually};
+use harness::{Deployment, HeldBrokers, Order, Shop, Violation, ensure, found_within};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, ResourceSpecifier};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{FutureProducer, FutureRecord};
@@ -28,13 +28,13 @@ async fn sigterm_answers_every_request_in_flight_and_keeps_every_acknowledged_ev
     brokers.hold();
     let asking = join_all((0..CLIENTS).map(|client| ask(&shop, client)));
     let stopping = async {
-        eventually(WITHIN, "every request is in flight", async || {
+        found_within(WITHIN, "every request is in flight", async || {
             let in_flight = producer.metric("orderflow_publish_in_flight").await;
             (in_flight == CLIENTS as f64).then_some(())
         })
         .await;
         producer.ask_to_stop();
-        eventually(WITHIN, "it takes no more connections", async || {
+        found_within(WITHIN, "it takes no more connections", async || {
             (!producer.listens().await).then_some(())
         })
         .await;
@@ -91,7 +91,7 @@ async fn refuse_every_record(deployment: &Deployment, key: &str) {
     let done = admin.alter_configs([&config], &AdminOptions::new()).await.unwrap();
     done.into_iter().for_each(|result| drop(result.unwrap()));
     let other: FutureProducer = deployment.kafka().create().unwrap();
-    eventually(WITHIN, "the topic refuses records", async || {
+    found_within(WITHIN, "the topic refuses records", async || {
         let record = FutureRecord::to(&topic).key(key).payload("somebody else's");
         other.send(record, WITHIN).await.is_err().then_some(())
     })

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::{Deployment, Order, Service, Shop, Violation, ensure, holds_within};
 use sqlx::Connection;
+use waiting::WAITING_FOR_A_LOCK;
 
 const WITHIN: Duration = Duration::from_secs(60);
 /// In this time a thawed worker has done whatever it was about to do.
@@ -74,9 +75,8 @@ async fn place_while_locked(
     for customer in 0..CUSTOMERS {
         shop.place(&Order::of(&format!("c{customer}"), "milk", 1)).await;
     }
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
-        AND datname = current_database()";
-    let both = holds_within(WITHIN, async || deployment.number(waiting).await >= 2).await;
+    let both =
+        holds_within(WITHIN, async || deployment.number(WAITING_FOR_A_LOCK).await >= 2).await;
     frozen.freeze();
     lock.rollback().await.unwrap();
     ensure(both, "both workers are in the middle of a batch")?;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use harness::{Deployment, Shop, eventually};
+use harness::{Deployment, Shop, found_within};
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
 
@@ -23,7 +23,7 @@ async fn a_topic_made_again_stops_its_partitions_until_an_operator_acknowledges_
     let partitions = deployment.ends(&deployment.topic("stock")).len();
 
     inventory.start_again();
-    eventually(WITHIN, "every partition of stock stops", async || {
+    found_within(WITHIN, "every partition of stock stops", async || {
         let stopped = inventory.metric("orderflow_partitions_stopped").await;
         (stopped == partitions as f64).then_some(())
     })
@@ -64,7 +64,7 @@ async fn make_stock_again(deployment: &Deployment) {
     let stock = deployment.topic("stock");
     let deleted = admin.delete_topics(&[&stock], &AdminOptions::new()).await.unwrap();
     deleted.into_iter().for_each(|result| drop(result.unwrap()));
-    eventually(WITHIN, "the topic is made again", async || {
+    found_within(WITHIN, "the topic is made again", async || {
         let answer = deployment.orderctl(&["topics", "apply"]).await;
         (answer.code == Some(0) && answer.stdout.contains(&format!("{stock}  created")))
             .then_some(())

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use harness::{Deployment, Service, eventually};
+use harness::{Deployment, Service, found_within};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -23,7 +23,7 @@ fn ledger_of(deployment: &Deployment) -> PathBuf {
 }
 
 async fn the_log_has_everything_of_the_ledger(deployment: &Deployment) {
-    eventually(WITHIN, "inventory reads to the end", async || {
+    found_within(WITHIN, "inventory reads to the end", async || {
         deployment.is_at_the_end("inventory").await.then_some(())
     })
     .await;
@@ -61,7 +61,7 @@ async fn an_interrupted_load_says_so_and_has_written_down_what_was_acknowledged(
     arguments.push(ledger.to_str().unwrap());
     let load = deployment.prepare("orderctl", &arguments).spawn().unwrap();
     let lines = || std::fs::read_to_string(&ledger).unwrap_or_default().lines().count();
-    eventually(WITHIN, "orders are written down", async || (lines() > 10).then_some(())).await;
+    found_within(WITHIN, "orders are written down", async || (lines() > 10).then_some(())).await;
     let process = Pid::from_raw(load.id().unwrap().try_into().unwrap()).unwrap();
     kill_process(process, Signal::INT).unwrap();
     let output = load.wait_with_output().await.unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Deployment, Service, Shop, eventually};
+use harness::{Deployment, Service, Shop, found_within};
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
 const WITHIN: Duration = Duration::from_secs(60);
@@ -218,12 +218,14 @@ async fn the_position_does_not_fit(
 
 async fn until(deployment: &Deployment, query: &str, expected: i64) {
     let what = format!("{query} gives {expected}");
-    eventually(WITHIN, &what, async || (deployment.number(query).await == expected).then_some(()))
-        .await;
+    found_within(WITHIN, &what, async || {
+        (deployment.number(query).await == expected).then_some(())
+    })
+    .await;
 }
 
 async fn until_unready(service: &Service, why: &str) {
-    eventually(WITHIN, why, async || {
+    found_within(WITHIN, why, async || {
         let (_, body) = service.health("/readyz").await?;
         body.contains(why).then_some(())
     })

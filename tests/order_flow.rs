@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use harness::{Deployment, Mails, Order, Shop, eventually};
+use harness::{Deployment, Mails, Order, Shop, found_within};
 
 const WITHIN: Duration = Duration::from_secs(60);
 
 async fn mails_to(deployment: &Deployment, order: &Order, count: usize) -> Vec<serde_json::Value> {
     let mails = Mails::of(&deployment.stack);
     let what = format!("{count} mails to {}", order.email);
-    eventually(WITHIN, &what, async || {
+    found_within(WITHIN, &what, async || {
         let found = mails.to(&order.email).await;
         (found.len() == count).then_some(found)
     })
@@ -29,7 +29,7 @@ async fn an_order_that_can_be_filled_is_confirmed_mailed_and_counted() {
     deployment.in_stock("milk", 10).await;
     // Products and orders are topics of their own: a mail says what an article is called once its
     // own projection has read it.
-    eventually(WITHIN, "the mails know the article", async || {
+    found_within(WITHIN, "the mails know the article", async || {
         let known = "SELECT count(*) FROM \"confirmation-email\".products";
         (deployment.number(known).await == 1).then_some(())
     })
@@ -43,7 +43,7 @@ async fn an_order_that_can_be_filled_is_confirmed_mailed_and_counted() {
 
     let mails = mails_to(&deployment, &order, 1).await;
     assert!(mails[0]["Text"].as_str().unwrap().contains("Article milk"), "{}", mails[0]);
-    eventually(WITHIN, "analytics counts the sale", async || {
+    found_within(WITHIN, "analytics counts the sale", async || {
         let sold = "SELECT coalesce(sum(units), 0)::bigint FROM analytics.hourly_sales";
         (deployment.number(sold).await == 3).then_some(())
     })

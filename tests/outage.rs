@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use events_schema::wire::Encoder;
 use events_schema::{Event, EventId, EventType, OrderCancelRequested, OrderId, Timestamp};
-use harness::{CONSUMERS, Deployment, HeldBrokers, Order, Service, Shop, eventually};
+use harness::{CONSUMERS, Deployment, HeldBrokers, Order, Service, Shop, found_within};
 use relay::{Relay, host_and_port};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -80,7 +80,7 @@ async fn a_schema_that_nobody_can_be_asked_for_waits_and_does_not_park() {
     assert_eq!(parked(&deployment).await, 0);
     let mut registry = away.registry;
     registry.mend().await;
-    eventually(WITHIN, "what the registry does not know parks", async || {
+    found_within(WITHIN, "what the registry does not know parks", async || {
         (parked(&deployment).await == 1).then_some(())
     })
     .await;
@@ -157,7 +157,7 @@ async fn keep_ordering(shop: &Shop) {
 async fn until_unready(consumer: &Service, dependency: &str) -> (u16, String) {
     let named = format!("\"{dependency}\":\"down: ");
     let what = format!("{} says that {dependency} is down", consumer.url());
-    eventually(WITHIN, &what, async || {
+    found_within(WITHIN, &what, async || {
         let answer = consumer.health("/readyz").await?;
         (answer.0 == 503 && answer.1.contains(&named)).then_some(answer)
     })
@@ -194,7 +194,7 @@ async fn caught_up(deployment: &Deployment, consumers: &[Service]) {
         );
         let what = format!("{name} has read what was there");
         let end: i64 = ends.values().sum();
-        eventually(WITHIN, &what, async || (deployment.number(&next).await >= end).then_some(()))
+        found_within(WITHIN, &what, async || (deployment.number(&next).await >= end).then_some(()))
             .await;
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use harness::{Deployment, Order, Placed, Service, Violation, ensure, holds_within};
 use sqlx::Connection;
+use waiting::WAITING_FOR_A_LOCK;
 
 const WITHIN: Duration = Duration::from_secs(60);
 
@@ -34,9 +35,8 @@ pub(crate) async fn killed_in_the_middle(
         .await
         .unwrap();
     let placed = shop.place(&Order::of("ada", "milk", 2)).await;
-    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'
-        AND datname = current_database()";
-    let blocked = holds_within(WITHIN, async || deployment.number(waiting).await > 0).await;
+    let blocked =
+        holds_within(WITHIN, async || deployment.number(WAITING_FOR_A_LOCK).await > 0).await;
     ensure(blocked, "the worker's batch waits for the stock row")?;
     inventory.kill();
     transaction.rollback().await.unwrap();

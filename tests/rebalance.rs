@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use chassis::settings;
-use harness::{Deployment, Service, Spec, eventually};
+use harness::{Deployment, Service, Spec, found_within};
 use tokio::process::Child;
 
 mod pauses;
@@ -70,7 +70,7 @@ async fn measured(
         disturb(&mut workers).await;
         // A partition that still stands is seen to move before the end.
         let ends = deployment.ends(&deployment.topic("orders"));
-        eventually(WITHIN, "every partition moved", async || moved_to(deployment, &ends).await)
+        found_within(WITHIN, "every partition moved", async || moved_to(deployment, &ends).await)
             .await;
         done.set(true);
     };
@@ -120,14 +120,14 @@ async fn moved_to(deployment: &Deployment, ends: &HashMap<i32, i64>) -> Option<(
 }
 
 async fn orders_are_decided(deployment: &Deployment, count: i64) {
-    eventually(WITHIN, "orders are decided", async || {
+    found_within(WITHIN, "orders are decided", async || {
         (deployment.number(DECIDED).await >= count).then_some(())
     })
     .await;
 }
 
 async fn holds_partitions(worker: &Service) {
-    eventually(WITHIN, "the worker holds partitions", async || {
+    found_within(WITHIN, "the worker holds partitions", async || {
         (worker.metric("orderflow_partitions_owned").await > 0.0).then_some(())
     })
     .await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use events_schema::{IdempotencyKey, OrderId};
 use harness::{
-    CONSUMERS, Deployment, Mails, Order, Service, Violation, ensure, eventually, holds_within,
+    CONSUMERS, Deployment, Mails, Order, Service, Violation, ensure, found_within, holds_within,
 };
 
 use crate::parked::produce;
@@ -96,7 +96,7 @@ pub(crate) async fn killed_in_the_middle(
     let all = ["--projection", "inventory", "--all", "--rate", "4", "--no-wait"];
     let redrive = [["parked", "redrive"].as_slice(), &all].concat();
     deployment.orderctl(&redrive).await.expect_success();
-    eventually(WITHIN, "the redrive is in the middle", async || {
+    found_within(WITHIN, "the redrive is in the middle", async || {
         (deployment.number(parked).await <= 12).then_some(())
     })
     .await;
@@ -126,6 +126,8 @@ async fn until_parked(deployment: &Deployment, consumer: &str, order: &str, reco
         "SELECT count(*) FROM \"{consumer}\".parked WHERE subject = '{order}' AND state = 'parked'"
     );
     let what = format!("{records} records of the order are parked in {consumer}");
-    eventually(WITHIN, &what, async || (deployment.number(&parked).await == records).then_some(()))
-        .await;
+    found_within(WITHIN, &what, async || {
+        (deployment.number(&parked).await == records).then_some(())
+    })
+    .await;
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use chassis::settings;
 use futures::stream::{self, StreamExt};
-use harness::{Deployment, Draw, Order, Service, Shop, eventually, holds_within};
+use harness::{Deployment, Draw, Order, Service, Shop, found_within, holds_within};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -147,7 +147,7 @@ fn is_cancelled(order: &Order, seed: u64) -> bool {
 /// While orders come and workers die, the log explains every row that there is.
 async fn verify_meanwhile(deployment: &Deployment, done: &Cell<usize>, after: usize) {
     let come = async || (done.get() >= after).then_some(());
-    eventually(CATCH_UP, "a third of the orders is acknowledged", come).await;
+    found_within(CATCH_UP, "a third of the orders is acknowledged", come).await;
     deployment.orderctl(&["verify"]).await.expect_success();
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, chown};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use harness::{Servers, Stack, eventually};
+use harness::{Servers, Stack, found_within};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::process::{Child, Command};
 
@@ -67,7 +67,7 @@ impl Replica {
     async fn follows(&self) {
         let streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
         let follows = async || (number(&self.primary, streaming).await == 1).then_some(());
-        eventually(WITHIN, "the replica follows", follows).await;
+        found_within(WITHIN, "the replica follows", follows).await;
     }
 
     /// The first takes no more writes, the second has all there were, and is promoted.
@@ -82,13 +82,13 @@ impl Replica {
              AND xact_start < '{now}'"
         );
         let quiet = async || (number(&self.primary, &may_write).await == 0).then_some(());
-        eventually(WITHIN, "the first server has committed its last transaction", quiet).await;
+        found_within(WITHIN, "the first server has committed its last transaction", quiet).await;
         let last = text(&self.primary, "SELECT pg_current_wal_lsn()::text").await;
         let behind = format!(
             "SELECT count(*) FROM pg_stat_replication WHERE replay_lsn >= '{last}'::pg_lsn"
         );
         let has_all = async || (number(&self.primary, &behind).await == 1).then_some(());
-        eventually(WITHIN, "the replica has all of it", has_all).await;
+        found_within(WITHIN, "the replica has all of it", has_all).await;
         execute(&self.url, "SELECT pg_promote()").await;
     }
 }
@@ -112,7 +112,7 @@ pub(crate) async fn forget(primary: &str) {
         execute(primary, &drop).await;
         (number(primary, &left).await == 0).then_some(())
     };
-    eventually(WITHIN, "the slot of the replica is gone", gone).await;
+    found_within(WITHIN, "the slot of the replica is gone", gone).await;
 }
 
 /// As pg_basebackup does it, which the binaries from Maven come without.

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use harness::{Answer, Deployment, Draw, Servers, Stack, Violation, eventually, holds_within};
+use harness::{Answer, Deployment, Draw, Servers, Stack, Violation, found_within, holds_within};
 use serde_json::Value;
 
 use crate::checks::Evidence;
@@ -147,7 +147,7 @@ async fn struck(
     let lines = || std::fs::read_to_string(ledger).unwrap_or_default().lines().count();
     let meanwhile = async {
         let come = async || (lines() >= AT_FIRST).then_some(());
-        eventually(STOCKED_WITHIN, "the first orders are acknowledged", come).await;
+        found_within(STOCKED_WITHIN, "the first orders are acknowledged", come).await;
         let strike = fault.strike(world, &mut draw).await;
         (strike, serving::again(world, ledger).await)
     };

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::ports::free_address;
 use crate::process::{self, Spec};
 use crate::template::Template;
-use crate::{Service, Shop, Stack, eventually};
+use crate::{Service, Shop, Stack, found_within};
 
 /// One test's deployment. Its logs are kept when the test fails.
 pub struct Deployment {
@@ -243,7 +243,7 @@ impl Deployment {
         );
         let what = format!("{units} of {sku} are available");
         let there = async || (self.number(&query).await == units).then_some(());
-        eventually(Duration::from_secs(60), &what, there).await;
+        found_within(Duration::from_secs(60), &what, there).await;
     }
 
     /// One number out of the database.

@@ -12,7 +12,7 @@ use tokio::net::TcpListener;
 
 use relay::{Relay, Rewrites};
 
-use crate::{Deployment, eventually};
+use crate::{Deployment, found_within};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
@@ -54,7 +54,7 @@ impl Deployment {
     pub async fn reads_to_the_end(&self, projection: &str, within: Duration) {
         let what = format!("{projection} reads to the end");
         let there = async || self.is_at_the_end(projection).await.then_some(());
-        eventually(within, &what, there).await;
+        found_within(within, &what, there).await;
     }
 
     /// Whether the projection has read everything there is and everything that follows is

@@ -9,8 +9,8 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::deployment::programs;
-use crate::eventually::eventually;
 use crate::http::client;
+use waiting::found_within;
 
 /// How long a process may take to become ready on a busy machine.
 const READY: Duration = Duration::from_secs(60);
@@ -90,7 +90,7 @@ impl Service {
     /// Waits until `/readyz` answers 200.
     pub async fn ready(&self) {
         let what = format!("{} is ready; its log: {}", self.name(), self.spec.log.display());
-        eventually(READY, &what, async || self.is_ready().await.then_some(())).await;
+        found_within(READY, &what, async || self.is_ready().await.then_some(())).await;
     }
 
     /// Whether `/readyz` answers 200 now.
@@ -164,7 +164,7 @@ impl Service {
     pub async fn stopped(&mut self) -> ExitStatus {
         let what = format!("{} ends after SIGTERM", self.name());
         let mut child = self.child.take().unwrap();
-        eventually(STOPPED, &what, async || child.try_wait().unwrap()).await
+        found_within(STOPPED, &what, async || child.try_wait().unwrap()).await
     }
 
     /// SIGTERM, and waits until it has ended.

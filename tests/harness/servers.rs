@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
-use crate::eventually;
+use crate::found_within;
 
 const ENDED_WITHIN: Duration = Duration::from_secs(60);
 
@@ -74,7 +74,7 @@ impl Servers {
         self.signal(server, signal);
         let what = format!("{server} ends");
         let gone = async || (!self.has(server)).then_some(());
-        eventually(ENDED_WITHIN, &what, gone).await;
+        found_within(ENDED_WITHIN, &what, gone).await;
     }
 
     /// Starts what does not run, and waits until all of it answers.

@@ -7,7 +7,7 @@ use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
 use crate::Service;
-use crate::eventually::eventually;
+use waiting::found_within;
 
 /// How long an order may take from its acknowledgement to its outcome on a busy machine.
 const DECIDED: Duration = Duration::from_secs(60);
@@ -119,7 +119,7 @@ impl Shop {
 
     /// Places an order; retries while the API does not know a product that was just put.
     pub async fn place(&self, order: &Order) -> Placed {
-        eventually(DECIDED, "the order is acknowledged", async || {
+        found_within(DECIDED, "the order is acknowledged", async || {
             let answer = self.try_place(order).await.unwrap();
             match answer.status().as_u16() {
                 202 => Some(acknowledged(order, answer).await),
@@ -172,7 +172,7 @@ impl Shop {
     /// The order once it has this status.
     pub async fn becomes(&self, order: &Placed, status: &str) -> Value {
         let what = format!("order {} becomes {status}", order.order_id);
-        eventually(DECIDED, &what, async || {
+        found_within(DECIDED, &what, async || {
             let (code, shown) = self.read(&order.order_id, &order.position).await;
             (code == 200 && shown["status"] == status).then_some(shown)
         })

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use harness::{Order, Shop, eventually};
+use harness::{Order, Shop, found_within};
 use reqwest::Response;
 use serde_json::{Value, json};
 
@@ -74,7 +74,7 @@ async fn until_acknowledged(
     ask: impl AsyncFn(&Shop) -> reqwest::Result<Response>,
 ) -> (String, Value) {
     let mut attempt = n;
-    eventually(ACKNOWLEDGED, "a request is acknowledged", async || {
+    found_within(ACKNOWLEDGED, "a request is acknowledged", async || {
         attempt += 1;
         let answer = ask(&shops[attempt % 2]).await.ok()?;
         match answer.status().as_u16() {

@@ -32,11 +32,12 @@ pub(crate) fn dependencies(metadata: &Metadata) -> Dependencies {
 const READ_IN_TESTS: [&str; 2] = ["inventory", "runtime"];
 
 /// What the tests of every crate may depend on, and none itself.
-const FOR_TESTS: [&str; 1] = ["relay"];
+const FOR_TESTS: [&str; 2] = ["relay", "waiting"];
 
 /// Of our crates, which one each may depend on.
-const MAY: [(&str, &[&str]); 16] = [
+const MAY: [(&str, &[&str]); 17] = [
     ("relay", &[]),
+    ("waiting", &[]),
     ("fuzz", &[]),
     ("events-schema", &["fuzz"]),
     ("schema-registry", &["events-schema"]),
@@ -60,7 +61,7 @@ const MAY: [(&str, &[&str]); 16] = [
         "orderctl",
         &["events-schema", "schema-registry", "chassis", "kafka-client", "postgres-client"],
     ),
-    ("system-tests", &["events-schema", "chassis", "relay"]),
+    ("system-tests", &["events-schema", "chassis", "relay", "waiting"]),
 ];
 
 /// Of others' crates, which one each must not name, though what it depends on may: the runtime is the

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use sqlx::{PgConnection, PgPool};
+use waiting::{WAITING_FOR_A_LOCK, eventually};
 
 use super::Command;
 use crate::exit::{Outcome, Usage};
@@ -136,13 +137,11 @@ async fn a_discard_waits_for_the_batch_that_moves_a_position(pool: PgPool) {
     sqlx::query(moves).execute(&mut *batch).await.unwrap();
     let line = "discard --projection inventory --order a --reason test";
     let discarding = tokio::spawn(async move { run(&mut admin, line).await.unwrap() });
-    let waits = "SELECT count(*) FROM pg_stat_activity
-                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    let began = std::time::Instant::now();
-    while sqlx::query_scalar::<_, i64>(waits).fetch_one(&pool).await.unwrap() == 0 {
-        assert!(began.elapsed().as_secs() < 30, "it does not wait");
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
+    let waiting = async || {
+        let count = sqlx::query_scalar::<_, i64>(WAITING_FOR_A_LOCK);
+        count.fetch_one(&pool).await.unwrap()
+    };
+    eventually("it waits", async || waiting().await > 0).await;
     let behind = "INSERT INTO inventory.parked (topic, partition, record_offset, subject, cause,
                       detail, blocks, headers, recorded_at)
                   VALUES ('orders', 3, 100, 'a', 'blocked', '', true, '[]', now())";

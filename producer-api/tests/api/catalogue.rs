@@ -4,8 +4,9 @@ use events_schema::{Event, Topic};
 use rdkafka::Message;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::json;
+use waiting::eventually;
 
-use crate::harness::{Answer, World, eventually, headers, order, product};
+use crate::harness::{Answer, World, headers, order, product};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_last_description_of_a_product_counts() {

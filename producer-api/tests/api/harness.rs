@@ -23,6 +23,7 @@ use rdkafka::{ClientConfig, Message, Offset, TopicPartitionList};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+use waiting::eventually;
 
 /// The servers, and the settings of services that use them.
 pub(crate) struct World {
@@ -317,13 +318,4 @@ pub(crate) fn order(customer: &str, sku: &str) -> Value {
         "lines": [{"sku": sku, "quantity": 2}],
         "contact": {"name": "Dana Levi", "email": "dana@example.com"},
     })
-}
-
-/// Waits until `probe` says yes.
-pub(crate) async fn eventually(what: &str, probe: impl AsyncFn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !probe().await {
-        assert!(Instant::now() < deadline, "it never happened: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
 }

@@ -8,9 +8,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use waiting::eventually;
 
 use crate::document;
-use crate::harness::{Answer, Service, World, eventually, order};
+use crate::harness::{Answer, Service, World, order};
 
 async fn shop(change: impl FnOnce(&mut World)) -> World {
     let mut world = World::new();

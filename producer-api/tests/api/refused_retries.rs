@@ -5,9 +5,10 @@ use std::time::Duration;
 use events_schema::{Event, OrderId, Topic};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use serde_json::{Value, json};
+use waiting::eventually;
 
 use crate::document;
-use crate::harness::{Answer, Service, World, eventually, order};
+use crate::harness::{Answer, Service, World, order};
 
 async fn place(service: &Service, body: &Value, key: Option<&str>) -> Answer {
     let request = service.post("/v1/orders", body);

@@ -18,13 +18,12 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+use waiting::{WITHIN, eventually};
 
 /// What stands before the topics' names in these tests.
 pub(crate) const PREFIX: &str = "test.";
 /// Requests that may wait at once.
 pub(crate) const WAITERS_MAX: usize = 60;
-/// How long a condition may take on a busy machine.
-const WITHIN: Duration = Duration::from_secs(20);
 
 pub(crate) struct House {
     pub(crate) pool: PgPool,
@@ -215,15 +214,4 @@ pub(crate) fn product(sku: &str, department: &str) -> Event {
         updated_at: Timestamp::default(),
     }
     .into()
-}
-
-/// Waits until `probe` says yes; one that does not answer ends with the time, too.
-pub(crate) async fn eventually(what: &str, probe: impl AsyncFn() -> bool) {
-    let becomes = async {
-        while !probe().await {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let in_time = tokio::time::timeout(WITHIN, becomes).await;
-    assert!(in_time.is_ok(), "not in time: {what}");
 }

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use relay::{Ending, Relay};
 use reqwest::StatusCode;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use waiting::eventually;
 
-use crate::house::{House, eventually, order_path, place};
+use crate::house::{House, order_path, place};
 
 async fn house_on_a_relay(pool: PgPoolOptions, options: PgConnectOptions) -> (House, Relay) {
     let relay = Relay::to(&format!("{}:{}", options.get_host(), options.get_port())).await;

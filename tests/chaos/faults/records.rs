@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::{Draw, eventually, holds_within};
+use harness::{Draw, found_within, holds_within};
 
 use super::{Strike, lasts};
 use crate::world::World;
@@ -21,7 +21,7 @@ pub(crate) async fn refused(world: &mut World<'_>, draw: &mut Draw) -> Strike {
     );
     deployment.execute(&refuse).await;
     let park = async || (deployment.number(PARKED).await > 0).then_some(());
-    eventually(WITHIN, "orders that are refused park", park).await;
+    found_within(WITHIN, "orders that are refused park", park).await;
     lasts(6.0).await;
     deployment.execute("ALTER TABLE inventory.orders DROP CONSTRAINT refused").await;
     let redrive = ["parked", "redrive", "--projection", "inventory", "--all"];

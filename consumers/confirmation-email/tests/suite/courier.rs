@@ -7,11 +7,10 @@ use events_schema::{EventId, EventType, Locale};
 use relay::{Ending, Relay};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use waiting::eventually;
 
 use crate::smtp_server::{Act, At, SmtpServer};
-use crate::world::{
-    World, confirmed, eventually, order, order_id, placed, rejected, settings, until_empty,
-};
+use crate::world::{World, confirmed, order, order_id, placed, rejected, settings, until_empty};
 
 #[sqlx::test(migrations = false)]
 async fn a_confirmed_order_gets_one_mail(pool: PgPoolOptions, options: PgConnectOptions) {

@@ -2,9 +2,10 @@
 
 use confirmation_email::courier::Progress;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use waiting::eventually;
 
 use crate::smtp_server::{Act, At, SmtpServer};
-use crate::world::{World, confirmed, eventually, order, placed, until_empty};
+use crate::world::{World, confirmed, order, placed, until_empty};
 
 const RELAY_DENIED: Act = Act::Reply("554 5.7.1 <x@example.com>: Relay access denied");
 

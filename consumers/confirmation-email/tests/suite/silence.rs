@@ -7,9 +7,10 @@ use confirmation_email::courier::Courier;
 use confirmation_email::settings::MailSettings;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::task::JoinHandle;
+use waiting::eventually;
 
 use crate::smtp_server::{Act, At, SmtpServer};
-use crate::world::{World, confirmed, eventually, placed, settings, until_empty};
+use crate::world::{World, confirmed, placed, settings, until_empty};
 
 const STAGES: [At; 6] = [At::Greeting, At::Ehlo, At::Mail, At::Rcpt, At::Data, At::Content];
 

@@ -1,8 +1,7 @@
 //! What the tests stand on: orders and outcomes, a ledger, couriers. Claims nothing.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chassis::backoff::Backoff;
 use chassis::health::Health;
@@ -142,15 +141,6 @@ pub(crate) async fn until_empty(courier: &mut Courier) -> usize {
             Progress::Empty => return rounds,
             Progress::Deferred => panic!("the mail server is away"),
         }
-    }
-}
-
-/// Waits for a condition.
-pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, probe: impl Fn() -> F) {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    while !probe().await {
-        assert!(Instant::now() < deadline, "not in time: {what}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
 

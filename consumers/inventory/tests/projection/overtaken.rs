@@ -2,9 +2,10 @@
 //! and none gives away what the other took.
 
 use inventory::Inventory;
-use runtime::testing::{WAITING_FOR_A_LOCK, batch, deliver, eventually};
+use runtime::testing::{batch, deliver};
 use runtime::{Projection, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use waiting::{WAITING_FOR_A_LOCK, eventually};
 
 use crate::given::*;
 use crate::sql::{fresh, happen, status_of, stock_of};

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::time::{Duration, Instant};
 
 use events_schema::envelope::Envelope;
 use events_schema::wire::Encoder;
@@ -24,25 +23,6 @@ use crate::{Batch, Delivered, Offset, Partition, Projection, Source, StoreError,
 
 #[cfg(test)]
 pub(crate) mod shelf;
-
-/// Long enough for a slow machine to join a group.
-pub(crate) const WITHIN: Duration = Duration::from_secs(30);
-
-/// Counts the sessions that wait for a lock.
-pub const WAITING_FOR_A_LOCK: &str = "SELECT count(*) FROM pg_stat_activity
-     WHERE datname = current_database() AND wait_event_type = 'Lock'";
-
-/// Waits until `probe` says yes.
-///
-/// # Panics
-/// When it does not in time.
-pub async fn eventually(what: &str, probe: impl AsyncFn() -> bool) {
-    let began = Instant::now();
-    while !probe().await {
-        assert!(began.elapsed() < WITHIN, "not within {WITHIN:?}: {what}");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
 
 /// A pool on the test's own database, with the projection's schema migrated, as the service would
 /// find it. Takes what `#[sqlx::test]` hands out.

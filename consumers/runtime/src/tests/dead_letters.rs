@@ -10,8 +10,9 @@ use rdkafka::types::RDKafkaRespErr;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use waiting::WITHIN;
 
-use super::world::{PARTITIONS, Running, WITHIN, World};
+use super::world::{PARTITIONS, Running, World};
 use crate::after::dead_letters::{keep_copying, oldest_seconds};
 use crate::partition::TopicPartition;
 use crate::testing::shelf::Shelf;

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use kafka_client::GroupProtocol;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use waiting::eventually;
 
-use super::world::{PARTITIONS, Running, World, eventually};
+use super::world::{PARTITIONS, Running, World};
 use crate::settings::worker_id::WorkerId;
 
 const ALL: usize = PARTITIONS as usize;

@@ -8,8 +8,9 @@ use events_schema::wire::Encoder;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use waiting::{WITHIN, eventually};
 
-use super::world::{PARTITIONS, STOCK, WITHIN, World, eventually};
+use super::world::{PARTITIONS, STOCK, World};
 use crate::after::publish::keep_publishing;
 use crate::batch::apply_context::ApplyContext;
 use crate::batch::follow_ups::save;

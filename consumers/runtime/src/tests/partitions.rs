@@ -2,8 +2,9 @@
 
 use rdkafka::message::OwnedHeaders;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use waiting::{WAITING_FOR_A_LOCK, eventually};
 
-use super::world::{MOCK_ID, PARTITIONS, WAITING_FOR_A_LOCK, World, eventually};
+use super::world::{MOCK_ID, PARTITIONS, World};
 
 const DELTAS: &str = "SELECT count(*) FROM deltas";
 

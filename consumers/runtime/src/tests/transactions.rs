@@ -2,8 +2,9 @@
 
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use waiting::WITHIN;
 
-use super::world::{WITHIN, World};
+use super::world::World;
 use crate::testing::shelf::value;
 
 impl World {

@@ -8,8 +8,9 @@ use rdkafka::client::DefaultClientContext;
 use rdkafka::message::OwnedHeaders;
 use relay::{Ending, Relay};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use waiting::{WAITING_FOR_A_LOCK, WITHIN, eventually};
 
-use super::world::{MOCK_ID, WAITING_FOR_A_LOCK, WITHIN, World, eventually};
+use super::world::{MOCK_ID, World};
 use crate::testing::shelf::shelf;
 
 const DELTAS: &str = "SELECT count(*) FROM deltas";

@@ -21,6 +21,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use waiting::{WITHIN, eventually};
 
 use crate::ServiceContext;
 use crate::ownership::handover::Handover;
@@ -28,7 +29,6 @@ use crate::settings::worker_id::WorkerId;
 use crate::settings::{ParkedLimits, RuntimeSettings};
 use crate::shared::Shared;
 use crate::testing::shelf::{Shelf, shelf, value};
-pub(crate) use crate::testing::{WAITING_FOR_A_LOCK, WITHIN, eventually};
 use crate::worker::supervise::keep_working;
 use crate::worker::workers::Workers;
 

@@ -225,12 +225,13 @@ mod tests {
     use std::sync::mpsc::sync_channel;
 
     use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+    use waiting::WITHIN;
 
     use super::*;
     use crate::log::messages::Control;
     use crate::partition::TopicPartition;
     use crate::tests::outbox::{WAITING, leave, publish};
-    use crate::tests::world::{STOCK, WITHIN, World};
+    use crate::tests::world::{STOCK, World};
 
     #[sqlx::test(migrations = false)]
     async fn the_group_does_not_get_a_partition_back_while_events_of_it_are_under_way(

@@ -1,12 +1,13 @@
 //! Redrives step by step, against a real Postgres.
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use waiting::{WAITING_FOR_A_LOCK, WITHIN};
 
 use super::step;
 use crate::backoff::Step;
 use crate::shared::Shared;
 use crate::testing::shelf::{ALWAYS_OVERTAKEN, Shelf, value};
-use crate::tests::world::{WAITING_FOR_A_LOCK, WITHIN, World};
+use crate::tests::world::World;
 
 /// What parked: partition, number of the event, SKU, delta.
 type Parked = (i32, i64, &'static str, i64);
