@@ -2,11 +2,12 @@
 //! whoever starts it.
 
 pub(crate) mod applying;
+pub(crate) mod background;
 pub(crate) mod circuit_breaker;
 pub(crate) mod claiming;
 pub(crate) mod event_loop;
 pub(crate) mod in_doubt;
-pub(crate) mod resolving;
+pub(crate) mod schema_resolver;
 pub(crate) mod step_error;
 pub(crate) mod supervise;
 pub(crate) mod workers;

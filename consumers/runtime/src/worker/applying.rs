@@ -16,6 +16,7 @@ use crate::projection::Projection;
 use crate::record::Record;
 use crate::worker::event_loop::Worker;
 use crate::worker::in_doubt::InDoubt;
+use crate::worker::schema_resolver::unresolved;
 use crate::worker::step_error::StepError;
 
 impl<P: Projection> Worker<P> {
@@ -27,9 +28,9 @@ impl<P: Projection> Worker<P> {
         if self.pending.records.is_empty() {
             return Ok(());
         }
-        self.resolve().await;
+        self.schemas.resolve(&mut self.pending).await;
         if self.pending.next().is_empty() {
-            return self.stop(self.unresolved_partitions()).await;
+            return self.stop(unresolved(&self.pending.records)).await;
         }
         if !self.workers.postgres.permits(ANSWER) {
             return Err(StepError::BreakerOpen);

@@ -1,36 +1,19 @@
-//! What a worker asks in the background, and what it does with the answers: where its partitions
-//! stand, whether that fits the log, and whether the topics are still the same. The statement that takes
-//! a position waits for whatever transaction its last owner left, and the other partitions do not.
+//! How a worker comes by its partitions, and over holes in them: what it does with the answers of
+//! `background`.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
-use kafka_client::{PositionMisfit, TopicIdError};
 use postgres_client::{CONVERSATION, within};
-use rdkafka::error::KafkaError;
 use tokio::time::Instant;
 
-use crate::log::hole::end_of_hole;
-use crate::ownership::claim::{self, Check, Claim, ClaimError, TopicIds};
-use crate::ownership::first_start;
+use crate::ownership::claim::{Check, Claim, ClaimError};
 use crate::ownership::owned_partitions::PositionMove;
-use crate::ownership::positions::{self, TakenPosition};
+use crate::ownership::positions;
 use crate::partition::{Offset, TopicPartition};
 use crate::projection::Projection;
+use crate::worker::background::{Answered, Positions};
 use crate::worker::event_loop::Worker;
 use crate::worker::step_error::{StepError, WorkerError};
-
-/// What was answered in the background.
-pub(crate) enum Answered {
-    Positions(Vec<Claim>, Positions),
-    Log(Check, Result<Option<PositionMisfit>, KafkaError>),
-    TopicIds(Result<TopicIds, TopicIdError>),
-    /// How far a partition holds no record from there on.
-    Hole(TopicPartition, Offset, Result<Option<Offset>, KafkaError>),
-}
-
-/// Positions that were taken and the ids of their topics, or why they were not.
-type Positions = Result<(Vec<TakenPosition>, TopicIds), ClaimError>;
 
 impl<P: Projection> Worker<P> {
     pub(crate) async fn on_answer(&mut self, answered: Answered) -> Result<(), WorkerError> {
@@ -69,17 +52,7 @@ impl<P: Projection> Worker<P> {
     /// was taken.
     pub(crate) fn claim(&mut self) {
         let Some((claims, taking)) = self.assignments.take() else { return };
-        let (shared, consumer) = (Arc::clone(&self.workers.shared), Arc::clone(&self.consumer));
-        self.background.spawn(async move {
-            let _taking = taking;
-            let (pool, names) = (&shared.pool, &shared.names);
-            let taken = async {
-                first_start::begin(pool, &consumer, names, P::TOPICS).await?;
-                claim::take(pool, &consumer, names, &claims).await
-            };
-            let taken = taken.await;
-            Answered::Positions(claims, taken)
-        });
+        self.background.take_positions(P::TOPICS, claims, taking);
     }
 
     /// Has each position that was taken compared with its log.
@@ -104,12 +77,7 @@ impl<P: Projection> Worker<P> {
             let Some(taken) = taken.remove(&claim.key) else { continue };
             let topic = self.workers.shared.names.name(claim.key.topic).to_owned();
             let topic_id = ids.get(&topic).cloned().unwrap_or_default();
-            let check = Check { claim, taken, topic, topic_id };
-            let consumer = Arc::clone(&self.consumer);
-            self.background.spawn_blocking(move || {
-                let misfit = check.misfit(&*consumer);
-                Answered::Log(check, misfit)
-            });
+            self.background.compare(Check { claim, taken, topic, topic_id });
         }
         Ok(())
     }
@@ -120,23 +88,13 @@ impl<P: Projection> Worker<P> {
     }
 
     pub(crate) fn compare_topics(&mut self) {
-        let owned = self.assignments.owned().keys().map(|key| key.topic);
-        let topics = claim::names_of(&self.workers.shared.names, owned);
-        let consumer = Arc::clone(&self.consumer);
-        self.background
-            .spawn_blocking(move || Answered::TopicIds(claim::ask_topic_ids(&*consumer, &topics)));
+        self.background.ask_topic_ids(self.assignments.owned().keys().map(|key| key.topic));
     }
 
     pub(crate) fn look_for_hole(&mut self, key: TopicPartition, from: Offset) {
-        if self.assignments.owned().get(key).is_none_or(|start| start.next != from) {
-            return;
+        if self.assignments.owned().get(key).is_some_and(|start| start.next == from) {
+            self.background.look_for_hole(key, from);
         }
-        let shared = &self.workers.shared;
-        let kafka = shared.settings.kafka.clone();
-        let topic = shared.names.name(key.topic).to_owned();
-        self.background.spawn_blocking(move || {
-            Answered::Hole(key, from, end_of_hole(&kafka, &topic, key.partition, from))
-        });
     }
 
     /// Moves the position over it, unless it has moved since.

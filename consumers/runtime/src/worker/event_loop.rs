@@ -5,18 +5,15 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use chassis::health::Heartbeat;
-use rdkafka::consumer::BaseConsumer;
 use tokio::sync::mpsc;
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 
 use crate::backoff::Backoff;
 use crate::batch::partition_breaker::{PartitionBreaker, PartitionBreakers};
 use crate::batch::pending::Pending;
 use crate::error::StoreError;
-use crate::log::group::GroupContext;
 use crate::log::messages::{Control, Progress};
-use crate::log::schema_requests::SchemaRequests;
 use crate::ownership::assignments::{Assignments, Effect};
 use crate::ownership::claim::Reclaim;
 use crate::ownership::owned_partitions::PositionMove;
@@ -24,8 +21,9 @@ use crate::ownership::positions::TakenPosition;
 use crate::partition::TopicPartition;
 use crate::projection::Projection;
 use crate::record::Record;
-use crate::worker::claiming::Answered;
+use crate::worker::background::Background;
 use crate::worker::in_doubt::InDoubt;
+use crate::worker::schema_resolver::SchemaResolver;
 use crate::worker::step_error::{StepError, WorkerError};
 use crate::worker::workers::Workers;
 
@@ -40,16 +38,14 @@ const GATHER: Duration = Duration::from_secs(1);
 pub(crate) struct Worker<P: Projection> {
     pub workers: Arc<Workers<P>>,
     pub index: usize,
-    pub consumer: Arc<BaseConsumer<GroupContext>>,
     pub poller: PollerSide,
     pub assignments: Assignments,
     pub pending: Pending,
     pub breakers: PartitionBreakers,
     /// What the last attempt was to commit, where its answer was lost.
     pub in_doubt: Option<InDoubt>,
-    pub schema_requests: SchemaRequests,
-    /// What the database or a broker was asked, so that no batch waits for it.
-    pub background: JoinSet<Answered>,
+    pub schemas: SchemaResolver,
+    pub background: Background,
     pub timing: Timing,
     pub heartbeat: Heartbeat,
 }
@@ -101,7 +97,7 @@ impl<P: Projection> Worker<P> {
                     Some(control) => self.on_control(control).await?,
                     None => return Ok(()),
                 },
-                Some(answered) = self.background.join_next() => {
+                Some(answered) = self.background.answer() => {
                     let lost = |e: JoinError| StoreError::Broken(e.to_string());
                     let answered = answered.map_err(lost).map_err(WorkerError::Defect)?;
                     self.on_answer(answered).await?;

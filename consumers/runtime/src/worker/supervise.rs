@@ -8,7 +8,6 @@ use anyhow::Context;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::batch::partition_breaker::PartitionBreakers;
@@ -20,13 +19,14 @@ use crate::log::fetching::Fetching;
 use crate::log::group::{self, GroupContext};
 use crate::log::lag_report::LagReport;
 use crate::log::poll::{DRAIN, Poller};
-use crate::log::schema_requests::SchemaRequests;
 use crate::log::standby::Standby;
 use crate::log::starting::Starting;
 use crate::ownership::assignments::Assignments;
 use crate::ownership::positions;
 use crate::projection::Projection;
+use crate::worker::background::Background;
 use crate::worker::event_loop::{PollerSide, Timing, Worker};
+use crate::worker::schema_resolver::SchemaResolver;
 use crate::worker::step_error::WorkerError;
 use crate::worker::workers::{Postgres, Workers};
 
@@ -95,7 +95,7 @@ async fn work_once<P: Projection>(
     };
     stop.cancel();
     // They hold the client.
-    while worker.background.join_next().await.is_some() {}
+    while worker.background.answer().await.is_some() {}
     if shared.process.shutdown.is_cancelled() {
         hand_over(workers, index).await;
     }
@@ -169,14 +169,13 @@ fn set_up<P: Projection>(
     let worker = Worker {
         workers: Arc::clone(workers),
         index,
-        consumer: Arc::clone(consumer),
         poller: PollerSide { records, control, reclaims, progress: poller.lag.progress() },
         assignments: Assignments::new(settings.breaker_probe),
         pending: Pending::default(),
         breakers: PartitionBreakers::new(settings.breaker_rejections),
         in_doubt: None,
-        schema_requests: SchemaRequests::default(),
-        background: JoinSet::new(),
+        schemas: SchemaResolver::new(Arc::clone(&shared.schemas)),
+        background: Background::new(Arc::clone(shared), Arc::clone(consumer)),
         timing: Timing::starting(tokio::time::Instant::now()),
         heartbeat: health.heartbeat(format!("worker {index}"), STUCK),
     };
