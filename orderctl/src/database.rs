@@ -13,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context;
 use chassis::settings::{self, SettingsError};
 use clap::{Subcommand, ValueEnum};
-use postgres_client::within;
+use postgres_client::{role_url, within};
 use reqwest::Url;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
@@ -86,7 +86,8 @@ impl Command {
                 let admin = settings::secret("DATABASE_URL")?;
                 let role = service.role(owner)?;
                 let password = Secrets::from_env()?.of(&role);
-                output::line(url_of(&admin, &role, &password)?)?;
+                let usage = || Usage("DATABASE_URL must be a URL that names a host".to_owned());
+                output::line(role_url(&admin, &role, &password).ok_or_else(usage)?)?;
                 Ok(Outcome::Fine)
             }
         }
@@ -154,46 +155,14 @@ fn is_local(url: &SecretString) -> bool {
     host.is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"))
 }
 
-/// The administrator's URL with another role and its password instead.
-fn url_of(admin: &SecretString, role: &str, password: &SecretString) -> anyhow::Result<String> {
-    let usage = || Usage("DATABASE_URL must be a URL that names a host".to_owned());
-    let mut url = Url::parse(admin.expose_secret()).map_err(|_| usage())?;
-    url.set_username(role).map_err(|()| usage())?;
-    url.set_password(Some(password.expose_secret())).map_err(|()| usage())?;
-    Ok(url.into())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn url(admin: &str, password: &str) -> anyhow::Result<String> {
-        let role = Service::ConfirmationEmail.role(false).unwrap();
-        url_of(&admin.into(), &role, &password.into())
-    }
-
-    #[test]
-    fn a_services_url_differs_from_the_administrators_only_in_who_it_is() {
-        let made = url("postgres://root:secret@db:5433/shop?sslmode=require", "p").unwrap();
-        assert_eq!(made, "postgres://confirmation-email:p@db:5433/shop?sslmode=require");
-    }
-
-    #[test]
-    fn a_password_with_signs_of_its_own_meaning_is_escaped() {
-        let made = url("postgres://root@db/shop", "a/b@c:d").unwrap();
-        assert_eq!(made, "postgres://confirmation-email:a%2Fb%40c%3Ad@db/shop");
-    }
 
     #[test]
     fn a_service_has_an_owner_of_its_tables_and_query_api_has_none() {
         assert_eq!(Service::Analytics.role(true).unwrap(), "analytics-owner");
         assert_eq!(Service::Analytics.role(false).unwrap(), "analytics");
         assert!(Service::QueryApi.role(true).is_err());
-    }
-
-    #[test]
-    fn a_url_without_a_host_is_a_usage_error() {
-        assert!(url("not a url", "p").unwrap_err().is::<Usage>());
-        assert!(url("postgres:///shop?host=/tmp", "p").unwrap_err().is::<Usage>());
     }
 }

@@ -2,6 +2,8 @@
 #![deny(missing_docs)]
 
 mod pool;
+mod role_url;
 mod verdict;
 
 pub use pool::{CONVERSATION, PostgresSettings, Purpose, guarded, pool_options, session, within};
+pub use role_url::role_url;

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use postgres_client::role_url;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -43,10 +44,7 @@ impl Template {
     /// With which a service connects to the administrator's database.
     pub(crate) fn url_of(&self, service: &str, admin: &str) -> String {
         let (user, password) = &self.logins[service];
-        let mut url: reqwest::Url = admin.parse().unwrap();
-        url.set_username(user).unwrap();
-        url.set_password(Some(password)).unwrap();
-        url.into()
+        role_url(&admin.into(), user, &password.as_str().into()).unwrap()
     }
 
     async fn make(stack: &Stack) -> Self {

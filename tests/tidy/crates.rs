@@ -61,7 +61,7 @@ const MAY: [(&str, &[&str]); 17] = [
         "orderctl",
         &["events-schema", "schema-registry", "chassis", "kafka-client", "postgres-client"],
     ),
-    ("system-tests", &["events-schema", "chassis", "relay", "waiting"]),
+    ("system-tests", &["events-schema", "chassis", "postgres-client", "relay", "waiting"]),
 ];
 
 /// Of others' crates, which one each must not name, though what it depends on may: the runtime is the
