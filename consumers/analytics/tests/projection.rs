@@ -1,6 +1,9 @@
 //! The projection as the runtime uses it. Does not test the runtime.
 
 #[cfg(test)]
+#[path = "projection/conformance.rs"]
+mod conformance;
+#[cfg(test)]
 #[path = "projection/decisions.rs"]
 mod decisions;
 #[cfg(test)]

@@ -30,7 +30,7 @@ pub(crate) fn log() -> impl Strategy<Value = Vec<Event>> {
 }
 
 /// Cuts a log into batches.
-pub(crate) fn cut(mut log: Vec<Event>, at: &[Index]) -> Vec<Vec<Event>> {
+fn cut(mut log: Vec<Event>, at: &[Index]) -> Vec<Vec<Event>> {
     let mut places: Vec<usize> = at.iter().map(|index| index.index(log.len() + 1)).collect();
     places.sort_unstable_by(|a, b| b.cmp(a));
     let mut batches: Vec<_> = places.into_iter().map(|place| log.split_off(place)).collect();
@@ -59,14 +59,6 @@ fn interleaved(log: Vec<Event>, choices: &[Index]) -> Vec<Event> {
 }
 
 proptest! {
-    #[test]
-    fn where_a_batch_is_cut_does_not_matter(
-        log in log(),
-        at in prop::collection::vec(any::<Index>(), 0..12),
-    ) {
-        prop_assert_eq!(Store::after(cut(log.clone(), &at)), Store::after([log]));
-    }
-
     #[test]
     fn how_the_customers_are_interleaved_does_not_matter(
         log in log(),

@@ -2,47 +2,10 @@
 
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::world::{
-    World, cancelled_by, confirmed, named, placed, rejected, settings, until_empty,
-};
+use crate::world::{World, cancelled_by, confirmed, named, placed, settings, until_empty};
 
 async fn world(pool: PgPoolOptions, options: PgConnectOptions) -> World {
     World::new(pool, options, settings(([127, 0, 0, 1], 1).into())).await
-}
-
-#[sqlx::test(migrations = false)]
-async fn redelivered_events_queue_no_second_mail(pool: PgPoolOptions, options: PgConnectOptions) {
-    let world = world(pool, options).await;
-    world.deliver([placed(1), confirmed(1)]).await;
-    world.deliver([placed(1), confirmed(1)]).await;
-    world.deliver([confirmed(1), confirmed(1)]).await;
-    assert_eq!(world.count("queued").await, 1);
-}
-
-#[sqlx::test(migrations = false)]
-async fn splitting_a_batch_anywhere_yields_the_same_ledger(
-    pool: PgPoolOptions,
-    options: PgConnectOptions,
-) {
-    let world = world(pool, options).await;
-    let events =
-        |n: u128| [placed(n), named("A-1", "Apples"), confirmed(n), placed(n), rejected(n)];
-    for split in 0..=5 {
-        let n = split as u128 + 1;
-        let (first, second) =
-            (events(n).into_iter().take(split), events(n).into_iter().skip(split));
-        world.deliver(first).await;
-        world.deliver(second).await;
-    }
-    let ledger: Vec<(i64, i64, i64)> = sqlx::query_as(
-        "SELECT count(*), count(*) FILTER (WHERE kind = 'rejected' AND details <> '[]'),
-                count(*) FILTER (WHERE state = 'queued')
-         FROM mails GROUP BY order_id",
-    )
-    .fetch_all(&world.pool)
-    .await
-    .unwrap();
-    assert_eq!(ledger, vec![(2, 1, 2); 6]);
 }
 
 #[sqlx::test(migrations = false)]

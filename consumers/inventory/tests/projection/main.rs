@@ -2,6 +2,8 @@
 
 // Named as tests, so that clippy lets what they share unwrap too.
 #[cfg(test)]
+mod conformance;
+#[cfg(test)]
 mod given;
 #[cfg(test)]
 mod history;

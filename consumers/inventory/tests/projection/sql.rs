@@ -14,7 +14,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use crate::given::*;
 use crate::history;
 
-const TABLES: [&str; 7] =
+pub(crate) const TABLES: [&str; 7] =
     ["conflicts", "order_lines", "orders", "products", "stock", "stock_receipts", "stock_refusals"];
 
 pub(crate) async fn fresh(pool: PgPoolOptions, options: PgConnectOptions) -> PgPool {
@@ -170,44 +170,6 @@ async fn for_histories(pool: &PgPool, check: impl AsyncFn(&PgPool, Vec<Event>, u
         empty(pool).await;
         check(pool, events, cut).await;
     }
-}
-
-#[sqlx::test(migrations = false)]
-async fn splitting_a_batch_anywhere_gives_the_same_rows(
-    pool: PgPoolOptions,
-    options: PgConnectOptions,
-) {
-    let pool = fresh(pool, options).await;
-    for_histories(&pool, async |pool, events, cut| {
-        let whole = batch(0, events);
-        apply::<Inventory>(pool, &whole).await.unwrap();
-        let expected = rows(pool).await;
-        empty(pool).await;
-        let (first, second) = whole.records.split_at(cut);
-        for records in [first, second] {
-            let part = Batch { decided_at: whole.decided_at, records: records.to_vec() };
-            apply::<Inventory>(pool, &part).await.unwrap();
-        }
-        assert_eq!(rows(pool).await, expected, "cut at {cut}: {whole:?}");
-    })
-    .await;
-}
-
-#[sqlx::test(migrations = false)]
-async fn redelivery_changes_nothing(pool: PgPoolOptions, options: PgConnectOptions) {
-    let pool = fresh(pool, options).await;
-    for_histories(&pool, async |pool, events, cut| {
-        let whole = batch(0, events);
-        apply::<Inventory>(pool, &whole).await.unwrap();
-        let expected = rows_of(pool, &TABLES[1..]).await;
-        // A cancellation that came too early for its order is seen to be a foreign one once the
-        // order is known: only `conflicts` may grow.
-        let again = Batch { decided_at: whole.decided_at, records: whole.records[cut..].to_vec() };
-        let decision = apply::<Inventory>(pool, &again).await.unwrap();
-        assert_eq!(rows_of(pool, &TABLES[1..]).await, expected, "from {cut}: {whole:?}");
-        assert_eq!(decision.follow_ups, []);
-    })
-    .await;
 }
 
 #[sqlx::test(migrations = false)]

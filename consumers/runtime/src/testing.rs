@@ -1,7 +1,7 @@
 //! What the tests of a projection need: a database of its own, and batches by hand.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use events_schema::envelope::Envelope;
 use events_schema::wire::Encoder;
@@ -12,6 +12,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::batch::apply_batch::{ApplyError, apply_batch};
 use crate::batch::apply_context::ApplyContext;
+use crate::batch::decide_batch::Outcomes;
 use crate::batch::partition_breaker::PartitionBreakers;
 use crate::ownership::owned_partitions::OwnedPartitions;
 use crate::ownership::positions::{self, TakenPosition};
@@ -21,6 +22,7 @@ use crate::settings::ParkedLimits;
 use crate::topic_names::TopicNames;
 use crate::{Batch, Delivered, Offset, Partition, Projection, Source, StoreError, migrate};
 
+pub mod conformance;
 #[cfg(test)]
 pub(crate) mod shelf;
 
@@ -96,32 +98,46 @@ pub async fn deliver<P: Projection>(
     events: impl IntoIterator<Item = Event>,
 ) -> Result<(), StoreError> {
     let names = TopicNames::unprefixed();
-    let encoder = Encoder::new(P::PUBLISHES.iter().copied().zip(1..));
     let keys: Vec<TopicPartition> =
         P::TOPICS.iter().map(|topic| TopicPartition::new(*topic, 0)).collect();
-    let (mut owned, mut ends) = (OwnedPartitions::default(), HashMap::new());
-    for TakenPosition { key, start, .. } in positions::take(pool, &names, &[].into(), &keys).await?
-    {
-        owned.take(key, start);
-        ends.insert(key.topic, start.next);
-    }
-    let mut place = |event: Event| {
+    let taken = positions::take(pool, &names, &[].into(), &keys).await?;
+    let mut ends: HashMap<_, _> =
+        taken.into_iter().map(|taken| (taken.key.topic, taken.start.next)).collect();
+    let place = |event: Event| {
         let topic = event.event_type().topic();
         let end = ends.entry(topic).or_insert(Offset(0));
         let source = Source { topic, partition: Partition(0), offset: *end };
         *end = end.next();
         record(source, event)
     };
-    let records: Vec<Record> = events.into_iter().map(&mut place).collect();
-    let moves = owned.moves(&records);
-    let context = ApplyContext { pool, names: &names, encoder: &encoder, source: "/test" };
-    let mut breakers = PartitionBreakers::new(usize::MAX);
-    let limits = ParkedLimits { per_subject: u32::MAX, total: u32::MAX };
-    let applied = apply_batch::<P>(&context, &moves, limits, &mut breakers, &records).await;
-    applied.map(|_| ()).map_err(|failed| match failed.why {
+    let records: Vec<Record> = events.into_iter().map(place).collect();
+    apply_records::<P>(pool, &records).await.map(drop).map_err(|failed| match failed {
         ApplyError::Store(error) => error,
         ApplyError::Stop(stops) => StoreError::Broken(format!("{stops:?}")),
     })
+}
+
+/// Applies these records in one transaction, as a worker does that has just taken their partitions.
+pub(crate) async fn apply_records<P: Projection>(
+    pool: &PgPool,
+    records: &[Record],
+) -> Result<Outcomes, ApplyError> {
+    let names = TopicNames::unprefixed();
+    let encoder = Encoder::new(P::PUBLISHES.iter().copied().zip(1..));
+    let keys: HashSet<TopicPartition> =
+        records.iter().map(|record| record.source.topic_partition()).collect();
+    let keys: Vec<TopicPartition> = keys.into_iter().collect();
+    let mut owned = OwnedPartitions::default();
+    for TakenPosition { key, start, .. } in positions::take(pool, &names, &[].into(), &keys).await?
+    {
+        owned.take(key, start);
+    }
+    let moves = owned.moves(records);
+    let context = ApplyContext { pool, names: &names, encoder: &encoder, source: "/test" };
+    let mut breakers = PartitionBreakers::new(usize::MAX);
+    let limits = ParkedLimits { per_subject: u32::MAX, total: u32::MAX };
+    let applied = apply_batch::<P>(&context, &moves, limits, &mut breakers, records).await;
+    applied.map_err(|failed| failed.why)
 }
 
 /// The record of an event, as it would have been fetched and decoded.
