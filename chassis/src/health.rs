@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_down_from_the_start_is_said_once() {
+    fn a_dependency_down_from_the_start_is_said_once() {
         let down = |reason: &str| Some(reason.to_owned());
         assert!(!is_news(None, Some(STARTING)));
         assert!(is_news(Some(&down(STARTING)), Some("no broker answers")));

@@ -299,7 +299,7 @@ mod tests {
 
     /// What the code sets for a promise stays what it is.
     #[test]
-    fn what_a_producer_and_a_member_set_for_a_promise_is_on_the_list() {
+    fn every_option_that_a_promise_hangs_on_is_on_the_list() {
         let settings = with("").unwrap();
         let producer = settings.request_producer("x", Duration::from_secs(1), 10);
         let member = settings.group_member("x", GroupProtocol::Classic, Some("x-1"));

@@ -136,7 +136,7 @@ async fn a_service_starts_while_the_registry_is_away() {
 }
 
 #[tokio::test]
-async fn what_was_never_learnt_is_unavailable_while_the_registry_is_away() {
+async fn a_schema_never_learnt_is_unavailable_while_the_registry_is_away() {
     let (server, folder) = (Server::start().await, TempDir::new().unwrap());
     let registry = Registry::new(&server.url, folder.path()).unwrap();
     server.stop().await;
@@ -247,7 +247,7 @@ async fn an_id_that_a_wiped_registry_no_longer_gives_is_not_written_with() {
 }
 
 #[tokio::test]
-async fn what_is_on_the_disk_outlives_a_registry_that_lost_it() {
+async fn a_schema_on_the_disk_outlives_a_registry_that_lost_it() {
     let (server, folder) = (Server::start().await, TempDir::new().unwrap());
     server.answer("GET /schemas/ids/2", 200, &schema_answer(EventType::OrderRejected));
     let registry = || Registry::new(&server.url, folder.path()).unwrap();

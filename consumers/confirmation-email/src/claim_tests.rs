@@ -59,7 +59,7 @@ async fn a_claim_that_was_rolled_back_has_no_hold_on_the_next(
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_waits_is_counted_by_an_index_and_not_beyond_a_bound(
+async fn waiting_mails_are_counted_by_an_index_and_up_to_a_bound(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

@@ -128,7 +128,7 @@ fn an_outcome_that_is_no_news_any_more_is_told_to_nobody() {
 }
 
 #[test]
-fn what_somebody_else_cancels_is_told_to_nobody_and_keeps_no_mail_from_its_customer() {
+fn a_strangers_cancellation_is_told_to_nobody_and_keeps_no_mail_from_the_customer() {
     let (own, other) = (cancelled(1, "c1"), cancelled(1, "c2"));
     let before = [other.clone(), placed(1, dana()), confirmed(1), own.clone()];
     let after = [placed(1, dana()), confirmed(1), other, own];
@@ -145,7 +145,7 @@ fn what_somebody_else_cancels_is_told_to_nobody_and_keeps_no_mail_from_its_custo
 }
 
 #[test]
-fn what_is_known_is_a_duplicate_within_a_batch_and_across_batches() {
+fn a_known_event_is_a_duplicate_within_a_batch_and_across_batches() {
     let twice = [placed(1, dana()), confirmed(1), placed(1, None), confirmed(1)];
     let decision = decide(Known::default(), &batch(0, twice));
     let offsets: Vec<i64> = decision.duplicates.iter().map(|source| source.offset.0).collect();

@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_given_up_by_mistake_is_named_once() {
+    fn a_mail_given_up_by_mistake_is_named_once() {
         let mut evidence = Evidence::default();
         for n in [1, 2] {
             evidence.refused(RELAY_DENIED, refusal(n), false);
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_exist_while_others_do_is_given_up_at_last() {
+    fn a_mailbox_that_does_not_exist_while_others_do_is_given_up_at_last() {
         let mut evidence = Evidence::default();
         until_about_us(&mut evidence, NO_MAILBOX);
         assert!(evidence.taken(), "somebody else's mail");

@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_said_before_the_silence_counts() {
+    async fn a_reply_before_the_silence_counts() {
         let (near, mut far) = tokio::io::duplex(1024);
         far.write_all(b"250-taken, and more to c").await.unwrap();
         let mut conversation = Conversation::new(Box::new(near), Duration::from_secs(5));
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_said_unasked_answers_nothing_but_a_refusal() {
+    async fn a_reply_that_nobody_asked_for_answers_nothing_but_a_refusal() {
         let table: [(&[u8], Result<u16, Silence>); 5] = [
             (b"250 a\r\n250 b\r\n", Err(Silence::OutOfTurn)),
             (b"250 a\r\n354 b\r\n", Err(Silence::OutOfTurn)),

@@ -40,7 +40,7 @@ fn the_funnel_counts_how_far_the_orders_of_an_hour_came() {
 }
 
 #[test]
-fn what_is_said_of_an_order_counts_once_it_is_placed_whatever_came_first() {
+fn facts_of_an_order_count_once_it_is_placed_whatever_came_first() {
     let facts = [cancel_requested(0, 1), cancelled(0, 2)];
     assert_eq!(funnel_of(&facts), None);
     let [requested, done] = facts;

@@ -70,7 +70,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_delivered_again_changes_nothing_and_counts_as_duplicate(
+    fn a_record_delivered_again_changes_nothing_and_counts_as_duplicate(
         log in log(),
         from in any::<Index>(),
     ) {

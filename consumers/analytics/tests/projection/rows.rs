@@ -79,10 +79,7 @@ async fn a_story_leaves_the_rows_that_it_tells(pool: PgPoolOptions, options: PgC
 }
 
 #[sqlx::test]
-async fn there_is_room_for_what_the_largest_orders_sum_up_to(
-    pool: PgPoolOptions,
-    options: PgConnectOptions,
-) {
+async fn the_sums_of_the_largest_orders_fit(pool: PgPoolOptions, options: PgConnectOptions) {
     let pool = database(pool, options).await;
     let largest = vec![line("apple", QUANTITY_MAX.into(), UNIT_PRICE_MINOR_MAX); 9];
     let sold = |order| [placed(order, 0, &largest).into(), confirmed(order, 1)];

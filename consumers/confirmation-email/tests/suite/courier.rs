@@ -226,7 +226,7 @@ async fn a_crash_between_handing_over_and_writing_down_is_unknown_and_not_sent_a
 }
 
 #[sqlx::test(migrations = false)]
-async fn while_the_server_is_away_mails_stay_queued_and_uncounted(
+async fn mails_stay_queued_and_uncounted_while_the_server_is_away(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
@@ -348,7 +348,7 @@ async fn mails_whose_claim_was_committed_unheard_are_given_back_and_sent(
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_is_known_of_a_mail_outlives_an_outage_of_the_database(
+async fn the_outcome_of_a_mail_outlives_an_outage_of_the_database(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

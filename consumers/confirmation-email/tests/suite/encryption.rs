@@ -62,7 +62,7 @@ async fn a_mail_goes_out_encrypted_and_nothing_of_it_in_plain(
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_is_put_in_before_encryption_ends_the_connection(
+async fn an_answer_put_in_before_encryption_ends_the_connection(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

@@ -87,7 +87,7 @@ async fn a_server_that_repeats_a_login_is_not_quoted(
 }
 
 #[sqlx::test(migrations = false)]
-async fn without_a_way_to_log_in_no_mail_is_begun(pool: PgPoolOptions, options: PgConnectOptions) {
+async fn no_mail_is_begun_without_a_way_to_log_in(pool: PgPoolOptions, options: PgConnectOptions) {
     for tls in [Tls::Required, Tls::Implicit] {
         let (server, settings) = server(PASSWORD, tls).await;
         // What was offered before encryption counts no more.

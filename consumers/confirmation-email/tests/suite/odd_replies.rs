@@ -114,7 +114,7 @@ async fn an_answer_too_many_costs_no_mail_anything(pool: PgPoolOptions, options:
 }
 
 #[sqlx::test(migrations = false)]
-async fn what_is_said_before_the_content_has_gone_is_no_answer_to_it(
+async fn a_reply_before_the_content_has_gone_is_no_answer_to_it(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

@@ -51,10 +51,7 @@ async fn a_server_that_refuses_everybody_bounces_no_mail_and_is_told_of(
 
 /// None of them is due for an hour.
 #[sqlx::test(migrations = false)]
-async fn where_every_mail_is_held_one_is_tried_all_the_same(
-    pool: PgPoolOptions,
-    options: PgConnectOptions,
-) {
+async fn one_mail_is_tried_where_all_are_held(pool: PgPoolOptions, options: PgConnectOptions) {
     let (world, server) = World::with_server(pool, options).await;
     server.always(At::Rcpt, RELAY_DENIED);
     world.confirm_orders(3).await;
@@ -122,7 +119,7 @@ async fn a_refusal_that_stays_while_others_are_taken_bounces(
 }
 
 #[sqlx::test(migrations = false)]
-async fn while_the_server_refuses_us_it_is_asked_about_one_mail_at_a_time(
+async fn a_server_that_refuses_us_is_asked_about_one_mail_at_a_time(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

@@ -138,7 +138,7 @@ fn an_order_is_decided_once() {
 }
 
 #[test]
-fn of_two_contents_under_one_order_id_the_first_wins_and_the_second_can_be_seen() {
+fn the_first_content_under_an_order_id_wins_and_the_second_can_be_seen() {
     let mut world = given([receive(1, "tea", 9), place(1, ANN, &[("tea", 2)])]);
     has_no_effect(&world.when([place(1, ANN, &[("tea", 3)])]));
     assert_eq!(world.conflicts, ["different-content"]);
@@ -155,7 +155,7 @@ fn a_cancelled_order_gives_everything_back() {
 }
 
 #[test]
-fn what_is_released_can_be_had_by_the_next_order_of_the_batch() {
+fn stock_that_is_released_can_be_had_by_the_next_order_of_the_batch() {
     let mut world = given([receive(1, "tea", 2), place(1, ANN, &[("tea", 2)])]);
     world.when([cancel(1, ANN), place(2, BOB, &[("tea", 2)])]);
     assert_eq!((world.status(2), world.stock("tea")), (Status::Confirmed, 0));
@@ -235,7 +235,7 @@ fn a_write_off_below_zero_is_refused_and_its_neighbours_are_not() {
 }
 
 #[test]
-fn what_was_refused_stays_refused_whatever_is_received_later() {
+fn a_refused_write_off_stays_refused_whatever_is_received_later() {
     let mut world = given([receive(1, "tea", -3), receive(2, "tea", 9)]);
     has_no_effect(&world.when([receive(1, "tea", -3)]));
     let decision = world.when([receive(3, "egg", -1), receive(4, "egg", 5), receive(3, "egg", -1)]);
@@ -261,7 +261,7 @@ fn an_order_beyond_what_an_event_can_say_is_rejected_as_a_record() {
 }
 
 #[test]
-fn of_several_records_of_a_product_the_last_is_written() {
+fn the_last_record_of_a_product_in_a_batch_is_written() {
     let decision = given([]).when([product("tea", 1), product("tea", 3), product("tea", 2)]);
     let Event::ProductUpserted(last) = product("tea", 2) else { unreachable!() };
     assert_eq!(decision.changes, [Change::Product(last)]);
@@ -307,7 +307,7 @@ fn an_outcome_of_an_unknown_order_is_taken_as_it_is() {
 }
 
 #[test]
-fn of_two_cancellations_of_an_order_that_is_not_placed_yet_the_first_is_kept() {
+fn the_first_cancellation_of_an_order_not_yet_placed_is_kept() {
     let mut world = given([receive(1, "tea", 2), cancel(1, BOB)]);
     has_no_effect(&world.when([cancel(1, ANN)]));
     assert_eq!(world.conflicts, ["other-customer"]);
@@ -335,7 +335,7 @@ fn a_confirmation_of_more_than_there_is_is_rejected() {
 }
 
 #[test]
-fn of_two_outcomes_of_an_order_the_earlier_stands() {
+fn the_earlier_of_two_outcomes_of_an_order_stands() {
     // Decided anew after the tables were restored from a copy, with another result.
     let mut world = given([place(1, ANN, &[("tea", 2)]), receive(1, "tea", 5)]);
     world.when([place(2, ANN, &[("tea", 1)])]);

@@ -196,7 +196,7 @@ fn refused(numbers: std::ops::Range<u128>, sku: impl Fn(u128) -> String) -> Vec<
 }
 
 #[sqlx::test(migrations = false)]
-async fn of_what_is_refused_the_newest_are_kept_of_each_sku_and_of_all(
+async fn the_newest_refusals_are_kept_of_each_sku_and_of_all(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {

@@ -98,7 +98,7 @@ async fn the_older_of_two_workers_under_one_name_goes_on_without_it_and_says_so(
 }
 
 #[sqlx::test(migrations = false)]
-async fn under_the_brokers_protocol_workers_take_apply_and_release(
+async fn workers_take_apply_and_release_under_the_brokers_protocol(
     pool: PgPoolOptions,
     options: PgConnectOptions,
 ) {
