@@ -14,6 +14,6 @@ pub use brokers::any_broker_up;
 pub use log_reader::{LogError, LogReader, Span, Step};
 pub use misfit::{LogState, PositionMisfit};
 pub use record_headers::{RecordHeader, record_headers};
-pub use settings::{GroupProtocol, KafkaSettings};
+pub use settings::{GroupProtocol, KafkaSettings, OPTIONS};
 pub use topic_ids::{TopicIdError, topic_ids};
 pub use watermarks::watermarks;

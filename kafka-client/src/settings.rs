@@ -11,7 +11,8 @@ use rdkafka::ClientConfig;
 use rdkafka::error::KafkaError;
 use secrecy::{ExposeSecret, SecretString};
 
-use options::{OPTIONS, is_promised, options};
+pub use options::OPTIONS;
+use options::{is_promised, options};
 
 /// Which cluster, and under which names.
 #[derive(Debug, Clone)]
@@ -33,13 +34,10 @@ impl KafkaSettings {
     /// # Errors
     /// When the servers are not named, an option is not `name=value`, or librdkafka refuses one.
     pub fn from_env() -> Result<Self, SettingsError> {
-        let mut settings = Self::at(
-            settings::required("KAFKA_BOOTSTRAP_SERVERS")?,
-            settings::optional("KAFKA_PREFIX").unwrap_or_default(),
-        );
-        settings.options = options(&settings::optional(OPTIONS).unwrap_or_default())?;
-        settings.check()?;
-        Ok(settings)
+        let bootstrap_servers = settings::required("KAFKA_BOOTSTRAP_SERVERS")?;
+        let prefix = settings::optional("KAFKA_PREFIX").unwrap_or_default();
+        let options = settings::optional(OPTIONS).unwrap_or_default();
+        Self::at(bootstrap_servers, prefix).with_options(&options)
     }
 
     /// Tries the options out here, because the client's own error repeats the value.
@@ -62,6 +60,27 @@ impl KafkaSettings {
     pub fn at(bootstrap_servers: impl Into<String>, prefix: impl Into<String>) -> Self {
         let (bootstrap_servers, prefix) = (bootstrap_servers.into(), prefix.into());
         Self { bootstrap_servers, prefix, options: Vec::new() }
+    }
+
+    /// What an operator set under a name, for a client that is not librdkafka.
+    pub fn option(&self, name: &str) -> Option<&str> {
+        let last = self.options.iter().rfind(|(of, _)| of == name);
+        last.map(|(_, value)| value.expose_secret())
+    }
+
+    /// The names of what an operator set.
+    pub fn option_names(&self) -> impl Iterator<Item = &str> {
+        self.options.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// The same with options, as a test has them.
+    ///
+    /// # Errors
+    /// When an option is not `name=value`, or librdkafka refuses one.
+    pub fn with_options(mut self, text: &str) -> Result<Self, SettingsError> {
+        self.options = options(text)?;
+        self.check()?;
+        Ok(self)
     }
 
     /// A topic's or group's name in this deployment.
@@ -105,10 +124,6 @@ impl KafkaSettings {
     /// A producer that loses and doubles nothing. `timeout` bounds how long a record may be
     /// without an answer; `None` waits for ever, for what is kept elsewhere until it is answered.
     pub fn producer(&self, client_id: &str, timeout: Option<Duration>) -> ClientConfig {
-        self.opted(self.plain_producer(client_id, timeout))
-    }
-
-    fn plain_producer(&self, client_id: &str, timeout: Option<Duration>) -> ClientConfig {
         let timeout_ms = timeout.map_or(0, |timeout| timeout.as_millis());
         let mut config = self.plain(client_id);
         config
@@ -126,21 +141,6 @@ impl KafkaSettings {
             // may be, and with all that came meanwhile where not (docs/decisions/0010).
             .set("linger.ms", "0")
             .set("statistics.interval.ms", "1000");
-        config
-    }
-
-    /// A [producer](Self::producer) for records that somebody is waiting for: it refuses the record
-    /// that is one too many instead of letting the queue, and with it memory and waits, grow.
-    pub fn request_producer(
-        &self,
-        client_id: &str,
-        timeout: Duration,
-        records_max: usize,
-    ) -> ClientConfig {
-        let mut config = self.plain_producer(client_id, Some(timeout));
-        config
-            .set("queue.buffering.max.messages", records_max.to_string())
-            .set("queue.buffering.max.kbytes", "131072");
         self.opted(config)
     }
 
@@ -278,10 +278,7 @@ mod tests {
     fn an_operators_option_wins_over_every_default() {
         let settings = with("linger.ms=7,fetch.wait.max.ms=8,socket.timeout.ms=9000").unwrap();
         assert_eq!(settings.check(), Ok(()));
-        let second = Duration::from_secs(1);
-        for producer in [settings.producer("x", None), settings.request_producer("x", second, 10)] {
-            assert_eq!(producer.get("linger.ms"), Some("7"));
-        }
+        assert_eq!(settings.producer("x", None).get("linger.ms"), Some("7"));
         let member = settings.group_member("x", GroupProtocol::Classic, None);
         for config in [member, settings.reader("x")] {
             assert_eq!(config.get("fetch.wait.max.ms"), Some("8"));
@@ -301,7 +298,7 @@ mod tests {
     #[test]
     fn every_option_that_a_promise_hangs_on_is_on_the_list() {
         let settings = with("").unwrap();
-        let producer = settings.request_producer("x", Duration::from_secs(1), 10);
+        let producer = settings.producer("x", Some(Duration::from_secs(1)));
         let member = settings.group_member("x", GroupProtocol::Classic, Some("x-1"));
         let tunable = [
             "client.id",

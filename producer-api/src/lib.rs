@@ -3,16 +3,19 @@
 pub mod accept_order;
 mod body;
 mod catalogue;
+mod cluster;
 mod connection;
 mod fingerprint;
 #[cfg(test)]
 mod fuzz;
+mod gather;
 mod metrics;
 mod once_a_second;
 pub mod openapi;
 mod order_request;
 mod problems;
 mod product_request;
+mod publish_thread;
 mod publisher;
 mod routes;
 mod schemas;

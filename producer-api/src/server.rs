@@ -60,8 +60,6 @@ impl Server {
         let shutdown = http.shutdown;
         let http = listen(&http, &process, &ROUTES, openapi::document, configure)?;
         tokio::spawn(api.schemas.clone().learn(Arc::clone(&registry), process.clone()));
-        let keeper = Arc::clone(&publisher);
-        tokio::spawn(async move { keeper.keep_alive().await });
         let catalogue = follow::start(&kafka, registry, api.catalogue, &process)?;
         Ok(Self { http, catalogue, publisher, process, shutdown })
     }

@@ -3,7 +3,8 @@
 use chassis::settings::SettingsError;
 use secrecy::SecretString;
 
-pub(super) const OPTIONS: &str = "KAFKA_OPTIONS";
+/// The setting that holds them.
+pub const OPTIONS: &str = "KAFKA_OPTIONS";
 
 /// What a promise hangs on is not for an operator to change: that nothing is lost, doubled or read too
 /// early, that a key has one partition, that an answer comes in time, that readiness is known, that a dead

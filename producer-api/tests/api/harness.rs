@@ -25,6 +25,8 @@ use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use waiting::eventually;
 
+use crate::front;
+
 /// The servers, and the settings of services that use them.
 pub(crate) struct World {
     pub(crate) cluster: MockCluster<'static, DefaultProducerContext>,
@@ -101,10 +103,11 @@ impl World {
         for topic in Topic::ALL {
             cluster.create_topic(topic.name(), topic.partitions(), 1).unwrap();
         }
+        let bootstrap_servers = front::stand_before(&cluster.bootstrap_servers());
         let cache = TempDir::new().unwrap();
         let (registry, address) = Registry::start();
         let settings = Settings {
-            kafka: KafkaSettings::at(cluster.bootstrap_servers(), ""),
+            kafka: KafkaSettings::at(bootstrap_servers, ""),
             schemas: SchemaSettings {
                 registry_url: format!("http://{address}").into(),
                 cache_dir: cache.path().to_owned(),

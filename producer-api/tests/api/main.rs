@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod document;
+mod front;
 mod harness;
 mod orders;
 mod outages;

@@ -151,19 +151,24 @@ async fn bodies_that_are_being_sent_take_no_more_memory_than_they_may() {
     assert!(requests.try_join_next().is_none(), "the first one lost its room");
 }
 
+/// After the first a producer may go on; after the second it only refuses.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_broken_producer_is_replaced() {
     chassis::telemetry::start_logs();
     let world = shop(|_| {}).await;
     let service = world.ready().await;
     assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
-    let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
-    world.cluster.request_errors(RDKafkaApiKey::Produce, &[fenced]);
+    let out_of_order = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    for error in [out_of_order, fenced] {
+        world.cluster.request_errors(RDKafkaApiKey::Produce, &[error]);
 
-    let answer = service.place(&order("c1", "apple")).await;
+        let answer = service.place(&order("c1", "apple")).await;
 
-    assert_eq!((answer.status, answer.kind()), (503, "outcome-unknown"), "{answer:?}");
-    until_orders_are_taken(&service).await;
+        assert_eq!((answer.status, answer.kind()), (503, "outcome-unknown"), "{answer:?}");
+        until_orders_are_taken(&service).await;
+    }
+    service.until_metric("orderflow_producer_rebuilt_total", 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
