@@ -11,31 +11,42 @@ from pathlib import Path
 import psycopg
 from confluent_kafka import KafkaException
 
-from . import ingest, limits, page, results, sink
+from . import contenders, ingest, limits, page, projections, results, sink
 from .checks import NotVerified
+from .contenders import Contender
 from .deployment import Deployment
 from .processes import Failed
 
 CONNECTIONS = [1, 16, 64, 256]
-TESTS = {"ingest": ["ours", "go"], "sink": ["ours", "go-1000", "go-5000", "copy"]}
-SMOKE = {"ingest": ["ours", "go"], "sink": ["ours", "go-1000"]}
+SMOKE = [("ingest", "ours"), ("ingest", "go"), ("analytics", "ours"), ("analytics", "go-1000")]
 
 
 def arguments(given: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", add_help=False)
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--smoke", action="store_true")
-    parser.add_argument("--only", action="append", choices=sorted(TESTS), default=[])
+    parser.add_argument("--only", action="append", default=[])
     parser.add_argument("--seed", type=int)
     parser.add_argument("--rounds", type=int)
     parser.add_argument("--list", action="store_true")
+    parser.add_argument("--folders", action="store_true")
     parser.add_argument("--report", type=Path)
     parser.add_argument("--results", type=Path)
     parser.add_argument("--docs", type=Path)
     found = parser.parse_args(given)
     if found.rounds is not None and not 1 <= found.rounds <= 100:
         parser.error("--rounds takes a number from 1 to 100")
+    known = {name for one in contenders.everyone() for name in (one.kind, one.name, one.name.partition("-")[0])}
+    if unknown := set(found.only) - known:
+        parser.error(f"--only takes {', '.join(sorted(known))}; not {', '.join(sorted(unknown))}")
     return found
+
+
+def wanted(asked: argparse.Namespace) -> list[Contender]:
+    everyone = contenders.everyone()
+    if asked.smoke:
+        everyone = [one for one in everyone if (one.kind, one.name) in SMOKE]
+    return contenders.selected(everyone, asked.only)
 
 
 def say(text: str) -> None:
@@ -44,55 +55,70 @@ def say(text: str) -> None:
 
 def plans(asked: argparse.Namespace, seed: int) -> tuple[ingest.Plan, sink.Plan]:
     if asked.smoke:
-        return ingest.Plan(1, 0, 1, 1, seed, [16], []), sink.Plan(1, 2_000, seed, kills=False)
+        return ingest.Plan(1, 0, 1, 1, seed, [16], True), sink.Plan(1, 2_000, seed, "nobody")
     if asked.quick:
-        return ingest.Plan(asked.rounds or 2, 1, 1, 2, seed, CONNECTIONS, [0, 2_000]), sink.Plan(asked.rounds or 2, 50_000, seed, kills=True)
-    return ingest.Plan(asked.rounds or 5, 5, 5, 15, seed, CONNECTIONS, [0, 500, 2_000]), sink.Plan(asked.rounds or 5, 500_000, seed, kills=True)
+        return ingest.Plan(asked.rounds or 2, 1, 1, 2, seed, CONNECTIONS, True), sink.Plan(asked.rounds or 2, 50_000, seed, "each program")
+    return ingest.Plan(asked.rounds or 5, 2, 3, 6, seed, CONNECTIONS, False), sink.Plan(asked.rounds or 3, 200_000, seed, "everybody")
 
 
 def run(asked: argparse.Namespace) -> None:
     at = Deployment.from_environment()
     seed = asked.seed if asked.seed is not None else time.time_ns() % 1_000_000
-    mode = "smoke" if asked.smoke else "quick" if asked.quick else "full"
-    wanted = asked.only or sorted(TESTS)
-    say(f"{mode} run of {', '.join(wanted)}; --seed {seed} repeats it")
     started = time.monotonic()
     with asked.results.open("w") as file:
         out = results.Results(file)
-        plan_of_ingest, plan_of_sink = plans(asked, seed)
-        out.add(
-            "run",
-            mode=mode,
-            seed=seed,
-            tests=wanted,
-            date=time.strftime("%Y-%m-%d", time.gmtime()),
-            machine=results.machine(),
-            versions=results.versions(results.pairs(Path("scripts/versions.env"))),
-            ingest=vars(plan_of_ingest),
-            sink=vars(plan_of_sink),
-        )
+        there = begin(asked, at, out, seed)
         at.tool("orderctl", "schemas", "register")
-        contenders = {test: present(at, out, (SMOKE if asked.smoke else TESTS)[test]) for test in wanted}
         if not asked.smoke:
             limits.measure(at, out, "start", say)
-        if "ingest" in wanted:
-            ingest.Ingest(at, plan_of_ingest, out, say).run(contenders["ingest"])
-        if "sink" in wanted:
-            sink.Sink(at, plan_of_sink, out, say).run(contenders["sink"])
+        measure(asked, at, out, seed, there)
         if not asked.smoke:
             limits.measure(at, out, "end", say)
         out.add("end", seconds=round(time.monotonic() - started))
     say(f"done in {time.monotonic() - started:.0f} s: every slot was verified")
 
 
-def present(at: Deployment, out: results.Results, contenders: list[str]) -> list[str]:
-    """Those whose programs are there; the others are named."""
-    has_go = (at.binaries / "go-ingest").exists()
-    missing = [name for name in contenders if name.startswith("go") and not has_go]
-    for name in missing:
-        out.add("skipped", what=name, why="Go is not installed")
-        say(f"{name} is skipped: Go is not installed")
-    return [name for name in contenders if name not in missing]
+def begin(asked: argparse.Namespace, at: Deployment, out: results.Results, seed: int) -> list[Contender]:
+    """The first lines of a run: what is run where, and who takes part."""
+    mode = "smoke" if asked.smoke else "quick" if asked.quick else "full"
+    plan_of_ingest, plan_of_sink = plans(asked, seed)
+    takes_part, built = wanted(asked), contenders.Built(at.binaries)
+    kinds = [kind for kind in contenders.KINDS if any(one.kind == kind for one in takes_part)]
+    say(f"{mode} run of {', '.join(kinds)}; --seed {seed} repeats it")
+    out.add(
+        "run",
+        mode=mode,
+        seed=seed,
+        only=asked.only,
+        date=time.strftime("%Y-%m-%d", time.gmtime()),
+        machine=results.machine(),
+        versions=results.versions(results.pairs(Path("scripts/versions.env"))) | built.versions(),
+        ingest=vars(plan_of_ingest),
+        sink=vars(plan_of_sink),
+    )
+    there = []
+    for one in takes_part:
+        if (why := built.why_missing(one)) is None:
+            there.append(one)
+        else:
+            out.add("skipped", what=one.title, why=why)
+            say(f"{one.kind}: {one.name} is skipped: {why}")
+    for what, why in built.skipped():
+        out.add("skipped", what=what, why=why)
+        say(f"{what} is skipped: {why}")
+    for described in contenders.described(there):
+        out.add("contender", **described)
+    return there
+
+
+def measure(asked: argparse.Namespace, at: Deployment, out: results.Results, seed: int, there: list[Contender]) -> None:
+    plan_of_ingest, plan_of_sink = plans(asked, seed)
+    by_kind = {kind: [one for one in there if one.kind == kind] for kind in contenders.KINDS}
+    if by_kind["ingest"]:
+        ingest.Ingest(at, plan_of_ingest, out, say).run(by_kind["ingest"])
+    for kind, projection in projections.BY_KIND.items():
+        if by_kind[kind]:
+            sink.Sink(at, plan_of_sink, out, say, projection).run(by_kind[kind])
 
 
 def publish(lines: Path, docs: Path) -> None:
@@ -110,8 +136,11 @@ EXPECTED = (NotVerified, Failed, OSError, ValueError, psycopg.Error, KafkaExcept
 def main(given: list[str]) -> int:
     asked = arguments(given)
     if asked.list:
-        for test, contenders in TESTS.items():
-            print(f"{test:8} {', '.join(contenders)}")
+        for one in wanted(asked):
+            print(f"{one.kind:10} {one.name:12} {one.title}")
+        return 0
+    if asked.folders:
+        print(*contenders.folders(wanted(asked)), sep="\n")
         return 0
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

@@ -75,6 +75,10 @@ class Deployment:
         with opener.open(url, timeout=10) as answer:
             return json.load(answer)["id"]
 
+    def schema_ids(self, *events: str) -> dict[str, int]:
+        """Of events of the topic orders."""
+        return {event: self.schema_id(f"orders-orderflow.{event}") for event in events}
+
     def servers_cpu(self) -> dict[str, float]:
         """Of the servers that are processes of this machine."""
         used = {}
@@ -182,31 +186,31 @@ class Log:
 
 
 class Database:
-    """A database of one slot, with the tables of analytics."""
+    """A database of one slot, with the tables of one service."""
 
-    def __init__(self, at: Deployment, name: str) -> None:
-        self.at, self.name = at, name
+    def __init__(self, at: Deployment, name: str, service: str) -> None:
+        self.at, self.name, self.service = at, name, service
         self.url = at.database.rpartition("/")[0] + "/" + name
 
     def create(self, prefix: str) -> None:
         self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"))
         self._administer(sql.SQL("CREATE DATABASE {}"))
         self.at.tool("orderctl", "database", "apply", DATABASE_URL=self.url)
-        self.at.tool("analytics", "migrate", DATABASE_URL=self.role("--owner"))
-        start = ("positions", "start", "--projection", "analytics", "--at", "beginning", "--yes")
+        self.at.tool(self.service, "migrate", DATABASE_URL=self.role("--owner"))
+        start = ("positions", "start", "--projection", self.service, "--at", "beginning", "--yes")
         self.at.tool("orderctl", *start, prefix=prefix, DATABASE_URL=self.url)
         with self.connect() as connection:
             connection.execute("CHECKPOINT")
 
     def role(self, *options: str) -> str:
-        """The URL of the role that serves analytics, or that owns it."""
-        return self.at.tool("orderctl", "database", "url", "analytics", *options, DATABASE_URL=self.url).strip()
+        """The URL of the role that serves, or that owns."""
+        return self.at.tool("orderctl", "database", "url", self.service, *options, DATABASE_URL=self.url).strip()
 
     def drop(self) -> None:
         self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)"))
 
     def connect(self) -> psycopg.Connection:
-        return psycopg.connect(self.url, autocommit=True, options="-c search_path=analytics")
+        return psycopg.connect(self.url, autocommit=True, options=f'-c search_path="{self.service}"')
 
     def _administer(self, statement: sql.SQL) -> None:
         with psycopg.connect(self.at.database, autocommit=True) as connection:

@@ -50,7 +50,6 @@ def versions(stack: Mapping[str, str]) -> Line:
     return {
         "orderflow": said_by("git", "describe", "--always", "--dirty"),
         "rust": said_by("rustc", "--version"),
-        "go": said_by("go", "version"),
         "wrk": said_by("wrk", "--version").partition(" [")[0],
         "kafka": stack.get("KAFKA_VERSION", ""),
         "postgres": stack.get("POSTGRES_VERSION", ""),

@@ -3,6 +3,7 @@
 python -m unittest scripts/tests/bench_test.py
 """
 
+import os
 import sys
 import tempfile
 import unittest
@@ -13,8 +14,9 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(REPOSITORY / "bench"))
 
-from harness import chart, checks, page, ratios, results, schedule, wire  # noqa: E402
-from harness.checks import Load, NotVerified, Sums  # noqa: E402
+from harness import chart, checks, contenders, page, ratios, results, schedule, wire  # noqa: E402
+from harness.checks import Load, NotVerified  # noqa: E402
+from harness.contenders import Contender  # noqa: E402
 from harness.shop import Shop  # noqa: E402
 
 
@@ -47,9 +49,47 @@ class Schedule(unittest.TestCase):
         self.assertEqual(schedule.rounds(contenders, 5, 7), schedule.rounds(contenders, 5, 7))
         self.assertNotEqual(schedule.rounds(contenders, 5, 7), schedule.rounds(contenders, 5, 8))
 
-    def test_the_best_setting_is_the_fastest_and_of_equals_the_lowest(self):
-        self.assertEqual(schedule.best({0: 5.0, 500: 9.0, 2_000: 7.0}), 500)
-        self.assertEqual(schedule.best({2_000: 9.0, 0: 9.0}), 0)
+    def test_the_best_setting_is_the_fastest_and_of_equals_the_first(self):
+        self.assertEqual(schedule.best({0: 5.0, 1: 9.0, 2: 7.0}), 1)
+        self.assertEqual(schedule.best({0: 9.0, 1: 9.0}), 0)
+
+    def test_every_program_is_killed_once_or_every_contender(self):
+        one, other = (Contender("analytics", f"go-{size}", "Go", "go", "go-sink") for size in (1, 2))
+        limit = Contender("analytics", "copy", "COPY", "harness")
+        self.assertEqual(schedule.killed([one, other, limit], "each program"), [one])
+        self.assertEqual(schedule.killed([one, other, limit], "everybody"), [one, other])
+        self.assertEqual(schedule.killed([one, other, limit], "nobody"), [])
+
+    def test_whose_rows_the_others_are_compared_with_comes_first(self):
+        self.assertEqual(schedule.with_first(["b", "a", "c"], lambda one: one == "a"), ["a", "b", "c"])
+
+
+class Contenders(unittest.TestCase):
+    def test_names_are_of_one_contender_of_a_kind(self):
+        names = [(one.kind, one.name) for one in contenders.everyone()]
+        self.assertEqual(len(names), len(set(names)))
+        titles = [(one.kind, one.title) for one in contenders.everyone()]
+        self.assertEqual(len(titles), len(set(titles)))
+
+    def test_every_peer_builds_itself(self):
+        for folder in contenders.folders(contenders.everyone()):
+            self.assertTrue(os.access(contenders.PEERS / folder / "build", os.X_OK), folder)
+
+    def test_who_asks_for_a_peer_gets_ours_beside_it(self):
+        found = [(one.kind, one.name) for one in contenders.selected(contenders.everyone(), ["go"])]
+        self.assertTrue({("ingest", "ours"), ("ingest", "go"), ("analytics", "ours"), ("analytics", "go-1000")} <= set(found))
+        self.assertNotIn(("analytics", "copy"), found)
+
+    def test_a_kind_is_everybody_in_it(self):
+        self.assertEqual({one.kind for one in contenders.selected(contenders.everyone(), ["analytics"])}, {"analytics"})
+
+    def test_a_missing_toolchain_is_a_reason_and_no_error(self):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "go.said").write_text("version go go1.26\nskipped something: it is too new\nmissing Go is not installed\n")
+            built = contenders.Built(Path(folder))
+            self.assertEqual(built.why_missing(Contender("ingest", "go", "Go", "go", "go-ingest")), "Go is not installed")
+            self.assertEqual(built.versions(), {"go": "go1.26"})
+            self.assertEqual(built.skipped(), [("something", "it is too new")])
 
 
 class Checks(unittest.TestCase):
@@ -63,17 +103,16 @@ class Checks(unittest.TestCase):
                 checks.ingest(load, before, after)
 
     def test_sums_are_exact(self):
-        right = Sums(2, 8, 100, 9, 2, 2)
-        checks.sums(right, right)
+        checks.sums({"orders": 2, "units": 9}, {"orders": 2, "units": 9})
         with self.assertRaises(NotVerified):
-            checks.sums(Sums(2, 8, 101, 9, 2, 2), right)
+            checks.sums({"orders": 2, "units": 10}, {"orders": 2, "units": 9})
 
     def test_what_a_kill_lost_and_doubled_is_counted(self):
-        expected = Sums(10, 40, 100, 50, 10, 10)
-        self.assertEqual(checks.lost_and_doubled(expected, expected), (0, 0))
-        self.assertEqual(checks.lost_and_doubled(Sums(8, 32, 80, 40, 8, 8), expected), (2, 0))
+        expected, counts = {"orders": 10, "units": 50, "customer_orders": 10}, ["orders", "customer_orders"]
+        self.assertEqual(checks.lost_and_doubled(expected, expected, counts), (0, 0))
+        self.assertEqual(checks.lost_and_doubled(expected | {"orders": 8, "customer_orders": 8}, expected, counts), (2, 0))
         # The primary key keeps a second row out; the totals are where it shows.
-        self.assertEqual(checks.lost_and_doubled(Sums(10, 40, 100, 50, 13, 13), expected), (0, 3))
+        self.assertEqual(checks.lost_and_doubled(expected | {"customer_orders": 13}, expected, counts), (0, 3))
 
 
 class Contract(unittest.TestCase):
@@ -101,8 +140,9 @@ class Contract(unittest.TestCase):
 def run_of(ours: list[float], theirs: list[float], end: float = 100.0) -> list[dict]:
     where = {"cpu": "x", "cores": 2, "memory_gib": 4, "kernel": "6"}
     lines = [{"kind": "run", "mode": "quick", "seed": 1, "date": "2026-01-01", "machine": where, "versions": {"go": "1"}}]
-    for name, rates in (("ours", ours), ("go", theirs)):
-        setting = {"linger_us": 500} if name == "go" else {}
+    for name, title, rates in (("ours", "Orderflow", ours), ("go", "Go: net/http, franz-go", theirs)):
+        setting = {"settings": {"LINGER_US": "500"} if name == "go" else {}}
+        lines.append({"kind": "contender", "test": "ingest", "name": name, "title": title, "guarantee": "", "settings": {}})
         for number, rate in enumerate(rates):
             slot = {"round": number, "connections": 16, "rate": rate, "p50_ms": 1.0, "p99_ms": 2.0, "peak_mib": 9.0}
             lines.append({"kind": "slot", "test": "ingest", "contender": name, "cpu_us": {"contender": 7.0}, **slot, **setting})
