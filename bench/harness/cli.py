@@ -44,7 +44,7 @@ def arguments(given: list[str]) -> argparse.Namespace:
 
 def wanted(asked: argparse.Namespace) -> list[Contender]:
     everyone = contenders.everyone()
-    if asked.smoke:
+    if asked.smoke and not asked.only:
         everyone = [one for one in everyone if (one.kind, one.name) in SMOKE]
     return contenders.selected(everyone, asked.only)
 
