@@ -55,7 +55,7 @@ def say(text: str) -> None:
 
 def plans(asked: argparse.Namespace, seed: int) -> tuple[ingest.Plan, sink.Plan]:
     if asked.smoke:
-        return ingest.Plan(1, 0, 1, 1, seed, [16], True), sink.Plan(1, 2_000, seed, "nobody")
+        return ingest.Plan(1, 0, 1, 1, seed, [16], False), sink.Plan(1, 2_000, seed, "nobody")
     if asked.quick:
         return ingest.Plan(asked.rounds or 2, 1, 1, 2, seed, CONNECTIONS, True), sink.Plan(asked.rounds or 2, 50_000, seed, "each program")
     return ingest.Plan(asked.rounds or 5, 2, 3, 6, seed, CONNECTIONS, False), sink.Plan(asked.rounds or 3, 200_000, seed, "everybody")

@@ -84,7 +84,7 @@ class Built:
 
     def __init__(self, binaries: Path) -> None:
         self.binaries = binaries
-        self.said = {path.stem: _pairs(path) for path in sorted(binaries.glob("*.said"))}
+        self.said = {path.stem: _pairs(path) for path in sorted(binaries.glob("*.said")) if path.exists()}
 
     def why_missing(self, contender: Contender) -> str | None:
         """The reason, or nothing where its program is there."""
