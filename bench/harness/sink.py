@@ -109,7 +109,7 @@ class Sink:
         }
 
     def _start(self, contender: Contender, database: Database) -> Process:
-        told = self.at.environment(self.log.prefix) | {"DATABASE_URL": database.role(), "HEALTH_ADDR": self.at.http}
+        told = self.at.environment(self.log.prefix) | {"DATABASE_URL": database.role(), "HEALTH_ADDR": self.at.http, "GROUP": database.name}
         told |= self.projection.told | contender.settings
         return Process(contender.name, [str(self.at.binaries / contender.program)], told, self.at.scratch / f"{contender.name}.log")
 

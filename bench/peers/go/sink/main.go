@@ -48,7 +48,7 @@ func run(ctx context.Context) error {
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(os.Getenv("KAFKA_BOOTSTRAP_SERVERS")),
 		kgo.ClientID("go-sink"),
-		kgo.ConsumerGroup(prefix+"go-sink"),
+		kgo.ConsumerGroup(os.Getenv("GROUP")),
 		kgo.ConsumeTopics(store.topic),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.DisableAutoCommit(),
