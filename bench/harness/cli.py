@@ -11,7 +11,7 @@ from pathlib import Path
 import psycopg
 from confluent_kafka import KafkaException
 
-from . import contenders, ingest, limits, page, projections, results, sink
+from . import contenders, ingest, limits, page, projections, reservations, results, sink
 from .checks import NotVerified
 from .contenders import Contender
 from .deployment import Deployment
@@ -118,7 +118,8 @@ def measure(asked: argparse.Namespace, at: Deployment, out: results.Results, see
         ingest.Ingest(at, plan_of_ingest, out, say).run(by_kind["ingest"])
     for kind, projection in projections.BY_KIND.items():
         if by_kind[kind]:
-            sink.Sink(at, plan_of_sink, out, say, projection).run(by_kind[kind])
+            test = reservations.Reservations if projection is projections.INVENTORY else sink.Sink
+            test(at, plan_of_sink, out, say, projection).run(by_kind[kind])
 
 
 def publish(lines: Path, docs: Path) -> None:

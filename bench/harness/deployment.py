@@ -16,7 +16,7 @@ from psycopg import sql
 from . import wire
 from .processes import Failed, cpu_seconds, tree_cpu_seconds, until
 
-PARTITIONS = {"orders": 12, "products": 4}
+PARTITIONS = {"orders": 12, "products": 4, "stock": 4}
 ADMIN_WITHIN, FLUSH_WITHIN, TOOL_WITHIN = 30.0, 600.0, 300.0
 # Of librdkafka: what fails is said by an error, not by its log.
 LOG_LEVEL = 2
@@ -179,6 +179,10 @@ class Log:
             records.append(record)
         self._reader.unassign()
         return records
+
+    def fill_stock(self, skus: Iterable[str], units: int) -> None:
+        schema = self.at.schema_id("stock-orderflow.StockReceived")
+        self.write("stock", ((sku, wire.stock_received(schema, sku, units), []) for sku in skus))
 
     def fill_catalogue(self, products: Iterable[dict]) -> None:
         schema = self.at.schema_id("products-orderflow.ProductUpserted")

@@ -60,7 +60,23 @@ MAILS = Projection(
     # The mail server is away, so nothing is sent while the ledger is filled; nothing is too old.
     told={"SMTP_URL": "smtp://127.0.0.1:9", "MAIL_FROM": "Shop <orders@shop.example>", "MAIL_MAX_AGE": "3650d"},
 )
-BY_KIND = {projection.kind: projection for projection in (ANALYTICS, MAILS)}
+INVENTORY = Projection(
+    kind="inventory",
+    service="inventory",
+    records_per_order=1,
+    tables=["orders", "order_lines", "stock"],
+    sums="""SELECT (SELECT count(*) FROM orders) AS orders, (SELECT count(*) FROM order_lines) AS lines,
+                   (SELECT count(*) FROM orders WHERE status = 'confirmed') AS confirmed,
+                   (SELECT coalesce(sum(available), 0)::bigint FROM stock) AS available,
+                   (SELECT coalesce(sum(total_minor), 0)::bigint FROM orders) AS total_minor""",
+    counts=["orders", "confirmed"],
+    # When an order was decided is another moment in every run.
+    columns={
+        "orders": "order_id, customer_id, status, currency, total_minor, fingerprint, placed_at, cancelled_at, shortages, "
+        "source_partition, source_offset"
+    },
+)
+BY_KIND = {projection.kind: projection for projection in (ANALYTICS, MAILS, INVENTORY)}
 
 
 def records(projection: Projection, shop: Shop, orders: int, schemas: dict[str, int], sums: Sums) -> Iterator[Record]:

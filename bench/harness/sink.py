@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import psycopg
+
 from . import checks, projections, schedule
 from .checks import NotVerified, Sums
 from .contenders import Contender
@@ -45,20 +47,21 @@ class Sink:
         self.expected: Sums = {}
 
     def run(self, contenders: list[Contender]) -> None:
-        self._fill()
+        self._begin()
         for number, order in enumerate(schedule.rounds(contenders, self.plan.rounds, self.plan.seed)):
             for contender in order if self.digests else schedule.with_first(order, lambda one: one.is_ours):
                 self._slot(contender, number)
         for contender in schedule.killed(contenders, self.plan.kills):
             self._killed(contender)
         shutil.rmtree(self.rows, ignore_errors=True)
-        self.log.delete()
+        self._end()
 
     @property
     def records(self) -> int:
         return self.plan.orders * self.projection.records_per_order
 
-    def _fill(self) -> None:
+    def _begin(self) -> None:
+        """Everybody reads the same log."""
         started = time.monotonic()
         shop = Shop(self.plan.seed, CUSTOMERS)
         self.log.create()
@@ -68,6 +71,9 @@ class Sink:
             raise NotVerified(f"the log was filled with {self.records} records and holds {there}")
         self.say(f"{self.plan.orders} orders are in the log after {time.monotonic() - started:.0f} s")
 
+    def _end(self) -> None:
+        self.log.delete()
+
     def _database(self, contender: Contender) -> Database:
         self.slots += 1
         name = f"bench_{self.projection.kind}_{self.slots}_{contender.name.replace('-', '_')}"
@@ -75,11 +81,14 @@ class Sink:
         database.create(self.log.prefix)
         return database
 
+    def _drop(self, database: Database) -> None:
+        database.drop()
+
     def _slot(self, contender: Contender, number: int) -> None:
         database = self._database(contender)
         found = self._copy(database) if contender.name == COPY else self._consume(contender, database)
         self._verify(contender, database)
-        database.drop()
+        self._drop(database)
         kind = self.projection.kind
         self.results.add("slot", test=kind, contender=contender.name, round=number, orders=self.plan.orders, **found)
         self.say(f"round {number + 1}, {contender.name}: {found['rate']:.0f} orders/s")
@@ -116,22 +125,19 @@ class Sink:
     def _wait(self, contender: Contender, process: Process, database: Database, share: float) -> None:
         """Until this share of the work is done."""
         deadline = time.monotonic() + CAUGHT_UP_WITHIN
-        by_rows = contender.progress == "rows"
-        tables = contender.tables or self.projection.tables
-        goal = int(share * (sum(self._rows_expected(table) for table in tables) if by_rows else self.records))
         with database.connect() as connection:
-            while True:
-                done = projections.rows(connection, tables) if by_rows else projections.passed(connection, self.log.name("orders"))
-                if done >= goal:
-                    return
+            while (done := self._share_done(contender, connection)) < share:
                 process.require_alive()
                 if time.monotonic() > deadline:
-                    raise Failed(f"{process.name} has done {done} of {goal} in {CAUGHT_UP_WITHIN:.0f} s")
-                time.sleep(COUNT_AGAIN if by_rows else LOOK_AGAIN)
+                    raise Failed(f"{process.name} has done {done:.0%} in {CAUGHT_UP_WITHIN:.0f} s")
+                time.sleep(COUNT_AGAIN if contender.progress == "rows" else LOOK_AGAIN)
 
-    def _rows_expected(self, table: str) -> int:
-        """As the first contender left it, which is ours."""
-        return int(self.digests[table].partition(":")[0])
+    def _share_done(self, contender: Contender, connection: psycopg.Connection) -> float:
+        if contender.progress == "positions":
+            return projections.passed(connection, self.log.name("orders")) / self.records
+        # As many rows as the first contender left, which is ours.
+        tables = contender.tables or self.projection.tables
+        return projections.rows(connection, tables) / sum(int(self.digests[table].partition(":")[0]) for table in tables)
 
     def _copy(self, database: Database) -> dict[str, Any]:
         stolen, before = steal_seconds(), self.at.servers_cpu()
@@ -168,6 +174,6 @@ class Sink:
         with database.connect() as connection:
             counts = [name for name in self.projection.counts if name in contender.tables or not contender.tables]
             lost, doubled = checks.lost_and_doubled(projections.found(connection, self.projection), self.expected, counts)
-        database.drop()
+        self._drop(database)
         self.results.add("kill", test=self.projection.kind, contender=contender.name, orders=self.plan.orders, lost=lost, doubled=doubled)
         self.say(f"{contender.name} killed a third of the way: {lost} lost, {doubled} doubled")
