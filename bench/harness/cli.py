@@ -46,7 +46,7 @@ def wanted(asked: argparse.Namespace) -> list[Contender]:
     everyone = contenders.everyone()
     if asked.smoke and not asked.only:
         everyone = [one for one in everyone if (one.kind, one.name) in SMOKE]
-    return contenders.selected(everyone, asked.only)
+    return [one for one in contenders.selected(everyone, asked.only) if one.quick or not asked.quick or one.name in asked.only]
 
 
 def say(text: str) -> None:

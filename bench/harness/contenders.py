@@ -30,7 +30,9 @@ class Contender:
     tries_quick: list[Settings] = field(default_factory=list)
     # What it needs before it is measured, beside what everybody gets.
     warm_up_seconds: int = 0
-    # A quick run tries each of its settings once, and measures it only at these numbers of connections.
+    # A quick run leaves it out, or measures it only at these numbers of connections.
+    quick: bool = True
+    # A quick run takes the first of its tries.
     starts_slowly: bool = False
     levels_quick: list[int] = field(default_factory=list)
     guarantee: str = ""
@@ -44,7 +46,8 @@ class Contender:
         return self.name.partition("-")[0] == "ours"
 
     def tries_of(self, is_quick: bool) -> list[Settings]:
-        return (self.tries_quick if is_quick else []) or self.tries
+        tries = (self.tries_quick if is_quick else []) or self.tries
+        return tries[:1] if is_quick and self.starts_slowly else tries
 
 
 def read(path: Path) -> list[Contender]:

@@ -16,6 +16,7 @@ from .shop import Shop
 
 BODIES = 5_000
 CUSTOMERS = 2_000
+WARM_UP_QUICK_MAX = 5
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,13 @@ class Ingest:
         ceilings.measure(self.at, self.bodies, self.plan.levels, self.plan.sweep_seconds, self.results, self.say)
         for contender in contenders:
             self._sweep(contender)
+        # A quick run starts everybody once a round; a full one once for each number of connections, so that
+        # what is compared was measured one after the other.
+        together = [self.plan.levels] if self.plan.is_quick else [[level] for level in self.plan.levels]
         for number, order in enumerate(schedule.rounds(contenders, self.plan.rounds, self.plan.seed)):
-            for connections in self.plan.levels:
-                for contender in [one for one in order if connections in self._levels(one)]:
-                    self._slot(contender, number, connections)
+            for levels in together:
+                for contender in order:
+                    self._slots(contender, number, [level for level in levels if level in self._levels(contender)])
 
     def _levels(self, contender: Contender) -> list[int]:
         """Where it is measured. A quick run has no time for everybody everywhere."""
@@ -67,18 +71,17 @@ class Ingest:
         return [level for level in self.plan.levels if level in contender.levels_quick]
 
     def _sweep(self, contender: Contender) -> None:
-        """A peer's best settings at each number of connections. Each is tried early and late, because the
-        first to run meets servers that are cold."""
+        """A peer's best settings at each number of connections. Each is tried early and late in a full run,
+        because the first to run meets servers that are cold."""
         tries, levels = contender.tries_of(self.plan.is_quick), self._levels(contender)
         if len(tries) < 2 or not self.plan.sweep_seconds:
             self.best |= {(contender.name, level): next(iter(tries), {}) for level in levels}
             return
         rates: dict[int, dict[int, float]] = {level: {} for level in levels}
         numbers = list(range(len(tries)))
-        is_once = self.plan.is_quick and contender.starts_slowly
-        for number in numbers if is_once else [*numbers, *reversed(numbers)]:
+        for number in numbers if self.plan.is_quick else [*numbers, *reversed(numbers)]:
             with self._running(contender, tries[number]) as (log, process):
-                self._warm_up(log, process, levels[-1], contender.warm_up_seconds)
+                self._warm_up(log, process, levels[-1], self._seconds_of_warm_up(contender, 0))
                 for level in levels:
                     found = self._measure(log, process, level, self.plan.sweep_seconds)
                     rates[level][number] = max(found["rate"], rates[level].get(number, 0.0))
@@ -88,14 +91,25 @@ class Ingest:
             self.best[contender.name, level] = tries[schedule.best(rates[level])]
             self.say(f"ingest: {contender.name} is best with {self.best[contender.name, level]} at {level} connections")
 
-    def _slot(self, contender: Contender, number: int, connections: int) -> None:
-        settings = self.best[contender.name, connections]
-        with self._running(contender, settings) as (log, process):
-            self._warm_up(log, process, connections, contender.warm_up_seconds or self.plan.warm_up_seconds)
-            found = self._measure(log, process, connections, self.plan.seconds)
-        name = contender.name
-        self.results.add("slot", test="ingest", contender=name, round=number, connections=connections, settings=settings, **found)
-        self.say(f"ingest: round {number + 1}, {connections} connections, {name}: {found['rate']:.0f}/s, p50 {found['p50_ms']:.2f} ms")
+    def _slots(self, contender: Contender, number: int, levels: list[int]) -> None:
+        """Those of one round that are measured under the same settings share a start."""
+        waiting = list(levels)
+        while waiting:
+            settings = self.best[contender.name, waiting[0]]
+            same = [level for level in waiting if self.best[contender.name, level] == settings]
+            waiting = [level for level in waiting if level not in same]
+            with self._running(contender, settings) as (log, process):
+                self._warm_up(log, process, same[-1], self._seconds_of_warm_up(contender, self.plan.warm_up_seconds))
+                for level in same:
+                    found = self._measure(log, process, level, self.plan.seconds)
+                    told = {"contender": contender.name, "round": number, "connections": level, "settings": settings}
+                    self.results.add("slot", test="ingest", **told, **found)
+                    rate, p50 = found["rate"], found["p50_ms"]
+                    self.say(f"ingest: round {number + 1}, {level} connections, {contender.name}: {rate:.0f}/s, p50 {p50:.2f} ms")
+
+    def _seconds_of_warm_up(self, contender: Contender, usual: int) -> int:
+        seconds = max(contender.warm_up_seconds, usual)
+        return min(seconds, WARM_UP_QUICK_MAX) if self.plan.is_quick else seconds
 
     def _warm_up(self, log: Log, process: Process, connections: int, seconds: int) -> None:
         if seconds:

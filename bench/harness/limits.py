@@ -19,7 +19,7 @@ RECORDS, ROWS, COMMIT_SECONDS = 100_000, 200_000, 3
 
 
 def measure(at: Deployment, results: Results, when: str, say: Callable[[str], None]) -> None:
-    """`when` is start or end."""
+    """`when` is start, middle or end."""
     for name, unit, limit in (
         ("produce", "records/s, 400 bytes, one client of librdkafka under Python", produce),
         ("copy", "rows/s of 100 bytes into an empty table, one connection", copy),

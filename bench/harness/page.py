@@ -10,11 +10,20 @@ from .results import Line, of_kind
 DRIFT_MAX = 0.10
 # The sinks: heading, what is in the log, and the title of the plot.
 SINKS = {
-    "analytics": ("## Catching up: analytics", "placed orders of four lines", "Orders a second, catching up, analytics"),
+    "analytics": (
+        "## Catching up: analytics",
+        "placed orders of four lines, from the start of the process to lag 0",
+        "Orders a second, catching up, analytics",
+    ),
     "mails": (
         "## Catching up: the ledger of mails",
-        "orders of four lines and their outcomes, each 500 orders behind its order",
+        "orders of four lines and their outcomes, each 500 orders behind its order, from the start of the process to lag 0",
         "Orders a second, catching up, the ledger of mails",
+    ),
+    "inventory": (
+        "## Catching up: inventory",
+        "placed orders of four lines, all of which can be filled, from the start of the process until all is decided and published",
+        "Orders a second, catching up, inventory",
     ),
 }
 BEGIN, END = "<!-- scripts/bench writes what follows -->", "<!-- scripts/bench wrote this -->"
@@ -66,16 +75,23 @@ def _where(lines: list[Line]) -> str:
 
 def _drifts(lines: list[Line]) -> list[str]:
     said = []
-    for name, (before, after) in _limit_rates(lines).items():
-        if abs(moved := drift(before, after)) > DRIFT_MAX:
-            said.append(f"**The machine did not stay the same:** the limit *{name}* moved by {moved:+.0%} from the run's start to its end.")
+    for name, rates in _limit_rates(lines).items():
+        if abs(moved := _moved(rates)) > DRIFT_MAX:
+            said.append(f"**The machine did not stay the same:** the limit *{name}* moved by {moved:+.0%} from the run's start.")
     return said
 
 
-def _limit_rates(lines: list[Line]) -> dict[str, tuple[float, float]]:
-    rates = {(line["name"], line["when"]): line["rate"] for line in of_kind(lines, "limit")}
-    names = dict.fromkeys(name for name, _ in rates)
-    return {name: (rates[name, "start"], rates[name, "end"]) for name in names if (name, "start") in rates and (name, "end") in rates}
+def _limit_rates(lines: list[Line]) -> dict[str, dict[str, float]]:
+    """By limit and when."""
+    found: dict[str, dict[str, float]] = {}
+    for line in of_kind(lines, "limit"):
+        found.setdefault(line["name"], {})[line["when"]] = line["rate"]
+    return {name: rates for name, rates in found.items() if {"start", "end"} <= rates.keys()}
+
+
+def _moved(rates: dict[str, float]) -> float:
+    """The most that it was away from the start."""
+    return max((drift(rates["start"], rate) for rate in rates.values()), key=abs)
 
 
 def _levels(slots: list[Line]) -> list[int]:
@@ -129,7 +145,7 @@ def _caught_up(lines: list[Line], kind: str) -> list[str]:
         rows.append([title, cells.ranged(cells.rate(theirs), ",.0f"), ratio, *costs, cells.memory(theirs), worth[name]])
     head = ["who", "orders/s", "ours by this", "CPU-µs/order", "of Postgres", "of the broker", "peak MiB", "guarantee"]
     heading, what, _ = SINKS[kind]
-    log = f"{slots[0]['orders']:,} {what}, from the start of the process to lag 0."
+    log = f"{slots[0]['orders']:,} {what}."
     return [heading, f"![orders a second](benchmarks-{kind}.svg)", log, cells.table(head, rows), _killed(lines, kind)]
 
 
@@ -143,9 +159,10 @@ def _killed(lines: list[Line], kind: str) -> str:
 
 def _limits(lines: list[Line]) -> str:
     units = {line["name"]: line["unit"] for line in of_kind(lines, "limit")}
-    rates = _limit_rates(lines).items()
-    rows = [[name, f"{before:,.0f}", f"{after:,.0f}", f"{drift(before, after):+.0%}", units[name]] for name, (before, after) in rates]
-    return cells.table(["limit", "at the start", "at the end", "moved", "of what"], rows)
+    found = _limit_rates(lines)
+    whens = list(dict.fromkeys(when for rates in found.values() for when in rates))
+    rows = [[name, *(f"{rates[when]:,.0f}" for when in whens), f"{_moved(rates):+.0%}", units[name]] for name, rates in found.items()]
+    return cells.table(["limit", *(f"at the {when}" for when in whens), "moved", "of what"], rows)
 
 
 def _skipped(lines: list[Line]) -> list[str]:

@@ -1,6 +1,7 @@
 """Catching up of inventory, which decides and publishes: its outcomes come back in its own log, so every
 slot has a log of its own, with stock for all orders on the shelf."""
 
+import itertools
 import time
 
 import psycopg
@@ -26,6 +27,7 @@ class Reservations(Sink):
         self.shop = Shop(self.plan.seed, CUSTOMERS)
         self.orders = list(self._placed())
         self.ends: dict[int, int] = {}
+        self.logs = itertools.count(1)
         self.say(f"{self.plan.orders} orders are at hand after {time.monotonic() - started:.0f} s")
 
     def _placed(self):
@@ -40,11 +42,16 @@ class Reservations(Sink):
             record: Record = (event["customer_id"], wire.order_placed(schema, event), wire.headers("OrderPlaced", event))
             yield record
 
+    def _kill(self, contenders: list[Contender]) -> None:
+        """Each has a log of its own, so one after the other."""
+        for contender in contenders:
+            self._killed(contender)
+
     def _end(self) -> None:
         """Each slot has deleted its log."""
 
     def _database(self, contender: Contender) -> Database:
-        self.log = Log(self.at, f"inventory{self.slots + 1}-")
+        self.log = Log(self.at, f"inventory{next(self.logs)}-")
         self.log.create()
         database = super()._database(contender)
         if contender.name != COPY:

@@ -1,9 +1,11 @@
 """Catching up: a log into the tables of a projection, from the start of the contender to lag 0. Every
 contender reads the same log and must leave the same rows."""
 
+import itertools
 import shutil
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +23,7 @@ from .shop import Shop
 CUSTOMERS = 20_000
 CAUGHT_UP_WITHIN, LOOK_AGAIN, COUNT_AGAIN = 600.0, 0.01, 0.2
 COPY = "copy"
+ANY_PORT = "127.0.0.1:0"
 
 
 @dataclass(frozen=True)
@@ -42,7 +45,7 @@ class Sink:
         self.say = lambda text: say(f"{projection.kind}: {text}")
         self.log = Log(at, f"{projection.kind}-")
         self.rows = at.scratch / "rows"
-        self.slots = 0
+        self.slots = itertools.count(1)
         self.digests: dict[str, str] = {}
         self.expected: Sums = {}
 
@@ -51,8 +54,7 @@ class Sink:
         for number, order in enumerate(schedule.rounds(contenders, self.plan.rounds, self.plan.seed)):
             for contender in order if self.digests else schedule.with_first(order, lambda one: one.is_ours):
                 self._slot(contender, number)
-        for contender in schedule.killed(contenders, self.plan.kills):
-            self._killed(contender)
+        self._kill(schedule.killed(contenders, self.plan.kills))
         shutil.rmtree(self.rows, ignore_errors=True)
         self._end()
 
@@ -75,8 +77,7 @@ class Sink:
         self.log.delete()
 
     def _database(self, contender: Contender) -> Database:
-        self.slots += 1
-        name = f"bench_{self.projection.kind}_{self.slots}_{contender.name.replace('-', '_')}"
+        name = f"bench_{self.projection.kind}_{next(self.slots)}_{contender.name.replace('-', '_')}"
         database = Database(self.at, name, self.projection.service)
         database.create(self.log.prefix)
         return database
@@ -118,9 +119,9 @@ class Sink:
         }
 
     def _start(self, contender: Contender, database: Database) -> Process:
-        told = self.at.environment(self.log.prefix) | {"DATABASE_URL": database.role(), "HEALTH_ADDR": self.at.http, "GROUP": database.name}
+        told = self.at.environment(self.log.prefix) | {"DATABASE_URL": database.role(), "HEALTH_ADDR": ANY_PORT, "GROUP": database.name}
         told |= self.projection.told | contender.settings
-        return Process(contender.name, [str(self.at.binaries / contender.program)], told, self.at.scratch / f"{contender.name}.log")
+        return Process(contender.name, [str(self.at.binaries / contender.program)], told, self.at.scratch / f"{database.name}.log")
 
     def _wait(self, contender: Contender, process: Process, database: Database, share: float) -> None:
         """Until this share of the work is done."""
@@ -161,6 +162,11 @@ class Sink:
         compared = contender.tables or self.projection.tables
         if different := [table for table in compared if found[table] != self.digests[table]]:
             raise NotVerified(f"{contender.name} leaves other rows than the first contender in {', '.join(different)}")
+
+    def _kill(self, contenders: list[Contender]) -> None:
+        """Nothing is measured here, so all of them at once: the broker waits for each of the dead."""
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(self._killed, contenders))
 
     def _killed(self, contender: Contender) -> None:
         """A third of the way it is killed, and started again at once."""
