@@ -6,18 +6,19 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
 from confluent_kafka import KafkaException
 
-from . import contenders, ingest, limits, page, projections, reservations, results, sink
+from . import contenders, ingest, limits, overload, page, plans, projections, replay, reservations, results, sink, steady
 from .checks import NotVerified
 from .contenders import Contender
 from .deployment import Deployment
+from .plans import Plans
 from .processes import Failed
 
-CONNECTIONS = [1, 16, 64, 256]
 SMOKE = [("ingest", "ours"), ("ingest", "go"), ("analytics", "ours"), ("analytics", "go-1000")]
 
 
@@ -53,38 +54,32 @@ def say(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
-def plans(asked: argparse.Namespace, seed: int) -> tuple[ingest.Plan, sink.Plan]:
-    if asked.smoke:
-        return ingest.Plan(1, 0, 1, 1, seed, [16], False), sink.Plan(1, 2_000, seed, "nobody")
-    if asked.quick:
-        return ingest.Plan(asked.rounds or 2, 1, 1, 2, seed, CONNECTIONS, True), sink.Plan(asked.rounds or 2, 50_000, seed, "each program")
-    return ingest.Plan(asked.rounds or 5, 2, 3, 6, seed, CONNECTIONS, False), sink.Plan(asked.rounds or 3, 200_000, seed, "everybody")
-
-
 def run(asked: argparse.Namespace) -> None:
     at = Deployment.from_environment()
     seed = asked.seed if asked.seed is not None else time.time_ns() % 1_000_000
+    mode = "smoke" if asked.smoke else "quick" if asked.quick else "full"
+    plan = plans.of(mode, seed, asked.rounds)
     started = time.monotonic()
     with asked.results.open("w") as file:
         out = results.Results(file)
-        there = begin(asked, at, out, seed)
+        there = begin(asked, at, out, mode, plan)
         at.tool("orderctl", "schemas", "register")
-        if not asked.smoke:
-            limits.measure(at, out, "start", say)
-        measure(asked, at, out, seed, there)
-        if not asked.smoke:
+        tests = [test for test in TESTS if any(one.kind == test for one in there)]
+        for number, test in enumerate(tests):
+            if (when := limits.when(mode, number, len(tests))) is not None:
+                limits.measure(at, out, when, say)
+            TESTS[test](at, plan, out, [one for one in there if one.kind == test])
+        if mode != "smoke":
             limits.measure(at, out, "end", say)
         out.add("end", seconds=round(time.monotonic() - started))
     say(f"done in {time.monotonic() - started:.0f} s: every slot was verified")
 
 
-def begin(asked: argparse.Namespace, at: Deployment, out: results.Results, seed: int) -> list[Contender]:
+def begin(asked: argparse.Namespace, at: Deployment, out: results.Results, mode: str, plan: Plans) -> list[Contender]:
     """The first lines of a run: what is run where, and who takes part."""
-    mode = "smoke" if asked.smoke else "quick" if asked.quick else "full"
-    plan_of_ingest, plan_of_sink = plans(asked, seed)
     takes_part, built = wanted(asked), contenders.Built(at.binaries)
-    kinds = [kind for kind in contenders.KINDS if any(one.kind == kind for one in takes_part)]
-    say(f"{mode} run of {', '.join(kinds)}; --seed {seed} repeats it")
+    seed, kinds = plan.ingest.seed, dict.fromkeys(one.kind for one in takes_part)
+    say(f"{mode} run of {', '.join(kind for kind in contenders.KINDS if kind in kinds)}; --seed {seed} repeats it")
     out.add(
         "run",
         mode=mode,
@@ -93,33 +88,34 @@ def begin(asked: argparse.Namespace, at: Deployment, out: results.Results, seed:
         date=time.strftime("%Y-%m-%d", time.gmtime()),
         machine=results.machine(),
         versions=results.versions(results.pairs(Path("scripts/versions.env"))) | built.versions(),
-        ingest=vars(plan_of_ingest),
-        sink=vars(plan_of_sink),
+        plans=plan.described(),
     )
-    there = []
+    there = [one for one in takes_part if built.why_missing(one) is None]
     for one in takes_part:
-        if (why := built.why_missing(one)) is None:
-            there.append(one)
-        else:
-            out.add("skipped", what=one.title, why=why)
-            say(f"{one.kind}: {one.name} is skipped: {why}")
+        if (why := built.why_missing(one)) is not None:
+            skip(out, f"{one.title} ({one.kind})", why)
     for what, why in built.skipped():
-        out.add("skipped", what=what, why=why)
-        say(f"{what} is skipped: {why}")
+        skip(out, what, why)
     for described in contenders.described(there):
         out.add("contender", **described)
     return there
 
 
-def measure(asked: argparse.Namespace, at: Deployment, out: results.Results, seed: int, there: list[Contender]) -> None:
-    plan_of_ingest, plan_of_sink = plans(asked, seed)
-    by_kind = {kind: [one for one in there if one.kind == kind] for kind in contenders.KINDS}
-    if by_kind["ingest"]:
-        ingest.Ingest(at, plan_of_ingest, out, say).run(by_kind["ingest"])
-    for kind, projection in projections.BY_KIND.items():
-        if by_kind[kind]:
-            test = reservations.Reservations if projection is projections.INVENTORY else sink.Sink
-            test(at, plan_of_sink, out, say, projection).run(by_kind[kind])
+def skip(out: results.Results, what: str, why: str) -> None:
+    out.add("skipped", what=what, why=why)
+    say(f"{what} is skipped: {why}")
+
+
+Test = Callable[[Deployment, Plans, results.Results, list[Contender]], None]
+TESTS: dict[str, Test] = {
+    "ingest": lambda at, plan, out, there: ingest.Ingest(at, plan.ingest, out, say).run(there),
+    "analytics": lambda at, plan, out, there: sink.Sink(at, plan.sink, out, say, projections.ANALYTICS).run(there),
+    "mails": lambda at, plan, out, there: sink.Sink(at, plan.sink, out, say, projections.MAILS).run(there),
+    "inventory": lambda at, plan, out, there: reservations.Reservations(at, plan.sink, out, say).run(there),
+    "steady": lambda at, plan, out, _: steady.measure(at, plan.steady, out, say),
+    "overload": lambda at, plan, out, _: overload.measure(at, plan.overload, out, say),
+    "replay": lambda at, plan, out, _: replay.measure(at, plan.replay, out, say),
+}
 
 
 def publish(lines: Path, docs: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 PEERS = Path(__file__).resolve().parent.parent / "peers"
 OURS = Path(__file__).with_name("ours.toml")
-KINDS = ["ingest", "analytics", "mails", "inventory"]
+# The last ones are of ours only.
+KINDS = ["ingest", "analytics", "mails", "inventory", "steady", "overload", "replay"]
 Settings = dict[str, str]
 
 

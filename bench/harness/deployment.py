@@ -59,12 +59,15 @@ class Deployment:
             "RUST_LOG": "warn",
         }
 
-    def tool(self, *command: str, prefix: str = "", **more: str) -> str:
-        """Runs a program of ours to its end."""
+    def told(self, prefix: str) -> dict[str, str]:
+        return {**os.environ, **self.environment(prefix)}
+
+    def tool(self, *command: str, prefix: str = "", may_fail: bool = False, **more: str) -> str:
+        """Runs a program of ours to its end, and returns what it said."""
         program = [str(self.binaries / command[0]), *command[1:]]
-        told = {**os.environ, **self.environment(prefix), **more}
+        told = {**self.told(prefix), **more}
         done = subprocess.run(program, env=told, capture_output=True, text=True, timeout=TOOL_WITHIN, check=False)
-        if done.returncode != 0:
+        if done.returncode != 0 and not (may_fail and done.stdout):
             said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
             raise Failed(f"'{' '.join(command)}' ended with {done.returncode}: {said[-1][:300]}")
         return done.stdout
@@ -190,31 +193,33 @@ class Log:
 
 
 class Database:
-    """A database of one slot, with the tables of one service."""
+    """A database of one slot, with the tables of some services. What is read is the first one's."""
 
-    def __init__(self, at: Deployment, name: str, service: str) -> None:
-        self.at, self.name, self.service = at, name, service
+    def __init__(self, at: Deployment, name: str, *services: str) -> None:
+        self.at, self.name, self.services = at, name, services
         self.url = at.database.rpartition("/")[0] + "/" + name
 
     def create(self, prefix: str) -> None:
         self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"))
         self._administer(sql.SQL("CREATE DATABASE {}"))
         self.at.tool("orderctl", "database", "apply", DATABASE_URL=self.url)
-        self.at.tool(self.service, "migrate", DATABASE_URL=self.role("--owner"))
-        start = ("positions", "start", "--projection", self.service, "--at", "beginning", "--yes")
-        self.at.tool("orderctl", *start, prefix=prefix, DATABASE_URL=self.url)
+        for service in self.services:
+            self.at.tool(service, "migrate", DATABASE_URL=self.role("--owner", service=service))
+            start = ("positions", "start", "--projection", service, "--at", "beginning", "--yes")
+            self.at.tool("orderctl", *start, prefix=prefix, DATABASE_URL=self.url)
         with self.connect() as connection:
             connection.execute("CHECKPOINT")
 
-    def role(self, *options: str) -> str:
+    def role(self, *options: str, service: str = "") -> str:
         """The URL of the role that serves, or that owns."""
-        return self.at.tool("orderctl", "database", "url", self.service, *options, DATABASE_URL=self.url).strip()
+        command = ("database", "url", service or self.services[0], *options)
+        return self.at.tool("orderctl", *command, DATABASE_URL=self.url).strip()
 
     def drop(self) -> None:
         self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)"))
 
     def connect(self) -> psycopg.Connection:
-        return psycopg.connect(self.url, autocommit=True, options=f'-c search_path="{self.service}"')
+        return psycopg.connect(self.url, autocommit=True, options=f'-c search_path="{self.services[0]}"')
 
     def _administer(self, statement: sql.SQL) -> None:
         with psycopg.connect(self.at.database, autocommit=True) as connection:

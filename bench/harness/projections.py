@@ -76,7 +76,6 @@ INVENTORY = Projection(
         "source_partition, source_offset"
     },
 )
-BY_KIND = {projection.kind: projection for projection in (ANALYTICS, MAILS, INVENTORY)}
 
 
 def records(projection: Projection, shop: Shop, orders: int, schemas: dict[str, int], sums: Sums) -> Iterator[Record]:

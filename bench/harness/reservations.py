@@ -3,17 +3,19 @@ slot has a log of its own, with stock for all orders on the shelf."""
 
 import itertools
 import time
+from collections.abc import Callable
 
 import psycopg
 
 from . import projections, wire
 from .checks import NotVerified
 from .contenders import Contender
-from .deployment import Database, Log
+from .deployment import Database, Deployment, Log
 from .processes import Process
 from .projections import Record
+from .results import Results
 from .shop import Shop
-from .sink import COPY, CUSTOMERS, LOOK_AGAIN, Sink
+from .sink import COPY, CUSTOMERS, LOOK_AGAIN, Plan, Sink
 
 UNITS = 1_000_000
 STOCKED_WITHIN = 60.0
@@ -21,6 +23,9 @@ STOCKED_WITHIN = 60.0
 
 class Reservations(Sink):
     """Ours with one worker and with two, beside COPY of the rows."""
+
+    def __init__(self, at: Deployment, plan: Plan, results: Results, say: Callable[[str], None]) -> None:
+        super().__init__(at, plan, results, say, projections.INVENTORY)
 
     def _begin(self) -> None:
         started = time.monotonic()
