@@ -3,7 +3,7 @@ comes from anywhere else."""
 
 from pathlib import Path
 
-from . import cells, chart
+from . import cells, chart, sections, targets
 from .ratios import Spread, drift
 from .results import Line, of_kind
 
@@ -55,6 +55,7 @@ def page(lines: list[Line]) -> str:
         parts += ["## Orders over HTTP into the log", "![orders a second](benchmarks-ingest.svg)", _ingest(lines), _ceilings(lines)]
     for kind in SINKS:
         parts += _caught_up(lines, kind)
+    parts += [*sections.steady(lines), *sections.overload(lines), *sections.replay(lines), *sections.reached(lines)]
     parts += ["## Limits", _limits(lines), *_skipped(lines), HOW.read_text().strip()]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -63,7 +64,7 @@ def _where(lines: list[Line]) -> str:
     run = of_kind(lines, "run")[0]
     machine, versions = run["machine"], ", ".join(f"{name} {said}" for name, said in run["versions"].items() if said)
     flag = {"quick": "--quick ", "smoke": "--smoke "}.get(run["mode"], "")
-    small = {"quick": " A quick run: few rounds, short ones. It shows the shape, not the last tenth."}.get(run["mode"], "")
+    small = {"quick": " A quick run: one round, a short one; of a program in several variants only one, of slow starters only one setting, and peers beside Go only at the highest number of connections. It shows the shape, not the last tenth."}.get(run["mode"], "")
     return (
         f"Written by `scripts/bench {flag}--seed {run['seed']}` on {run['date']}; the lines it is made of are in "
         f"[benchmarks.jsonl](benchmarks.jsonl), and `scripts/bench --report` makes it again.{small}\n\n"
@@ -119,15 +120,11 @@ def _posted(title: str, ours: list[Line], theirs: list[Line]) -> list[str]:
 
 def _ceilings(lines: list[Line]) -> str:
     """What the parts give alone, and how much of their sum in series is reached."""
-    found, rows = of_kind(lines, "ceiling"), []
-    raw = {line["name"]: line["rate"] for line in found if line["connections"] == 0}
+    found, rows, reached = of_kind(lines, "ceiling"), [], targets.parts_reached(lines)
     for line in found:
         where = f"{line['connections']} connections" if line["connections"] else "one client"
-        reached = ""
-        if line["name"] == "parse" and "produce" in raw:
-            ours = of_kind(lines, "slot", test="ingest", contender="ours", connections=line["connections"])
-            reached = f"{cells.rate(ours).median * (1 / line['rate'] + 1 / raw['produce']):.2f}" if ours else ""
-        rows.append([line["name"], line["what"], where, f"{line['rate']:,.0f}", reached])
+        share = reached.get(line["connections"]) if line["name"] == "parse" else None
+        rows.append([line["name"], line["what"], where, f"{line['rate']:,.0f}", f"{share:.2f}" if share else ""])
     head = ["ceiling", "what", "with", "a second", "ours by parse, then produce"]
     return "What its parts give, each alone on the machine:\n\n" + cells.table(head, rows) if rows else ""
 
@@ -166,7 +163,7 @@ def _limits(lines: list[Line]) -> str:
 
 
 def _skipped(lines: list[Line]) -> list[str]:
-    return [f"Skipped: {line['what']}. {line['why']}." for line in of_kind(lines, "skipped")]
+    return [f"Skipped: {line['what']}: {line['why']}." for line in of_kind(lines, "skipped")]
 
 
 def plots(lines: list[Line]) -> dict[str, str]:

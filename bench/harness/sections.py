@@ -1,0 +1,77 @@
+"""The page's sections of ours as a whole, and of targets. No number comes from anywhere but the lines."""
+
+from . import cells, targets
+from .results import Line, of_kind
+
+MEMORY = ["api-1", "inventory", "confirmation-email", "analytics"]
+
+
+def steady(lines: list[Line]) -> list[str]:
+    found = of_kind(lines, "steady")
+    if not found:
+        return []
+    head = ["orders/s", "accepted p50 / p99 ms", "visible p50 / p99 ms", "CPU of all, % of a core"]
+    rows = [
+        [f"{line['rate']:,}", _pair(line["accepted_ms"]), _pair(line["visible_ms"]), f"{_cpu(line):.0f}"]
+        for line in found
+    ]
+    names = list(found[0]["cpu_percent"])
+    of_each = [[f"{line['rate']:,}", *(f"{line['cpu_percent'][name]:.0f}" for name in names)] for line in found]
+    peaks = [[name, *(f"{line['peak_mib'][name]:.0f}" for line in found)] for name in MEMORY]
+    return [
+        "## Everything on, at a steady rate",
+        f"Two APIs, the three consumers, mails to a server that keeps none; {found[0]['seconds']} s at each rate. "
+        "Accepted: from when a request was to start to its answer. Visible: from the answer to the commit of inventory's row.",
+        cells.table(head, rows),
+        "CPU of each process, in % of a core:\n\n" + cells.table(["orders/s", *names], of_each),
+        "The most memory, in MiB:\n\n" + cells.table(["process", *(f"{line['rate']:,} orders/s" for line in found)], peaks),
+    ]
+
+
+def _pair(milliseconds: dict[str, float]) -> str:
+    return f"{milliseconds['p50']:.1f} / {milliseconds['p99']:.1f}" if milliseconds else "–"
+
+
+def _cpu(line: Line) -> float:
+    """The generator's left out."""
+    return sum(used for name, used in line["cpu_percent"].items() if name != "generator")
+
+
+def overload(lines: list[Line]) -> list[str]:
+    found = of_kind(lines, "overload")
+    if not found:
+        return []
+    head = ["what", "offered/s", "accepted/s", "accepted p50 / p99 ms", "answers", "refused p50 / p99 ms", "API, peak MiB"]
+    rows = [
+        [
+            line["what"],
+            f"{line['offered']:,}" if line["offered"] else "closed loop",
+            f"{line['rate']:,.0f}",
+            _pair(line["accepted_ms"]),
+            ", ".join(f"{count:,} × {answer}" for answer, count in line["answers"].items()),
+            _pair(line["others_ms"]),
+            f"{line['peak_mib']:.0f}",
+        ]
+        for line in found
+    ]
+    what = "One API, `orderctl load`, which tries nothing again. Accepted/s goes to the last answer: what is late counts against it."
+    return ["## More than can be done", what, cells.table(head, rows)]
+
+
+def replay(lines: list[Line]) -> list[str]:
+    found = of_kind(lines, "replay")
+    if not found:
+        return []
+    names = sorted({line["reader"] for line in found}, key=lambda name: (not name.startswith("ours"), name))
+    rates = {name: {line["round"]: line["rate"] for line in found if line["reader"] == name} for name in names}
+    rows = [[name, cells.ranged(cells.spread(list(rates[name].values())), ",.0f")] for name in names]
+    what = f"{found[0]['records']:,} placed orders of four lines, from the beginning to the end; a program's start is part of its time, but for rdkafka_performance, which says its own rate."
+    return ["## Reading the log from its beginning", what, cells.table(["who", "records/s"], rows)]
+
+
+def reached(lines: list[Line]) -> list[str]:
+    """The targets of this project, of those that the run measured."""
+    rows = [[what, f"**{said}**" if is_met else said, target] for what, said, target, is_met in targets.judged(lines)]
+    if not rows:
+        return []
+    return ["## Targets", "Medians; in bold what is reached.", cells.table(["what", "measured", "target"], rows)]
