@@ -64,7 +64,7 @@ def _where(lines: list[Line]) -> str:
     run = of_kind(lines, "run")[0]
     machine, versions = run["machine"], ", ".join(f"{name} {said}" for name, said in run["versions"].items() if said)
     flag = {"quick": "--quick ", "smoke": "--smoke "}.get(run["mode"], "")
-    small = {"quick": " A quick run: one round, a short one; of a program in several variants only one, of slow starters only one setting, and peers beside Go only at the highest number of connections. It shows the shape, not the last tenth."}.get(run["mode"], "")
+    small = {"quick": " A quick run: few rounds, short ones; of a program in several variants one, of what starts slowly one setting, and whoever is not Go only at the highest number of connections. It shows the shape, not the last tenth."}.get(run["mode"], "")
     return (
         f"Written by `scripts/bench {flag}--seed {run['seed']}` on {run['date']}; the lines it is made of are in "
         f"[benchmarks.jsonl](benchmarks.jsonl), and `scripts/bench --report` makes it again.{small}\n\n"

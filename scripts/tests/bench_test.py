@@ -14,7 +14,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent.parent
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(REPOSITORY / "bench"))
 
-from harness import chart, checks, contenders, page, ratios, results, schedule, wire  # noqa: E402
+from harness import chart, checks, contenders, limits, page, plans, projections, ratios, results, schedule, targets, wire  # noqa: E402
 from harness.checks import Load, NotVerified  # noqa: E402
 from harness.contenders import Contender  # noqa: E402
 from harness.shop import Shop  # noqa: E402
@@ -137,6 +137,53 @@ class Contract(unittest.TestCase):
         self.assertEqual(len(event["lines"]), 4)
 
 
+class Outcomes(unittest.TestCase):
+    """The log of the ledger of mails."""
+
+    def test_every_order_has_one_outcome_behind_it(self):
+        placed: dict[uuid.UUID, int] = {}
+        decided: dict[uuid.UUID, str] = {}
+        for place, (event_type, event) in enumerate(Shop(1, 10).decided_backlog(1_200)):
+            if event_type == "OrderPlaced":
+                placed[event["order_id"]] = place
+            else:
+                self.assertGreater(place, placed[event["order_id"]])
+                self.assertNotIn(event["order_id"], decided)
+                decided[event["order_id"]] = event_type
+        self.assertEqual(placed.keys(), decided.keys())
+        self.assertEqual(list(decided.values()).count("OrderRejected"), 120)
+
+    def test_outcomes_are_in_avro_s_form(self):
+        ids = {"event_id": "e", "order_id": "o", "customer_id": "c", "decided_at": 1}
+        rejected = ids | {"shortages": [{"sku": "s", "requested": 3, "available": 0}]}
+        confirmed = ids | {"reserved": [{"sku": "s", "quantity": 3}]}
+        head = "00" + "00000007" + "0265" + "026f" + "0263" + "02"
+        self.assertEqual(wire.order_rejected(7, rejected).hex(), head + "02" + "0273" + "06" + "00" + "00")
+        self.assertEqual(wire.order_confirmed(7, confirmed).hex(), head + "02" + "0273" + "06" + "00")
+
+    def test_sums_are_those_of_what_was_sent(self):
+        for projection, records in ((projections.ANALYTICS, 20), (projections.MAILS, 40)):
+            sums: dict[str, int] = {}
+            schemas = {"OrderPlaced": 1, "OrderConfirmed": 2, "OrderRejected": 3}
+            self.assertEqual(len(list(projections.records(projection, Shop(1, 10), 20, schemas, sums))), records)
+            self.assertEqual({sums[name] for name in projection.counts}, {20})
+
+
+class Plans(unittest.TestCase):
+    def test_a_full_run_measures_the_limits_in_the_middle(self):
+        self.assertEqual([limits.when("full", number, 7) for number in range(7)], ["start", None, None, "middle", None, None, None])
+        self.assertEqual([limits.when("quick", number, 3) for number in range(3)], ["start", None, None])
+        self.assertEqual(limits.when("smoke", 0, 1), None)
+
+    def test_rounds_that_are_asked_for_are_those_of_every_test(self):
+        plan = plans.of("full", 1, 7)
+        self.assertEqual({plan.ingest.rounds, plan.sink.rounds, plan.replay.rounds}, {7})
+
+    def test_a_quick_run_takes_one_setting_of_what_starts_slowly(self):
+        slow = Contender("ingest", "spring", "Spring", "java", "spring", tries=[{"A": "1"}, {"A": "2"}], starts_slowly=True)
+        self.assertEqual((slow.tries_of(True), len(slow.tries_of(False))), ([{"A": "1"}], 2))
+
+
 def run_of(ours: list[float], theirs: list[float], end: float = 100.0) -> list[dict]:
     where = {"cpu": "x", "cores": 2, "memory_gib": 4, "kernel": "6"}
     lines = [{"kind": "run", "mode": "quick", "seed": 1, "date": "2026-01-01", "machine": where, "versions": {"go": "1"}}]
@@ -161,6 +208,39 @@ class Page(unittest.TestCase):
 
     def test_a_machine_that_changed_is_said_at_the_top(self):
         self.assertIn("moved by -20%", page.page(run_of([1.0], [1.0], end=80.0)))
+
+    def test_a_limit_that_moved_in_the_middle_is_said_at_the_top(self):
+        middle = {"kind": "limit", "name": "copy", "unit": "rows/s", "when": "middle", "rate": 150.0}
+        text = page.page([*run_of([1.0], [1.0]), middle])
+        self.assertIn("moved by +50%", text)
+        self.assertIn("| copy | 100 | 100 | 150 | +50% |", text)
+
+    def test_a_target_is_reached_or_not(self):
+        found = {what: is_met for what, _, _, is_met in targets.judged(run_of([13.0, 14.0], [10.0, 10.0]))}
+        self.assertEqual(found["orders over HTTP, 16 connections, by Go: net/http, franz-go"], True)
+        found = {what: is_met for what, _, _, is_met in targets.judged(run_of([12.0, 12.0], [10.0, 10.0]))}
+        self.assertEqual(found["orders over HTTP, 16 connections, by Go: net/http, franz-go"], False)
+
+    def test_of_several_variants_of_a_peer_the_fastest_counts(self):
+        lines = [{"kind": "contender", "test": "mails", "name": name, "title": name, "guarantee": ""} for name in ("ours", "go-1", "go-2")]
+        for name, rate in (("ours", 12.0), ("go-1", 5.0), ("go-2", 10.0)):
+            lines.append({"kind": "slot", "test": "mails", "contender": name, "round": 0, "rate": rate, "peak_mib": 9.0})
+        self.assertIn(("catching up, mails, by go-1", "1.20", "≥ 1.20", True), list(targets.judged(lines)))
+
+    def test_ours_as_a_whole_has_its_sections(self):
+        of_each = {name: 10.0 for name in ("api-1", "api-2", "inventory", "confirmation-email", "analytics", "generator")}
+        pair = {"p50": 5.0, "p99": 50.0}
+        steady = {"kind": "steady", "rate": 500, "seconds": 3, "accepted_ms": pair, "visible_ms": pair, "cpu_percent": of_each, "peak_mib": of_each}
+        over = {"kind": "overload", "accepted_ms": pair, "peak_mib": 9.0}
+        peak = over | {"what": "peak", "offered": None, "rate": 100.0, "answers": {"202": 9}, "others_ms": {}}
+        twice = over | {"what": "twice the peak", "offered": 200, "rate": 95.0, "answers": {"202": 9, "503": 8}, "others_ms": pair}
+        read = {"kind": "replay", "reader": "ours, decoded", "round": 0, "records": 9, "rate": 600_000.0}
+        text = page.page([*run_of([1.0], [1.0]), steady, peak, twice, read])
+        self.assertIn("| 500 | 5.0 / 50.0 | 5.0 / 50.0 | 50 |", text)
+        self.assertIn("| twice the peak | 200 | 95 | 5.0 / 50.0 | 9 × 202, 8 × 503 | 5.0 / 50.0 | 9 |", text)
+        self.assertIn("| accepted of twice the peak, by the peak | **0.95** | ≥ 0.90 |", text)
+        self.assertIn("| accepted to visible at 500/s, p99 ms | 50.0 | ≤ 40.0 |", text)
+        self.assertIn("| replay decoded, records/s | **600,000** | ≥ 500,000 |", text)
 
     def test_the_readme_gets_its_table_between_the_marks(self):
         text = f"before\n{page.BEGIN}\nold\n{page.END}\nafter"
