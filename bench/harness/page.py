@@ -26,6 +26,10 @@ SINKS = {
         "Orders a second, catching up, inventory",
     ),
 }
+QUICK = (
+    " A quick run: few rounds, short ones; of a program in several variants one, of what starts slowly one setting, and "
+    "whoever is not Go only at the highest number of connections. It shows the shape, not the last tenth."
+)
 BEGIN, END = "<!-- scripts/bench writes what follows -->", "<!-- scripts/bench wrote this -->"
 HOW = Path(__file__).with_name("protocol.md")
 
@@ -64,7 +68,7 @@ def _where(lines: list[Line]) -> str:
     run = of_kind(lines, "run")[0]
     machine, versions = run["machine"], ", ".join(f"{name} {said}" for name, said in run["versions"].items() if said)
     flag = {"quick": "--quick ", "smoke": "--smoke "}.get(run["mode"], "")
-    small = {"quick": " A quick run: few rounds, short ones; of a program in several variants one, of what starts slowly one setting, and whoever is not Go only at the highest number of connections. It shows the shape, not the last tenth."}.get(run["mode"], "")
+    small = QUICK if run["mode"] == "quick" else ""
     return (
         f"Written by `scripts/bench {flag}--seed {run['seed']}` on {run['date']}; the lines it is made of are in "
         f"[benchmarks.jsonl](benchmarks.jsonl), and `scripts/bench --report` makes it again.{small}\n\n"

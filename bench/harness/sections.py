@@ -11,10 +11,7 @@ def steady(lines: list[Line]) -> list[str]:
     if not found:
         return []
     head = ["orders/s", "accepted p50 / p99 ms", "visible p50 / p99 ms", "CPU of all, % of a core"]
-    rows = [
-        [f"{line['rate']:,}", _pair(line["accepted_ms"]), _pair(line["visible_ms"]), f"{_cpu(line):.0f}"]
-        for line in found
-    ]
+    rows = [[f"{line['rate']:,}", _pair(line["accepted_ms"]), _pair(line["visible_ms"]), f"{_cpu(line):.0f}"] for line in found]
     names = list(found[0]["cpu_percent"])
     of_each = [[f"{line['rate']:,}", *(f"{line['cpu_percent'][name]:.0f}" for name in names)] for line in found]
     peaks = [[name, *(f"{line['peak_mib'][name]:.0f}" for line in found)] for name in MEMORY]
@@ -65,7 +62,10 @@ def replay(lines: list[Line]) -> list[str]:
     names = sorted({line["reader"] for line in found}, key=lambda name: (not name.startswith("ours"), name))
     rates = {name: {line["round"]: line["rate"] for line in found if line["reader"] == name} for name in names}
     rows = [[name, cells.ranged(cells.spread(list(rates[name].values())), ",.0f")] for name in names]
-    what = f"{found[0]['records']:,} placed orders of four lines, from the beginning to the end; a program's start is part of its time, but for rdkafka_performance, which says its own rate."
+    what = (
+        f"{found[0]['records']:,} placed orders of four lines, from the beginning to the end; a program's start is part of its "
+        "time, but for rdkafka_performance, which says its own rate."
+    )
     return ["## Reading the log from its beginning", what, cells.table(["who", "records/s"], rows)]
 
 

@@ -67,8 +67,6 @@ class Shop:
         for n in range(count):
             yield self.event(self.body(n), f"backlog-{n}", OPENS + n * BETWEEN_ORDERS)
 
-
-
     def decided_backlog(self, count: int) -> Iterator[tuple[str, dict]]:
         """The same, with the outcome of each behind it, as inventory would publish it."""
         waiting: deque[dict] = deque()

@@ -71,10 +71,7 @@ def place(order: Order, key: str | None, prices: Mapping[str, Price]) -> dict:
         "placed_at": time.time_ns() // 1_000,
         "currency": currency,
         "total_minor": total,
-        "lines": [
-            {"sku": line.sku, "quantity": line.quantity, "unit_price_minor": price[0]}
-            for line, price in zip(order.lines, found, strict=True)
-        ],
+        "lines": [{"sku": line.sku, "quantity": line.quantity, "unit_price_minor": price[0]} for line, price in zip(order.lines, found, strict=True)],
         "locale": order.locale or "en",
         "contact": ("orderflow.Contact", {"name": order.contact.name, "email": order.contact.email}),
         "fingerprint": fingerprint(order),

@@ -5,7 +5,7 @@ from itertools import chain
 
 import asyncpg
 
-from .schemas import Schemas
+from .schemas import Schemas, check_total
 
 KNOWN = """
     SELECT order_id, customer_id FROM orders
@@ -35,8 +35,7 @@ class Analytics:
 
     def decode(self, value: bytes) -> tuple[str, dict]:
         event, order = self._schemas.read(value)
-        if sum(line["quantity"] * line["unit_price_minor"] for line in order["lines"]) != order["total_minor"]:
-            raise ValueError(f"the lines of {order['order_id']} do not give its total")
+        check_total(order)
         return event, order
 
     async def write(self, database: asyncpg.Connection, events: list[tuple[str, dict]]) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import asyncpg
 
-from .schemas import Schemas
+from .schemas import Schemas, check_total
 
 KNOWN_ORDERS = """
     SELECT order_id, customer_id, email IS NOT NULL AS is_reachable FROM orders
@@ -36,8 +36,7 @@ class Mails:
     def decode(self, value: bytes) -> tuple[str, dict]:
         event, fields = self._schemas.read(value)
         if event == "OrderPlaced":
-            if sum(line["quantity"] * line["unit_price_minor"] for line in fields["lines"]) != fields["total_minor"]:
-                raise ValueError(f"the lines of {fields['order_id']} do not give its total")
+            check_total(fields)
         return event, fields
 
     async def write(self, database: asyncpg.Connection, events: list[tuple[str, dict]]) -> None:

@@ -21,3 +21,8 @@ class Schemas:
         """The event's type and fields; one that is not expected is an error."""
         event, schema = self._by_id[int.from_bytes(value[1:5], "big")]
         return event, schemaless_reader(io.BytesIO(value[5:]), schema)
+
+
+def check_total(order: dict) -> None:
+    if sum(line["quantity"] * line["unit_price_minor"] for line in order["lines"]) != order["total_minor"]:
+        raise ValueError(f"the lines of {order['order_id']} do not give its total")
