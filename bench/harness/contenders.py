@@ -37,7 +37,8 @@ class Contender:
     starts_slowly: bool = False
     levels_quick: list[int] = field(default_factory=list)
     guarantee: str = ""
-    # How the harness sees how far it is: by the table `positions`, or by counting rows.
+    # How the harness sees how far it is: by the table `positions`, what the group has committed to Kafka, or
+    # by counting rows.
     progress: str = "positions"
     # The tables that it fills; none named: all of its kind.
     tables: list[str] = field(default_factory=list)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg import sql
 
@@ -138,6 +138,12 @@ class Log:
             place = TopicPartition(self.name(topic), partition)
             _, found[partition] = self._reader.get_watermark_offsets(place, timeout=ADMIN_WITHIN)
         return found
+
+    def committed(self, group: str, topic: str) -> int:
+        """How many records of a topic a group has told Kafka that it has passed."""
+        places = [TopicPartition(self.name(topic), partition) for partition in range(PARTITIONS[topic])]
+        told = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])[group]
+        return sum(max(place.offset, 0) for place in told.result(ADMIN_WITHIN).topic_partitions)
 
     def write(self, topic: str, records: Iterable[tuple[str, bytes, list]]) -> None:
         """Keys, values and headers, to where every client of ours would send them."""

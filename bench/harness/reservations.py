@@ -87,7 +87,7 @@ class Reservations(Sink):
         if time.monotonic() > deadline:
             raise NotVerified(f"{process.name} has not taken the stock in {STOCKED_WITHIN:.0f} s")
 
-    def _share_done(self, _contender: Contender, connection: psycopg.Connection) -> float:
+    def _share_done(self, _contender: Contender, _database: Database, connection: psycopg.Connection) -> float:
         """All that was there at the start, and nothing left to publish."""
         rows = connection.execute("SELECT partition, next_offset FROM positions WHERE topic = %s", [self.log.name("orders")])
         done = sum(min(offset, self.ends[partition]) for partition, offset in rows)

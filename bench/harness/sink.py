@@ -127,15 +127,17 @@ class Sink:
         """Until this share of the work is done."""
         deadline = time.monotonic() + CAUGHT_UP_WITHIN
         with database.connect() as connection:
-            while (done := self._share_done(contender, connection)) < share:
+            while (done := self._share_done(contender, database, connection)) < share:
                 process.require_alive()
                 if time.monotonic() > deadline:
                     raise Failed(f"{process.name} has done {done:.0%} in {CAUGHT_UP_WITHIN:.0f} s")
                 time.sleep(COUNT_AGAIN if contender.progress == "rows" else LOOK_AGAIN)
 
-    def _share_done(self, contender: Contender, connection: psycopg.Connection) -> float:
+    def _share_done(self, contender: Contender, database: Database, connection: psycopg.Connection) -> float:
         if contender.progress == "positions":
             return projections.passed(connection, self.log.name("orders")) / self.records
+        if contender.progress == "group":
+            return self.log.committed(database.name, "orders") / self.records
         # As many rows as the first contender left, which is ours.
         tables = contender.tables or self.projection.tables
         return projections.rows(connection, tables) / sum(int(self.digests[table].partition(":")[0]) for table in tables)

@@ -23,7 +23,7 @@ VISIBLE = {500: (8.0, 40.0), 2_000: (20.0, 120.0)}
 SHARE_OF_PARTS, FIRST_P50_MS = 0.6, 0.3
 CPU_RATE, CPU_PERCENT = 500, 100.0
 CONSUMER_MIB, API_MIB = 48.0, 40.0
-TWO_WORKERS, GOODPUT = 1.3, 0.9
+TWO_WORKERS, GOODPUT, EXACTLY_ONCE = 1.3, 0.9, 0.97
 REPLAY_NOWHERE, REPLAY_DECODED, REPLAY_KCAT = 0.8, 500_000.0, 5.0
 
 
@@ -83,6 +83,9 @@ def _caught_up(lines: list[Line]) -> Iterator[Judged]:
     for test, name, target in CAUGHT_UP:
         if found := _beside(lines, test, name):
             yield _at_least(f"catching up, {test}, by {found[0]}", found[1], target)
+    once, at_least_once = (_rates(of_kind(lines, "slot", test="analytics", contender=name)) for name in ("go-5000", "position-in-kafka"))
+    if once and at_least_once:
+        yield _at_least("the price of exactly-once: Go's rate by that with the position in Kafka", paired(once, at_least_once).median, EXACTLY_ONCE)
     two, one = (_rates(of_kind(lines, "slot", test="inventory", contender=name)) for name in ("ours-2", "ours"))
     if two and one:
         yield _at_least("catching up, inventory, two workers by one", paired(two, one).median, TWO_WORKERS)

@@ -44,7 +44,7 @@ func run(ctx context.Context) error {
 	}
 	defer database.Close(context.Background())
 	prefix := os.Getenv("KAFKA_PREFIX")
-	store := &store{database: database, topic: prefix + "orders", held: map[int32]position{}}
+	store := &store{database: database, topic: prefix + "orders", inKafka: os.Getenv("POSITION") == "kafka", held: map[int32]position{}}
 	client, err := kgo.NewClient(
 		kgo.SeedBrokers(os.Getenv("KAFKA_BOOTSTRAP_SERVERS")),
 		kgo.ClientID("go-sink"),
@@ -53,6 +53,7 @@ func run(ctx context.Context) error {
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.DisableAutoCommit(),
 		kgo.AdjustFetchOffsetsFn(store.take),
+		kgo.ConsumeResetOffset(kgo.NewOffset().AtStart()),
 		// Whoever is killed is missed soon.
 		kgo.SessionTimeout(10*time.Second),
 	)
@@ -70,6 +71,11 @@ func run(ctx context.Context) error {
 		case batch := <-batches:
 			if err := store.apply(ctx, batch); err != nil {
 				return err
+			}
+			if store.inKafka {
+				if err := store.commit(ctx, client, batch); err != nil {
+					return err
+				}
 			}
 		case err := <-failed:
 			return err

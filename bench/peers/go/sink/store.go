@@ -8,14 +8,17 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 type position struct{ epoch, next int64 }
 
-// store writes batches. The position moves in the same transaction, by compare-and-set.
+// store writes batches. The position moves in the same transaction, by compare-and-set; or it is kept
+// by Kafka, behind the rows, which shows what the former costs.
 type store struct {
 	database *pgx.Conn
 	topic    string
+	inKafka  bool
 	// The group assigns while a batch may be under way.
 	mutex sync.Mutex
 	held  map[int32]position
@@ -23,6 +26,9 @@ type store struct {
 
 // take takes the positions of the partitions that were assigned; the log is read from there.
 func (s *store) take(ctx context.Context, offsets map[string]map[int32]kgo.Offset) (map[string]map[int32]kgo.Offset, error) {
+	if s.inKafka {
+		return offsets, nil
+	}
 	s.mutex.Lock()
 	defer s.mutex.Unlock()
 	for partition := range offsets[s.topic] {
@@ -67,6 +73,18 @@ func (s *store) apply(ctx context.Context, b batch) error {
 	return nil
 }
 
+// commit tells Kafka what apply has written.
+func (s *store) commit(ctx context.Context, client *kgo.Client, b batch) error {
+	behind := map[int32]kgo.EpochOffset{}
+	for partition, next := range b.passed().next {
+		behind[partition] = kgo.EpochOffset{Epoch: -1, Offset: next}
+	}
+	var failed error
+	client.CommitOffsetsSync(ctx, map[string]map[int32]kgo.EpochOffset{s.topic: behind},
+		func(_ *kgo.Client, _ *kmsg.OffsetCommitRequest, _ *kmsg.OffsetCommitResponse, err error) { failed = err })
+	return failed
+}
+
 func (s *store) begin(ctx context.Context, b batch) error {
 	var partitions []int32
 	var epochs, froms, nexts []int64
@@ -76,12 +94,17 @@ func (s *store) begin(ctx context.Context, b batch) error {
 	}
 	question := &pgx.Batch{}
 	question.Queue("BEGIN")
-	question.Queue(advance, s.topic, partitions, epochs, froms, nexts)
+	if !s.inKafka {
+		question.Queue(advance, s.topic, partitions, epochs, froms, nexts)
+	}
 	b.ask(question)
 	answers := s.database.SendBatch(ctx, question)
 	defer answers.Close()
 	if _, err := answers.Exec(); err != nil {
 		return err
+	}
+	if s.inKafka {
+		return b.hear(answers)
 	}
 	moved, err := answers.Exec()
 	if err != nil {
