@@ -152,10 +152,12 @@ def _caught_up(lines: list[Line], kind: str) -> list[str]:
 
 def _killed(lines: list[Line], kind: str) -> str:
     names = {line["name"]: line["title"] for line in of_kind(lines, "contender", test=kind)}
-    rows = [[names[line["contender"]], str(line["lost"]), str(line["doubled"])] for line in of_kind(lines, "kill", test=kind)]
+    deaths = of_kind(lines, "kill", test=kind)
+    rows = [[names[line["contender"]], str(line["deaths"]), str(line["lost"]), str(line["doubled"])] for line in deaths]
     if not rows:
         return ""
-    return "Killed with `kill -9` a third of the way and started again:\n\n" + cells.table(["who", "lost", "counted twice"], rows)
+    head = ["who", "killed so often", "lost", "counted twice"]
+    return "Killed with `kill -9` on the way and started again:\n\n" + cells.table(head, rows)
 
 
 def _limits(lines: list[Line]) -> str:

@@ -30,7 +30,7 @@ def _full(seed: int, rounds: int | None) -> Plans:
     """Ends within about an hour, all toolchains there."""
     return Plans(
         ingest.Plan(rounds or 4, 2, 2, 5, seed, CONNECTIONS, is_quick=False),
-        sink.Plan(rounds or 3, 200_000, seed, "everybody"),
+        sink.Plan(rounds or 3, 200_000, seed, "everybody", 3),
         steady.Plan([500, 2_000], 20, 5, seed),
         overload.Plan(5, 30, 5, seed),
         replay.Plan(rounds or 3, 2_000_000, seed),
@@ -41,7 +41,7 @@ def _quick(seed: int, rounds: int | None) -> Plans:
     """Under 5 minutes."""
     return Plans(
         ingest.Plan(rounds or 1, 1, 1, 2, seed, CONNECTIONS, is_quick=True),
-        sink.Plan(rounds or 1, 20_000, seed, "each program"),
+        sink.Plan(rounds or 1, 20_000, seed, "each program", 1),
         steady.Plan([500, 2_000], 3, 1, seed),
         overload.Plan(2, 4, 2, seed),
         replay.Plan(rounds or 1, 200_000, seed),
@@ -51,7 +51,7 @@ def _quick(seed: int, rounds: int | None) -> Plans:
 def _smoke(seed: int, _rounds: int | None) -> Plans:
     return Plans(
         ingest.Plan(1, 0, 1, 1, seed, [16], is_quick=False),
-        sink.Plan(1, 2_000, seed, "nobody"),
+        sink.Plan(1, 2_000, seed, "nobody", 0),
         steady.Plan([50], 2, 1, seed),
         overload.Plan(1, 1, 1, seed),
         replay.Plan(1, 10_000, seed),

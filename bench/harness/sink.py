@@ -2,6 +2,7 @@
 contender reads the same log and must leave the same rows."""
 
 import itertools
+import random
 import shutil
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ from .results import Results
 from .shop import Shop
 
 CUSTOMERS = 20_000
-CAUGHT_UP_WITHIN, LOOK_AGAIN, COUNT_AGAIN = 600.0, 0.01, 0.2
+CAUGHT_UP_WITHIN, LOOK_AGAIN, COUNT_AGAIN, DIES_WITHIN = 600.0, 0.01, 0.2, 0.1
 COPY = "copy"
 ANY_PORT = "127.0.0.1:0"
 
@@ -35,6 +36,7 @@ class Plan:
     seed: int
     # Who is killed: nobody, one of each program, or everybody.
     kills: str
+    deaths: int
 
 
 class Sink:
@@ -171,17 +173,20 @@ class Sink:
             list(pool.map(self._killed, contenders))
 
     def _killed(self, contender: Contender) -> None:
-        """A third of the way it is killed, and started again at once."""
-        database = self._database(contender)
-        for share in (1 / 3, 1.0):
+        """On its way it is killed at moments that the seed draws, and started again at once."""
+        database, draw = self._database(contender), random.Random(f"{self.plan.seed}/{contender.name}")
+        for death in range(1, self.plan.deaths + 2):
             process = self._start(contender, database)
             try:
-                self._wait(contender, process, database, share)
+                self._wait(contender, process, database, death / (self.plan.deaths + 1))
+                # Not just when a position has moved.
+                time.sleep(draw.uniform(0, DIES_WITHIN) if death <= self.plan.deaths else 0)
             finally:
                 process.kill()
         with database.connect() as connection:
             counts = [name for name in self.projection.counts if name in contender.tables or not contender.tables]
             lost, doubled = checks.lost_and_doubled(projections.found(connection, self.projection), self.expected, counts)
         self._drop(database)
-        self.results.add("kill", test=self.projection.kind, contender=contender.name, orders=self.plan.orders, lost=lost, doubled=doubled)
-        self.say(f"{contender.name} killed a third of the way: {lost} lost, {doubled} doubled")
+        told = {"contender": contender.name, "deaths": self.plan.deaths, "orders": self.plan.orders}
+        self.results.add("kill", test=self.projection.kind, **told, lost=lost, doubled=doubled)
+        self.say(f"{contender.name} killed {self.plan.deaths} times: {lost} lost, {doubled} doubled")
