@@ -12,6 +12,8 @@ PEERS = Path(__file__).resolve().parent.parent / "peers"
 OURS = Path(__file__).with_name("ours.toml")
 # The last ones are of ours only.
 KINDS = ["ingest", "analytics", "mails", "inventory", "steady", "overload", "replay"]
+# The mail server of the bench.
+NEEDS = {"steady": "go"}
 Settings = dict[str, str]
 
 
@@ -33,7 +35,7 @@ class Contender:
     warm_up_seconds: int = 0
     # A quick run leaves it out, or measures it only at these numbers of connections.
     quick: bool = True
-    # A quick run takes the first of its tries.
+    # It is started as seldom as can be.
     starts_slowly: bool = False
     levels_quick: list[int] = field(default_factory=list)
     guarantee: str = ""
@@ -119,4 +121,5 @@ def described(contenders: Iterable[Contender]) -> list[dict]:
 
 def folders(contenders: Iterable[Contender]) -> list[str]:
     """Whose `build` is needed."""
-    return sorted({c.folder for c in contenders if c.folder != OURS.parent.name})
+    of_peers = {c.folder for c in contenders if c.folder != OURS.parent.name}
+    return sorted(of_peers | {NEEDS[c.kind] for c in contenders if c.kind in NEEDS})

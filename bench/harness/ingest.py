@@ -56,13 +56,17 @@ class Ingest:
         ceilings.measure(self.at, self.bodies, self.plan.levels, self.plan.sweep_seconds, self.results, self.say)
         for contender in contenders:
             self._sweep(contender)
-        # A quick run starts everybody once a round; a full one once for each number of connections, so that
-        # what is compared was measured one after the other.
-        together = [self.plan.levels] if self.plan.is_quick else [[level] for level in self.plan.levels]
         for number, order in enumerate(schedule.rounds(contenders, self.plan.rounds, self.plan.seed)):
-            for levels in together:
+            for level in self.plan.levels:
                 for contender in order:
-                    self._slots(contender, number, [level for level in levels if level in self._levels(contender)])
+                    self._slots(contender, number, self._together(contender, level))
+
+    def _together(self, contender: Contender, level: int) -> list[int]:
+        """Which levels are measured when it is this one's turn. A full run starts whoever starts fast for each,
+        so that what is compared was measured one after the other; else all have their turn with the first."""
+        if not self.plan.is_quick and not contender.starts_slowly:
+            return [level]
+        return self._levels(contender) if level == self.plan.levels[0] else []
 
     def _levels(self, contender: Contender) -> list[int]:
         """Where it is measured. A quick run has no time for everybody everywhere."""
@@ -72,16 +76,16 @@ class Ingest:
 
     def _sweep(self, contender: Contender) -> None:
         """A peer's best settings at each number of connections. Each is tried early and late in a full run,
-        because the first to run meets servers that are cold."""
+        because the first to run meets servers that are cold; once where it is warmed up for long."""
         tries, levels = contender.tries_of(self.plan.is_quick), self._levels(contender)
         if len(tries) < 2 or not self.plan.sweep_seconds:
             self.best |= {(contender.name, level): next(iter(tries), {}) for level in levels}
             return
         rates: dict[int, dict[int, float]] = {level: {} for level in levels}
         numbers = list(range(len(tries)))
-        for number in numbers if self.plan.is_quick else [*numbers, *reversed(numbers)]:
+        for number in numbers if self.plan.is_quick or contender.starts_slowly else [*numbers, *reversed(numbers)]:
             with self._running(contender, tries[number]) as (log, process):
-                self._warm_up(log, process, levels[-1], self._seconds_of_warm_up(contender, 0))
+                self._warm_up(log, process, levels[-1], self._seconds_of_warm_up(contender, self.plan.warm_up_seconds))
                 for level in levels:
                     found = self._measure(log, process, level, self.plan.sweep_seconds)
                     rates[level][number] = max(found["rate"], rates[level].get(number, 0.0))

@@ -29,8 +29,8 @@ def of(mode: str, seed: int, rounds: int | None) -> Plans:
 def _full(seed: int, rounds: int | None) -> Plans:
     """Ends within about an hour, all toolchains there."""
     return Plans(
-        ingest.Plan(rounds or 4, 2, 2, 5, seed, CONNECTIONS, is_quick=False),
-        sink.Plan(rounds or 3, 200_000, seed, "everybody", 3),
+        ingest.Plan(rounds or 3, 2, 2, 5, seed, CONNECTIONS, is_quick=False),
+        sink.Plan(rounds or 3, 150_000, seed, "everybody", 3),
         steady.Plan([500, 2_000], 20, 5, seed),
         overload.Plan(5, 30, 5, seed),
         replay.Plan(rounds or 3, 2_000_000, seed),

@@ -25,6 +25,8 @@ class Plan:
 
 def measure(at: Deployment, plan: Plan, out: Results, say: Callable[[str], None]) -> None:
     system = System(at, "steady", plan.seed)
+    if not system.has_fast_mail_server:
+        out.add("skipped", what="The mail server of the bench", why="Go is not installed; the demo's takes the mails, and may be the limit")
     with system.running():
         system.wait_ready()
         orders = sum(plan.rates) * plan.seconds + WARM_UP_RATE * plan.warm_up_seconds

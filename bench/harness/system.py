@@ -27,6 +27,7 @@ class System:
         self.apis = [f"{host}:{int(port) + n}" for n in range(APIS)]
         self.smtp = f"{host}:{int(port) + APIS}"
         self.placed = 0
+        self.has_fast_mail_server = (at.binaries / "go-smtp").exists()
 
     @contextmanager
     def running(self, with_consumers: bool = True):
@@ -47,7 +48,7 @@ class System:
 
     def _start_consumers(self) -> None:
         mails = {"MAIL_FROM": "Shop <orders@shop.example>", "SMTP_URL": os.environ["SMTP_URL"]}
-        if (self.at.binaries / "go-smtp").exists():
+        if self.has_fast_mail_server:
             self._start("smtp", "go-smtp", SMTP_ADDR=self.smtp)
             mails["SMTP_URL"] = f"smtp://{self.smtp}"
         for name in CONSUMERS:
