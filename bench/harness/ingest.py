@@ -53,7 +53,8 @@ class Ingest:
         return path
 
     def run(self, contenders: list[Contender]) -> None:
-        ceilings.measure(self.at, self.bodies, self.plan.levels, self.plan.sweep_seconds, self.results, self.say)
+        levels = [self.plan.levels[0], self.plan.levels[-1]] if self.plan.is_quick else self.plan.levels
+        ceilings.measure(self.at, self.bodies, levels, self.plan.sweep_seconds, self.results, self.say)
         for contender in contenders:
             self._sweep(contender)
         for number, order in enumerate(schedule.rounds(contenders, self.plan.rounds, self.plan.seed)):

@@ -27,8 +27,8 @@ SINKS = {
     ),
 }
 QUICK = (
-    " A quick run: few rounds, short ones; of a program in several variants one, of what starts slowly one setting, and "
-    "whoever is not Go only at the highest number of connections. It shows the shape, not the last tenth."
+    " A quick run: few rounds, short ones; of a program in several variants one, and whoever is not Go under "
+    "one setting and only at the highest number of connections. It shows the shape, not the last tenth."
 )
 BEGIN, END = "<!-- scripts/bench writes what follows -->", "<!-- scripts/bench wrote this -->"
 HOW = Path(__file__).with_name("protocol.md")
