@@ -183,6 +183,9 @@ def plots(lines: list[Line]) -> dict[str, str]:
             titles = cells.titles(lines, kind)
             group = chart.Group("catching up", [_bar(slots, name) for name in titles])
             found[kind] = chart.bars(title, list(titles.values()), [group])
+    if rates := sections.replayed(lines):
+        group = chart.Group("from the beginning", list(rates.values()))
+        found["replay"] = chart.bars("Records a second, reading the log", list(rates), [group])
     return found
 
 

@@ -1,6 +1,7 @@
 """The page's sections of ours as a whole, and of targets. No number comes from anywhere but the lines."""
 
 from . import cells, targets
+from .ratios import Spread, spread
 from .results import Line, of_kind
 
 MEMORY = ["api-1", "inventory", "confirmation-email", "analytics"]
@@ -55,18 +56,23 @@ def overload(lines: list[Line]) -> list[str]:
     return ["## More than can be done", what, cells.table(head, rows)]
 
 
-def replay(lines: list[Line]) -> list[str]:
+def replayed(lines: list[Line]) -> dict[str, Spread]:
+    """By reader, ours first: records a second."""
     found = of_kind(lines, "replay")
-    if not found:
-        return []
     names = sorted({line["reader"] for line in found}, key=lambda name: (not name.startswith("ours"), name))
-    rates = {name: {line["round"]: line["rate"] for line in found if line["reader"] == name} for name in names}
-    rows = [[name, cells.ranged(cells.spread(list(rates[name].values())), ",.0f")] for name in names]
+    return {name: spread([line["rate"] for line in of_kind(found, "replay", reader=name)]) for name in names}
+
+
+def replay(lines: list[Line]) -> list[str]:
+    rates = replayed(lines)
+    if not rates:
+        return []
     what = (
-        f"{found[0]['records']:,} placed orders of four lines, from the beginning to the end; a program's start is part of its "
-        "time, but for rdkafka_performance, which says its own rate."
+        f"{of_kind(lines, 'replay')[0]['records']:,} placed orders of four lines, from the beginning to the end; a program's start "
+        "is part of its time, but for rdkafka_performance, which says its own rate."
     )
-    return ["## Reading the log from its beginning", what, cells.table(["who", "records/s"], rows)]
+    table = cells.table(["who", "records/s"], [[name, cells.ranged(rate, ",.0f")] for name, rate in rates.items()])
+    return ["## Reading the log from its beginning", "![records a second](benchmarks-replay.svg)", what, table]
 
 
 def reached(lines: list[Line]) -> list[str]:

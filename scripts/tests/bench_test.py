@@ -4,6 +4,8 @@ python -m unittest scripts/tests/bench_test.py
 """
 
 import os
+import shutil
+import subprocess
 import sys
 import tempfile
 import unittest
@@ -74,6 +76,17 @@ class Contenders(unittest.TestCase):
     def test_every_peer_builds_itself(self):
         for folder in contenders.folders(contenders.everyone()):
             self.assertTrue(os.access(contenders.PEERS / folder / "build", os.X_OK), folder)
+
+    def test_a_build_without_its_toolchain_says_so(self):
+        for folder in contenders.folders(contenders.everyone()):
+            with self.subTest(folder), tempfile.TemporaryDirectory() as path:
+                for tool in ("bash", "dirname", "env", "sed", "cut"):
+                    os.symlink(shutil.which(tool), Path(path) / tool)
+                told = {"PATH": path, "BENCH_CACHE": path, "BENCH_PYTHON": str(Path(path) / "no-python")}
+                build = [str(contenders.PEERS / folder / "build"), path]
+                done = subprocess.run(build, env=told, capture_output=True, text=True, timeout=60, check=False)
+                self.assertEqual(done.returncode, 69, done.stderr)
+                self.assertRegex(done.stdout, r"(?m)^missing .")
 
     def test_who_asks_for_a_peer_gets_ours_beside_it(self):
         found = [(one.kind, one.name) for one in contenders.selected(contenders.everyone(), ["go"])]
