@@ -1,9 +1,22 @@
 // The ids of events-schema/src/ids.rs, and the start of a trace.
 
-import { hash, randomBytes } from 'node:crypto'
+import { hash, randomFillSync } from 'node:crypto'
 
 const NAMESPACE = Buffer.from('6d1e38a260f55e0c9f2b6c2f3b8d9a41', 'hex')
 const TRACE = /^00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$/
+
+// A call for a few bytes costs as much as one for many.
+const pool = Buffer.allocUnsafe(8192)
+let used = pool.length
+
+function randomBytes (length) {
+  if (used + length > pool.length) {
+    randomFillSync(pool)
+    used = 0
+  }
+  used += length
+  return pool.subarray(used - length, used)
+}
 
 function v5 (space, name) {
   return marked(hash('sha1', Buffer.concat([space, Buffer.from(name)]), 'buffer').subarray(0, 16), 0x50)
