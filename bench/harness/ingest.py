@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from . import ceilings, checks, same_work, schedule, wrk
+from . import ceilings, checks, paced, same_work, schedule, wrk
 from .contenders import Contender, Settings
 from .deployment import Deployment, Log
 from .processes import Process, steal_seconds, tree_cpu_seconds, tree_peak_mib
@@ -30,6 +30,8 @@ class Plan:
     seed: int
     levels: list[int]
     is_quick: bool
+    # At a steady rate; none where it is left out.
+    paced: paced.Plan | None
 
 
 Say = Callable[[str], None]
@@ -61,6 +63,13 @@ class Ingest:
             for level in self.plan.levels:
                 for contender in order:
                     self._slots(contender, number, self._together(contender, level))
+        if self.plan.paced:
+            self._paced(contenders, self.plan.paced)
+
+    def _paced(self, contenders: list[Contender], plan: paced.Plan) -> None:
+        """Under the settings that are best for a few connections."""
+        settings = {one.name: self.best[one.name, self._levels(one)[min(1, len(self._levels(one)) - 1)]] for one in contenders}
+        paced.Paced(self.at, plan, self.results, self.say).run(contenders, settings)
 
     def _together(self, contender: Contender, level: int) -> list[int]:
         """Which levels are measured when it is this one's turn. A full run starts whoever starts fast for each,

@@ -56,7 +56,13 @@ def within_marks(text: str, what: str) -> str:
 def page(lines: list[Line]) -> str:
     parts = ["# Benchmarks", _where(lines), *_drifts(lines)]
     if of_kind(lines, "slot", test="ingest"):
-        parts += ["## Orders over HTTP into the log", "![orders a second](benchmarks-ingest.svg)", _ingest(lines), _ceilings(lines)]
+        parts += [
+            "## Orders over HTTP into the log",
+            "![orders a second](benchmarks-ingest.svg)",
+            _ingest(lines),
+            sections.paced(lines),
+            _ceilings(lines),
+        ]
     for kind in SINKS:
         parts += _caught_up(lines, kind)
     parts += [*sections.steady(lines), *sections.overload(lines), *sections.replay(lines), *sections.reached(lines)]

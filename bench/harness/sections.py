@@ -7,6 +7,20 @@ from .results import Line, of_kind
 MEMORY = ["api-1", "inventory", "confirmation-email", "analytics"]
 
 
+def paced(lines: list[Line]) -> str:
+    found = of_kind(lines, "paced")
+    if not found:
+        return ""
+    titles = {line["name"]: line["title"] for line in of_kind(lines, "contender", test="ingest")}
+    rows = []
+    for line in found:
+        who = ", ".join(filter(None, [titles[line["contender"]], cells.settings(line["settings"])]))
+        ms = [f"{line['ms'][name]:.2f}" for name in ("p50", "p99", "p999")]
+        rows.append([who, f"{line['per_second']:,.0f}", *ms, f"{line['cpu_percent']:.0f}"])
+    what = f"At {found[0]['rate']:,} orders a second, an open loop, for {found[0]['seconds']} s, under the settings that are best at 16 connections:"
+    return what + "\n\n" + cells.table(["who", "orders/s", "p50 ms", "p99 ms", "p99.9 ms", "CPU, % of a core"], rows)
+
+
 def steady(lines: list[Line]) -> list[str]:
     found = of_kind(lines, "steady")
     if not found:

@@ -20,7 +20,7 @@ CAUGHT_UP = [
 ]
 # At a rate: p50 and p99 of how soon an order is visible.
 VISIBLE = {500: (8.0, 40.0), 2_000: (20.0, 120.0)}
-SHARE_OF_PARTS, FIRST_P50_MS = 0.6, 0.3
+SHARE_OF_PARTS, FIRST_P50_MS, PACED_P99_MS = 0.6, 0.3, 5.0
 CPU_RATE, CPU_PERCENT = 500, 100.0
 CONSUMER_MIB, API_MIB = 48.0, 40.0
 TWO_WORKERS, GOODPUT, EXACTLY_ONCE = 1.3, 0.9, 0.97
@@ -63,6 +63,10 @@ def _posted(lines: list[Line]) -> Iterator[Judged]:
             yield _at_least(f"orders over HTTP, {level} connections, by {found[0]}", found[1], target)
     if first := of_kind(lines, "slot", test="ingest", contender="ours", connections=1):
         yield _at_most("orders over HTTP, one client, p50 ms", cells.of(first, lambda slot: slot["p50_ms"]).median, FIRST_P50_MS, ".2f")
+    for line in of_kind(lines, "paced", contender="ours"):
+        best = min(one["ms"]["p99"] for one in of_kind(lines, "paced"))
+        yield _at_most(f"orders over HTTP, {line['rate']:,}/s, p99 ms", line["ms"]["p99"], PACED_P99_MS)
+        yield _at_most(f"orders over HTTP, {line['rate']:,}/s, p99 by the best of all", line["ms"]["p99"] / best, 1.0, ".2f")
     for level, share in parts_reached(lines).items():
         yield _at_least(f"orders over HTTP, {level} connections, by parse, then produce", share, SHARE_OF_PARTS)
 

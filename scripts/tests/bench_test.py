@@ -243,6 +243,14 @@ class Page(unittest.TestCase):
             lines.append({"kind": "slot", "test": "mails", "contender": name, "round": 0, "rate": rate, "peak_mib": 9.0})
         self.assertIn(("catching up, mails, by go-1", "1.20", "≥ 1.20", True), list(targets.judged(lines)))
 
+    def test_at_a_rate_the_latency_of_all_is_compared(self):
+        ms = {"ours": {"p50": 1.0, "p99": 4.0, "p999": 9.0}, "go": {"p50": 1.0, "p99": 3.0, "p999": 9.0}}
+        told = {"kind": "paced", "settings": {}, "rate": 2_000, "seconds": 9, "per_second": 1_999.0, "cpu_percent": 30.0}
+        text = page.page([*run_of([1.0], [1.0]), *(told | {"contender": name, "ms": of} for name, of in ms.items())])
+        self.assertIn("| Orderflow | 1,999 | 1.00 | 4.00 | 9.00 | 30 |", text)
+        self.assertIn("| orders over HTTP, 2,000/s, p99 ms | **4.0** | ≤ 5.0 |", text)
+        self.assertIn("| orders over HTTP, 2,000/s, p99 by the best of all | 1.33 | ≤ 1.00 |", text)
+
     def test_ours_as_a_whole_has_its_sections(self):
         of_each = {name: 10.0 for name in ("api-1", "api-2", "inventory", "confirmation-email", "analytics", "generator")}
         pair = {"p50": 5.0, "p99": 50.0}
