@@ -132,6 +132,13 @@ def rows(connection: psycopg.Connection, tables: list[str]) -> int:
     return connection.execute(sql.SQL("SELECT ") + sql.SQL(" + ").join(counts)).fetchone()[0]
 
 
+def last_commit(connection: psycopg.Connection, tables: list[str]) -> float:
+    """When the last row of some tables was committed, in seconds since 1970."""
+    newest = [sql.SQL("(SELECT max(pg_xact_commit_timestamp(xmin)) FROM {})").format(sql.Identifier(table)) for table in tables]
+    statement = sql.SQL("SELECT extract(epoch FROM greatest({}))::float8").format(sql.SQL(", ").join(newest))
+    return connection.execute(statement).fetchone()[0]
+
+
 def copy_out(connection: psycopg.Connection, projection: Projection, folder: Path) -> None:
     for table in projection.tables:
         statement = sql.SQL("COPY {} TO STDOUT").format(sql.Identifier(table))
