@@ -101,7 +101,7 @@ class Sink:
         started, started_at = time.monotonic(), time.time()
         process = self._start(contender, database)
         try:
-            self._wait(contender, process, database, 1.0)
+            tenths = self._wait(contender, process, database, 1.0)
             seconds = time.monotonic() - started
             if contender.progress == "rows":
                 # Rows are counted seldom, because that costs; when the last one came is known afterwards.
@@ -114,7 +114,8 @@ class Sink:
             process.kill()
             raise
         process.stop()
-        return {**self._numbers(seconds, used, stolen), "peak_mib": round(memory, 1)}
+        found = {**self._numbers(seconds, used, stolen), "peak_mib": round(memory, 1)}
+        return found if contender.progress == "rows" else found | {"tenths_s": [round(at - started, 3) for at in tenths]}
 
     def _numbers(self, seconds: float, used: dict[str, float], stolen: float) -> dict[str, Any]:
         return {
@@ -129,11 +130,15 @@ class Sink:
         told |= self.projection.told | contender.settings
         return Process(contender.name, [str(self.at.binaries / contender.program)], told, self.at.scratch / f"{database.name}.log")
 
-    def _wait(self, contender: Contender, process: Process, database: Database, share: float) -> None:
-        """Until this share of the work is done."""
-        deadline = time.monotonic() + CAUGHT_UP_WITHIN
+    def _wait(self, contender: Contender, process: Process, database: Database, share: float) -> list[float]:
+        """Until this share of the work is done. When each tenth was."""
+        deadline, tenths = time.monotonic() + CAUGHT_UP_WITHIN, []
         with database.connect() as connection:
-            while (done := self._share_done(contender, database, connection)) < share:
+            while True:
+                done = self._share_done(contender, database, connection)
+                tenths += [time.monotonic()] * (int(done * 10) - len(tenths))
+                if done >= share:
+                    return tenths
                 process.require_alive()
                 if time.monotonic() > deadline:
                     raise Failed(f"{process.name} has done {done:.0%} in {CAUGHT_UP_WITHIN:.0f} s")

@@ -20,6 +20,7 @@ CAUGHT_UP = [
 ]
 # At a rate: p50 and p99 of how soon an order is visible.
 VISIBLE = {500: (8.0, 40.0), 2_000: (20.0, 120.0)}
+EVEN = 0.9
 SHARE_OF_PARTS, FIRST_P50_MS, PACED_P99_MS = 0.6, 0.3, 5.0
 CPU_RATE, CPU_PERCENT = 500, 100.0
 CONSUMER_MIB, API_MIB = 48.0, 40.0
@@ -87,12 +88,21 @@ def _caught_up(lines: list[Line]) -> Iterator[Judged]:
     for test, name, target in CAUGHT_UP:
         if found := _beside(lines, test, name):
             yield _at_least(f"catching up, {test}, by {found[0]}", found[1], target)
+    for test in ("analytics", "mails", "inventory"):
+        if slots := [slot for slot in of_kind(lines, "slot", test=test, contender="ours") if "tenths_s" in slot]:
+            yield _at_least(f"catching up, {test}, the last three tenths' rate by that of the first", cells.of(slots, _end_by_beginning).median, EVEN)
     once, at_least_once = (_rates(of_kind(lines, "slot", test="analytics", contender=name)) for name in ("go-5000", "position-in-kafka"))
     if once and at_least_once:
         yield _at_least("the price of exactly-once: Go's rate by that with the position in Kafka", paired(once, at_least_once).median, EXACTLY_ONCE)
     two, one = (_rates(of_kind(lines, "slot", test="inventory", contender=name)) for name in ("ours-2", "ours"))
     if two and one:
         yield _at_least("catching up, inventory, two workers by one", paired(two, one).median, TWO_WORKERS)
+
+
+def _end_by_beginning(slot: Line) -> float:
+    """Of the rates of three tenths of the work. The first tenth has the start in it."""
+    at = slot["tenths_s"]
+    return (at[3] - at[0]) / (at[9] - at[6]) if at[9] > at[6] else 0.0
 
 
 def _steady(lines: list[Line]) -> Iterator[Judged]:

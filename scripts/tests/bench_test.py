@@ -243,6 +243,13 @@ class Page(unittest.TestCase):
             lines.append({"kind": "slot", "test": "mails", "contender": name, "round": 0, "rate": rate, "peak_mib": 9.0})
         self.assertIn(("catching up, mails, by go-1", "1.20", "≥ 1.20", True), list(targets.judged(lines)))
 
+    def test_whoever_gets_slower_while_catching_up_is_found(self):
+        slot = {"kind": "slot", "test": "mails", "contender": "ours", "round": 0, "rate": 1.0, "peak_mib": 9.0}
+        even, slower = ([float(n) for n in range(1, 11)], [*(float(n) for n in range(1, 10)), 11.0])
+        for tenths, is_met in ((even, True), (slower, False)):
+            found = {what: met for what, _, _, met in targets.judged([slot | {"tenths_s": tenths}])}
+            self.assertEqual(found["catching up, mails, the last three tenths' rate by that of the first"], is_met)
+
     def test_at_a_rate_the_latency_of_all_is_compared(self):
         ms = {"ours": {"p50": 1.0, "p99": 4.0, "p999": 9.0}, "go": {"p50": 1.0, "p99": 3.0, "p999": 9.0}}
         told = {"kind": "paced", "settings": {}, "rate": 2_000, "seconds": 9, "per_second": 1_999.0, "cpu_percent": 30.0}
