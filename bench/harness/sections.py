@@ -25,8 +25,11 @@ def steady(lines: list[Line]) -> list[str]:
     found = of_kind(lines, "steady")
     if not found:
         return []
-    head = ["orders/s", "accepted p50 / p99 ms", "visible p50 / p99 ms", "CPU of all, % of a core"]
-    rows = [[f"{line['rate']:,}", _pair(line["accepted_ms"]), _pair(line["visible_ms"]), f"{_cpu(line):.0f}"] for line in found]
+    head = ["orders/s", "accepted p50 / p99 ms", "visible p50 / p99 ms", "CPU of all, % of a core", "not accepted"]
+    rows = [
+        [f"{line['rate']:,}", _pair(line["accepted_ms"]), _pair(line["visible_ms"]), f"{_cpu(line):.0f}", f"{line['not_accepted']:,}"]
+        for line in found
+    ]
     names = list(found[0]["cpu_percent"])
     of_each = [[f"{line['rate']:,}", *(f"{line['cpu_percent'][name]:.0f}" for name in names)] for line in found]
     peaks = [[name, *(f"{line['peak_mib'][name]:.0f}" for line in found)] for name in MEMORY]

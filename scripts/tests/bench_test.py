@@ -261,13 +261,13 @@ class Page(unittest.TestCase):
     def test_ours_as_a_whole_has_its_sections(self):
         of_each = {name: 10.0 for name in ("api-1", "api-2", "inventory", "confirmation-email", "analytics", "generator")}
         pair = {"p50": 5.0, "p99": 50.0}
-        steady = {"kind": "steady", "rate": 500, "seconds": 3, "accepted_ms": pair, "visible_ms": pair, "cpu_percent": of_each, "peak_mib": of_each}
+        steady = {"kind": "steady", "rate": 500, "seconds": 3, "not_accepted": 0, "accepted_ms": pair, "visible_ms": pair, "cpu_percent": of_each, "peak_mib": of_each}
         over = {"kind": "overload", "accepted_ms": pair, "peak_mib": 9.0}
         peak = over | {"what": "peak", "offered": None, "rate": 100.0, "answers": {"202": 9}, "others_ms": {}}
         twice = over | {"what": "twice the peak", "offered": 200, "rate": 95.0, "answers": {"202": 9, "503": 8}, "others_ms": pair}
         read = {"kind": "replay", "reader": "ours, decoded", "round": 0, "records": 9, "rate": 600_000.0}
         text = page.page([*run_of([1.0], [1.0]), steady, peak, twice, read])
-        self.assertIn("| 500 | 5.0 / 50.0 | 5.0 / 50.0 | 50 |", text)
+        self.assertIn("| 500 | 5.0 / 50.0 | 5.0 / 50.0 | 50 | 0 |", text)
         self.assertIn("| twice the peak | 200 | 95 | 5.0 / 50.0 | 9 × 202, 8 × 503 | 5.0 / 50.0 | 9 |", text)
         self.assertIn("| accepted of twice the peak, by the peak | **0.95** | ≥ 0.90 |", text)
         self.assertIn("| accepted to visible at 500/s, p99 ms | 50.0 | ≤ 40.0 |", text)
