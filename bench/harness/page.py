@@ -73,7 +73,7 @@ def page(lines: list[Line]) -> str:
 def _where(lines: list[Line]) -> str:
     run = of_kind(lines, "run")[0]
     machine, versions = run["machine"], ", ".join(f"{name} {said}" for name, said in run["versions"].items() if said)
-    flag = {"quick": "--quick ", "smoke": "--smoke "}.get(run["mode"], "")
+    flag = {"quick": "--quick ", "smoke": "--smoke "}.get(run["mode"], "") + "".join(f"--only {name} " for name in run["only"])
     small = QUICK if run["mode"] == "quick" else ""
     return (
         f"Written by `scripts/bench {flag}--seed {run['seed']}` on {run['date']}; the lines it is made of are in "

@@ -202,7 +202,7 @@ class Plans(unittest.TestCase):
 
 def run_of(ours: list[float], theirs: list[float], end: float = 100.0) -> list[dict]:
     where = {"cpu": "x", "cores": 2, "memory_gib": 4, "kernel": "6"}
-    lines = [{"kind": "run", "mode": "quick", "seed": 1, "date": "2026-01-01", "machine": where, "versions": {"go": "1"}}]
+    lines = [{"kind": "run", "mode": "quick", "only": [], "seed": 1, "date": "2026-01-01", "machine": where, "versions": {"go": "1"}}]
     for name, title, rates in (("ours", "Orderflow", ours), ("go", "Go: net/http, franz-go", theirs)):
         setting = {"settings": {"LINGER_US": "500"} if name == "go" else {}}
         lines.append({"kind": "contender", "test": "ingest", "name": name, "title": title, "guarantee": "", "settings": {}})
@@ -261,7 +261,8 @@ class Page(unittest.TestCase):
     def test_ours_as_a_whole_has_its_sections(self):
         of_each = {name: 10.0 for name in ("api-1", "api-2", "inventory", "confirmation-email", "analytics", "generator")}
         pair = {"p50": 5.0, "p99": 50.0}
-        steady = {"kind": "steady", "rate": 500, "seconds": 3, "not_accepted": 0, "accepted_ms": pair, "visible_ms": pair, "cpu_percent": of_each, "peak_mib": of_each}
+        steady = {"kind": "steady", "rate": 500, "seconds": 3, "not_accepted": 0, "accepted_ms": pair, "visible_ms": pair}
+        steady |= {"cpu_percent": of_each, "peak_mib": of_each}
         over = {"kind": "overload", "accepted_ms": pair, "peak_mib": 9.0}
         peak = over | {"what": "peak", "offered": None, "rate": 100.0, "answers": {"202": 9}, "others_ms": {}}
         twice = over | {"what": "twice the peak", "offered": 200, "rate": 95.0, "answers": {"202": 9, "503": 8}, "others_ms": pair}
