@@ -6,8 +6,8 @@ from html import escape
 
 from .ratios import Spread
 
-WIDTH, LEFT, BAR, GAP, TOP = 760, 190, 16, 14, 46
-COLOURS = ["#b5532a", "#3b6ea5", "#6c8f4e", "#8a8a8a"]
+WIDTH, LEFT, BAR, GAP, LEGEND = 760, 190, 16, 14, 18
+COLOURS = ["#b5532a", "#3b6ea5", "#6c8f4e", "#8a8a8a", "#8e6bb0", "#c2a13c", "#4f9b9b", "#a55a7a", "#5c5c8a", "#7a5c3c"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,8 @@ def bars(title: str, series: Sequence[str], groups: Sequence[Group]) -> str:
     """One bar per series and group; a thin line from the lowest to the highest round."""
     most = max(bar.high for group in groups for bar in group.bars if bar) or 1.0
     scale = (WIDTH - LEFT - 110) / most
-    parts, y = [_text(LEFT, 20, title, "bold"), *_legend(series)], TOP
+    legend, y = _legend(series)
+    parts = [_text(LEFT, 20, title, "bold"), *legend]
     for group in groups:
         height = BAR * sum(bar is not None for bar in group.bars)
         parts.append(_text(LEFT - 10, y + height / 2 + 4, group.label, anchor="end"))
@@ -36,13 +37,17 @@ def bars(title: str, series: Sequence[str], groups: Sequence[Group]) -> str:
     return "\n".join([head, paper, *parts, "</svg>", ""])
 
 
-def _legend(series: Sequence[str]) -> list[str]:
-    parts, x = [], float(LEFT)
+def _legend(series: Sequence[str]) -> tuple[list[str], int]:
+    """In as many lines as it needs, and where the bars begin."""
+    parts, x, y = [], float(LEFT), 28
     for name, colour in zip(series, COLOURS, strict=False):
-        parts.append(f'<rect x="{x:.0f}" y="28" width="10" height="10" fill="{colour}"/>')
-        parts.append(_text(x + 14, 37, name))
-        x += 34 + 6.5 * len(name)
-    return parts
+        width = 34 + 6.5 * len(name)
+        if x > LEFT and x + width > WIDTH:
+            x, y = float(LEFT), y + LEGEND
+        parts.append(f'<rect x="{x:.0f}" y="{y}" width="10" height="10" fill="{colour}"/>')
+        parts.append(_text(x + 14, y + 9, name))
+        x += width
+    return parts, y + LEGEND
 
 
 def _bar(bar: Spread, y: float, scale: float, colour: str) -> list[str]:

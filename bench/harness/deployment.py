@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
-from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 from psycopg import sql
 
 from . import wire
 from .processes import Failed, cpu_seconds, tree_cpu_seconds, until
 
-PARTITIONS = {"orders": 12, "products": 4}
+PARTITIONS = {"orders": 12, "products": 4, "stock": 4}
 ADMIN_WITHIN, FLUSH_WITHIN, TOOL_WITHIN = 30.0, 600.0, 300.0
 # Of librdkafka: what fails is said by an error, not by its log.
 LOG_LEVEL = 2
@@ -59,12 +59,15 @@ class Deployment:
             "RUST_LOG": "warn",
         }
 
-    def tool(self, *command: str, prefix: str = "", **more: str) -> str:
-        """Runs a program of ours to its end."""
+    def told(self, prefix: str) -> dict[str, str]:
+        return {**os.environ, **self.environment(prefix)}
+
+    def tool(self, *command: str, prefix: str = "", may_fail: bool = False, **more: str) -> str:
+        """Runs a program of ours to its end, and returns what it said."""
         program = [str(self.binaries / command[0]), *command[1:]]
-        told = {**os.environ, **self.environment(prefix), **more}
+        told = {**self.told(prefix), **more}
         done = subprocess.run(program, env=told, capture_output=True, text=True, timeout=TOOL_WITHIN, check=False)
-        if done.returncode != 0:
+        if done.returncode != 0 and not (may_fail and done.stdout):
             said = (done.stderr or done.stdout).strip().splitlines() or ["it said nothing"]
             raise Failed(f"'{' '.join(command)}' ended with {done.returncode}: {said[-1][:300]}")
         return done.stdout
@@ -74,6 +77,10 @@ class Deployment:
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         with opener.open(url, timeout=10) as answer:
             return json.load(answer)["id"]
+
+    def schema_ids(self, *events: str) -> dict[str, int]:
+        """Of events of the topic orders."""
+        return {event: self.schema_id(f"orders-orderflow.{event}") for event in events}
 
     def servers_cpu(self) -> dict[str, float]:
         """Of the servers that are processes of this machine."""
@@ -132,6 +139,12 @@ class Log:
             _, found[partition] = self._reader.get_watermark_offsets(place, timeout=ADMIN_WITHIN)
         return found
 
+    def committed(self, group: str, topic: str) -> int:
+        """How many records of a topic a group has told Kafka that it has passed."""
+        places = [TopicPartition(self.name(topic), partition) for partition in range(PARTITIONS[topic])]
+        told = self._admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)])[group]
+        return sum(max(place.offset, 0) for place in told.result(ADMIN_WITHIN).topic_partitions)
+
     def write(self, topic: str, records: Iterable[tuple[str, bytes, list]]) -> None:
         """Keys, values and headers, to where every client of ours would send them."""
         failures: list[str] = []
@@ -176,37 +189,43 @@ class Log:
         self._reader.unassign()
         return records
 
+    def fill_stock(self, skus: Iterable[str], units: int) -> None:
+        schema = self.at.schema_id("stock-orderflow.StockReceived")
+        self.write("stock", ((sku, wire.stock_received(schema, sku, units), []) for sku in skus))
+
     def fill_catalogue(self, products: Iterable[dict]) -> None:
         schema = self.at.schema_id("products-orderflow.ProductUpserted")
         self.write("products", ((product["sku"], wire.product_upserted(schema, product), []) for product in products))
 
 
 class Database:
-    """A database of one slot, with the tables of analytics."""
+    """A database of one slot, with the tables of some services. What is read is the first one's."""
 
-    def __init__(self, at: Deployment, name: str) -> None:
-        self.at, self.name = at, name
+    def __init__(self, at: Deployment, name: str, *services: str) -> None:
+        self.at, self.name, self.services = at, name, services
         self.url = at.database.rpartition("/")[0] + "/" + name
 
     def create(self, prefix: str) -> None:
         self._administer(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)"))
         self._administer(sql.SQL("CREATE DATABASE {}"))
         self.at.tool("orderctl", "database", "apply", DATABASE_URL=self.url)
-        self.at.tool("analytics", "migrate", DATABASE_URL=self.role("--owner"))
-        start = ("positions", "start", "--projection", "analytics", "--at", "beginning", "--yes")
-        self.at.tool("orderctl", *start, prefix=prefix, DATABASE_URL=self.url)
+        for service in self.services:
+            self.at.tool(service, "migrate", DATABASE_URL=self.role("--owner", service=service))
+            start = ("positions", "start", "--projection", service, "--at", "beginning", "--yes")
+            self.at.tool("orderctl", *start, prefix=prefix, DATABASE_URL=self.url)
         with self.connect() as connection:
             connection.execute("CHECKPOINT")
 
-    def role(self, *options: str) -> str:
-        """The URL of the role that serves analytics, or that owns it."""
-        return self.at.tool("orderctl", "database", "url", "analytics", *options, DATABASE_URL=self.url).strip()
+    def role(self, *options: str, service: str = "") -> str:
+        """The URL of the role that serves, or that owns."""
+        command = ("database", "url", service or self.services[0], *options)
+        return self.at.tool("orderctl", *command, DATABASE_URL=self.url).strip()
 
     def drop(self) -> None:
         self._administer(sql.SQL("DROP DATABASE {} WITH (FORCE)"))
 
     def connect(self) -> psycopg.Connection:
-        return psycopg.connect(self.url, autocommit=True, options="-c search_path=analytics")
+        return psycopg.connect(self.url, autocommit=True, options=f'-c search_path="{self.services[0]}"')
 
     def _administer(self, statement: sql.SQL) -> None:
         with psycopg.connect(self.at.database, autocommit=True) as connection:

@@ -18,8 +18,17 @@ VALUE = b"x" * 400
 RECORDS, ROWS, COMMIT_SECONDS = 100_000, 200_000, 3
 
 
+def when(mode: str, number: int, tests: int) -> str | None:
+    """What a measurement before a test is called: at the start, in a full run also in the middle."""
+    if mode == "smoke":
+        return None
+    if number == 0:
+        return "start"
+    return "middle" if mode == "full" and number == tests // 2 else None
+
+
 def measure(at: Deployment, results: Results, when: str, say: Callable[[str], None]) -> None:
-    """`when` is start or end."""
+    """`when` is start, middle or end."""
     for name, unit, limit in (
         ("produce", "records/s, 400 bytes, one client of librdkafka under Python", produce),
         ("copy", "rows/s of 100 bytes into an empty table, one connection", copy),

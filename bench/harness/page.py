@@ -1,21 +1,35 @@
 """docs/benchmarks.md, its plots and the table of the README, made of the lines of one run. No number
 comes from anywhere else."""
 
-from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from . import chart
-from .ratios import Spread, drift, is_win, paired, spread
+from . import cells, chart, sections, targets
+from .ratios import Spread, drift
 from .results import Line, of_kind
 
 DRIFT_MAX = 0.10
-NAMES = {
-    "ours": "Orderflow",
-    "go": "Go: net/http, franz-go",
-    "go-1000": "Go: franz-go, pgx, batches of 1,000",
-    "go-5000": "Go: franz-go, pgx, batches of 5,000",
-    "copy": "COPY of the same rows (a limit)",
+# The sinks: heading, what is in the log, and the title of the plot.
+SINKS = {
+    "analytics": (
+        "## Catching up: analytics",
+        "placed orders of four lines, from the start of the process to lag 0",
+        "Orders a second, catching up, analytics",
+    ),
+    "mails": (
+        "## Catching up: the ledger of mails",
+        "orders of four lines and their outcomes, each 500 orders behind its order, from the start of the process to lag 0",
+        "Orders a second, catching up, the ledger of mails",
+    ),
+    "inventory": (
+        "## Catching up: inventory",
+        "placed orders of four lines, all of which can be filled, from the start of the process until all is decided and published",
+        "Orders a second, catching up, inventory",
+    ),
 }
+QUICK = (
+    " A quick run: few rounds, short ones; of a program in several variants one, and whoever is not Go under "
+    "one setting and only at the highest number of connections. It shows the shape, not the last tenth."
+)
 BEGIN, END = "<!-- scripts/bench writes what follows -->", "<!-- scripts/bench wrote this -->"
 HOW = Path(__file__).with_name("protocol.md")
 
@@ -42,9 +56,16 @@ def within_marks(text: str, what: str) -> str:
 def page(lines: list[Line]) -> str:
     parts = ["# Benchmarks", _where(lines), *_drifts(lines)]
     if of_kind(lines, "slot", test="ingest"):
-        parts += ["## Orders over HTTP into the log", "![orders a second](benchmarks-ingest.svg)", _ingest(lines), _ceilings(lines)]
-    if of_kind(lines, "slot", test="sink"):
-        parts += ["## Catching up", "![orders a second](benchmarks-sink.svg)", _sink(lines), _killed(lines)]
+        parts += [
+            "## Orders over HTTP into the log",
+            "![orders a second](benchmarks-ingest.svg)",
+            _ingest(lines),
+            sections.paced(lines),
+            _ceilings(lines),
+        ]
+    for kind in SINKS:
+        parts += _caught_up(lines, kind)
+    parts += [*sections.steady(lines), *sections.overload(lines), *sections.replay(lines), *sections.reached(lines)]
     parts += ["## Limits", _limits(lines), *_skipped(lines), HOW.read_text().strip()]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -52,8 +73,8 @@ def page(lines: list[Line]) -> str:
 def _where(lines: list[Line]) -> str:
     run = of_kind(lines, "run")[0]
     machine, versions = run["machine"], ", ".join(f"{name} {said}" for name, said in run["versions"].items() if said)
-    flag = {"quick": "--quick ", "smoke": "--smoke "}.get(run["mode"], "")
-    small = {"quick": " A quick run: few rounds, short ones. It shows the shape, not the last tenth."}.get(run["mode"], "")
+    flag = {"quick": "--quick ", "smoke": "--smoke "}.get(run["mode"], "") + "".join(f"--only {name} " for name in run["only"])
+    small = QUICK if run["mode"] == "quick" else ""
     return (
         f"Written by `scripts/bench {flag}--seed {run['seed']}` on {run['date']}; the lines it is made of are in "
         f"[benchmarks.jsonl](benchmarks.jsonl), and `scripts/bench --report` makes it again.{small}\n\n"
@@ -65,61 +86,23 @@ def _where(lines: list[Line]) -> str:
 
 def _drifts(lines: list[Line]) -> list[str]:
     said = []
-    for name, (before, after) in _limit_rates(lines).items():
-        if abs(moved := drift(before, after)) > DRIFT_MAX:
-            said.append(f"**The machine did not stay the same:** the limit *{name}* moved by {moved:+.0%} from the run's start to its end.")
+    for name, rates in _limit_rates(lines).items():
+        if abs(moved := _moved(rates)) > DRIFT_MAX:
+            said.append(f"**The machine did not stay the same:** the limit *{name}* moved by {moved:+.0%} from the run's start.")
     return said
 
 
-def _limit_rates(lines: list[Line]) -> dict[str, tuple[float, float]]:
-    rates = {(line["name"], line["when"]): line["rate"] for line in of_kind(lines, "limit")}
-    names = dict.fromkeys(name for name, _ in rates)
-    return {name: (rates[name, "start"], rates[name, "end"]) for name in names if (name, "start") in rates and (name, "end") in rates}
+def _limit_rates(lines: list[Line]) -> dict[str, dict[str, float]]:
+    """By limit and when."""
+    found: dict[str, dict[str, float]] = {}
+    for line in of_kind(lines, "limit"):
+        found.setdefault(line["name"], {})[line["when"]] = line["rate"]
+    return {name: rates for name, rates in found.items() if {"start", "end"} <= rates.keys()}
 
 
-def by_round(slots: Iterable[Line], value: Callable[[Line], float]) -> dict[int, float]:
-    return {slot["round"]: value(slot) for slot in slots}
-
-
-def _of(slots: list[Line], value: Callable[[Line], float]) -> Spread:
-    return spread(list(by_round(slots, value).values()))
-
-
-def _rate(slots: list[Line]) -> Spread:
-    return _of(slots, lambda slot: slot["rate"])
-
-
-def _ranged(found: Spread, form: str) -> str:
-    if found.count == 1:
-        return format(found.median, form)
-    return f"{found.median:{form}} ({found.low:{form}}–{found.high:{form}})"
-
-
-def _ratio(ours: list[Line], theirs: list[Line]) -> str:
-    """Of the rates; in bold where every round was better."""
-    ratio = paired(by_round(ours, lambda s: s["rate"]), by_round(theirs, lambda s: s["rate"]))
-    text = _ranged(ratio, ".2f")
-    return f"**{text}**" if is_win(ratio) else text
-
-
-def _cost(slots: list[Line], of: str) -> str:
-    known = [slot for slot in slots if of in slot.get("cpu_us", {})]
-    return f"{_of(known, lambda slot: slot['cpu_us'][of]).median:.1f}" if known else "–"
-
-
-def _memory(slots: list[Line]) -> str:
-    known = [slot for slot in slots if "peak_mib" in slot]
-    return f"{max(slot['peak_mib'] for slot in known):.0f}" if known else "–"
-
-
-def _contenders(slots: list[Line]) -> list[str]:
-    there = {slot["contender"] for slot in slots}
-    return [name for name in NAMES if name in there]
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+def _moved(rates: dict[str, float]) -> float:
+    """The most that it was away from the start."""
+    return max((drift(rates["start"], rate) for rate in rates.values()), key=abs)
 
 
 def _levels(slots: list[Line]) -> list[int]:
@@ -130,76 +113,91 @@ def _ingest(lines: list[Line]) -> str:
     slots, rows = of_kind(lines, "slot", test="ingest"), []
     for level in _levels(slots):
         ours = of_kind(slots, "slot", connections=level, contender="ours")
-        for name in _contenders(slots):
-            theirs = of_kind(slots, "slot", connections=level, contender=name)
-            setting = f", linger {theirs[0]['linger_us'] / 1000:g} ms" if "linger_us" in theirs[0] else ""
-            ms = [f"{_of(theirs, lambda slot, p=p: slot[p]).median:.2f}" for p in ("p50_ms", "p99_ms")]
-            costs = [_cost(theirs, of) for of in ("contender", "kafka", "generator")]
-            ratio = "" if name == "ours" else _ratio(ours, theirs)
-            rows.append([str(level), NAMES[name] + setting, _ranged(_rate(theirs), ",.0f"), ratio, *ms, *costs, _memory(theirs)])
+        for name, title in cells.titles(lines, "ingest").items():
+            if theirs := of_kind(slots, "slot", connections=level, contender=name):
+                rows.append([str(level), *_posted(title, ours if name != "ours" else [], theirs)])
     head = ["connections", "who", "orders/s", "ours by this", "p50 ms", "p99 ms", "CPU-µs/order", "of the broker", "of the generator", "peak MiB"]
-    return _table(head, rows)
+    return cells.table(head, rows)
+
+
+def _posted(title: str, ours: list[Line], theirs: list[Line]) -> list[str]:
+    who = ", ".join(filter(None, [title, cells.settings(theirs[0]["settings"])]))
+    ms = [f"{cells.of(theirs, lambda slot, p=p: slot[p]).median:.2f}" for p in ("p50_ms", "p99_ms")]
+    costs = [cells.cost(theirs, whose) for whose in ("contender", "kafka", "generator")]
+    ratio = cells.ratio(ours, theirs) if ours else ""
+    return [who, cells.ranged(cells.rate(theirs), ",.0f"), ratio, *ms, *costs, cells.memory(theirs)]
 
 
 def _ceilings(lines: list[Line]) -> str:
     """What the parts give alone, and how much of their sum in series is reached."""
-    found, rows = of_kind(lines, "ceiling"), []
-    raw = {line["name"]: line["rate"] for line in found if line["connections"] == 0}
+    found, rows, reached = of_kind(lines, "ceiling"), [], targets.parts_reached(lines)
     for line in found:
         where = f"{line['connections']} connections" if line["connections"] else "one client"
-        reached = ""
-        if line["name"] == "parse" and "produce" in raw:
-            ours = of_kind(lines, "slot", test="ingest", contender="ours", connections=line["connections"])
-            reached = f"{_rate(ours).median * (1 / line['rate'] + 1 / raw['produce']):.2f}" if ours else ""
-        rows.append([line["name"], line["what"], where, f"{line['rate']:,.0f}", reached])
+        share = reached.get(line["connections"]) if line["name"] == "parse" else None
+        rows.append([line["name"], line["what"], where, f"{line['rate']:,.0f}", f"{share:.2f}" if share else ""])
     head = ["ceiling", "what", "with", "a second", "ours by parse, then produce"]
-    return "What its parts give, each alone on the machine:\n\n" + _table(head, rows) if rows else ""
+    return "What its parts give, each alone on the machine:\n\n" + cells.table(head, rows) if rows else ""
 
 
-def _sink(lines: list[Line]) -> str:
-    slots = of_kind(lines, "slot", test="sink")
+def _caught_up(lines: list[Line], kind: str) -> list[str]:
+    slots = of_kind(lines, "slot", test=kind)
+    if not slots:
+        return []
     ours, rows = of_kind(slots, "slot", contender="ours"), []
-    for name in _contenders(slots):
+    worth = {line["name"]: line["guarantee"] for line in of_kind(lines, "contender", test=kind)}
+    for name, title in cells.titles(lines, kind).items():
         theirs = of_kind(slots, "slot", contender=name)
-        costs = [_cost(theirs, of) for of in ("contender", "postgres", "kafka")]
-        ratio = "" if name == "ours" else _ratio(ours, theirs)
-        rows.append([NAMES[name], _ranged(_rate(theirs), ",.0f"), ratio, *costs, _memory(theirs), theirs[0]["guarantee"]])
-    orders = f"{slots[0]['orders']:,} placed orders of four lines, from the start of the process to lag 0.\n\n"
+        costs = [cells.cost(theirs, whose) for whose in ("contender", "postgres", "kafka")]
+        ratio = "" if name == "ours" else cells.ratio(ours, theirs)
+        rows.append([title, cells.ranged(cells.rate(theirs), ",.0f"), ratio, *costs, cells.memory(theirs), worth[name]])
     head = ["who", "orders/s", "ours by this", "CPU-µs/order", "of Postgres", "of the broker", "peak MiB", "guarantee"]
-    return orders + _table(head, rows)
+    heading, what, _ = SINKS[kind]
+    log = f"{slots[0]['orders']:,} {what}."
+    return [heading, f"![orders a second](benchmarks-{kind}.svg)", log, cells.table(head, rows), _killed(lines, kind)]
 
 
-def _killed(lines: list[Line]) -> str:
-    rows = [[NAMES[line["contender"]], str(line["lost"]), str(line["doubled"])] for line in of_kind(lines, "kill")]
+def _killed(lines: list[Line], kind: str) -> str:
+    names = {line["name"]: line["title"] for line in of_kind(lines, "contender", test=kind)}
+    deaths = of_kind(lines, "kill", test=kind)
+    rows = [[names[line["contender"]], str(line["deaths"]), str(line["lost"]), str(line["doubled"])] for line in deaths]
     if not rows:
         return ""
-    return "Killed with `kill -9` a third of the way and started again:\n\n" + _table(["who", "orders lost", "orders counted twice"], rows)
+    head = ["who", "killed so often", "lost", "counted twice"]
+    return "Killed with `kill -9` on the way and started again:\n\n" + cells.table(head, rows)
 
 
 def _limits(lines: list[Line]) -> str:
     units = {line["name"]: line["unit"] for line in of_kind(lines, "limit")}
-    rates = _limit_rates(lines).items()
-    rows = [[name, f"{before:,.0f}", f"{after:,.0f}", f"{drift(before, after):+.0%}", units[name]] for name, (before, after) in rates]
-    return _table(["limit", "at the start", "at the end", "moved", "of what"], rows)
+    found = _limit_rates(lines)
+    whens = list(dict.fromkeys(when for rates in found.values() for when in rates))
+    rows = [[name, *(f"{rates[when]:,.0f}" for when in whens), f"{_moved(rates):+.0%}", units[name]] for name, rates in found.items()]
+    return cells.table(["limit", *(f"at the {when}" for when in whens), "moved", "of what"], rows)
 
 
 def _skipped(lines: list[Line]) -> list[str]:
-    return [f"Skipped: {line['what']}. {line['why']}." for line in of_kind(lines, "skipped")]
+    return [f"Skipped: {line['what']}: {line['why']}." for line in of_kind(lines, "skipped")]
 
 
 def plots(lines: list[Line]) -> dict[str, str]:
     found = {}
     if slots := of_kind(lines, "slot", test="ingest"):
-        names = _contenders(slots)
-        bars = [[_rate(of_kind(slots, "slot", connections=level, contender=name)) for name in names] for level in _levels(slots)]
-        groups = [chart.Group(f"{level} connections", bar) for level, bar in zip(_levels(slots), bars, strict=True)]
-        found["ingest"] = chart.bars("Orders a second over HTTP into the log", [NAMES[name] for name in names], groups)
-    if slots := of_kind(lines, "slot", test="sink"):
-        names = _contenders(slots)
-        bars_of_sink = [_rate(of_kind(slots, "slot", contender=name)) for name in names]
-        title = "Orders a second from the log into the tables of analytics"
-        found["sink"] = chart.bars(title, [NAMES[name] for name in names], [chart.Group("catching up", bars_of_sink)])
+        titles = cells.titles(lines, "ingest")
+        groups = [chart.Group(f"{level} connections", [_bar(slots, name, connections=level) for name in titles]) for level in _levels(slots)]
+        found["ingest"] = chart.bars("Orders a second over HTTP into the log", list(titles.values()), groups)
+    for kind, (_, _, title) in SINKS.items():
+        if slots := of_kind(lines, "slot", test=kind):
+            titles = cells.titles(lines, kind)
+            group = chart.Group("catching up", [_bar(slots, name) for name in titles])
+            found[kind] = chart.bars(title, list(titles.values()), [group])
+    if rates := sections.replayed(lines):
+        group = chart.Group("from the beginning", list(rates.values()))
+        found["replay"] = chart.bars("Records a second, reading the log", list(rates), [group])
     return found
+
+
+def _bar(slots: list[Line], name: str, **where: int) -> Spread | None:
+    there = of_kind(slots, "slot", contender=name, **where)
+    return cells.rate(there) if there else None
 
 
 def summary(lines: list[Line]) -> str:
@@ -207,17 +205,17 @@ def summary(lines: list[Line]) -> str:
     rows = []
     ingest = of_kind(lines, "slot", test="ingest")
     for level in _levels(ingest):
-        ours, go = (of_kind(ingest, "slot", connections=level, contender=name) for name in ("ours", "go"))
-        if ours and go:
-            rows.append([f"orders over HTTP, {level} connections", *_pair(ours, go)])
-    sink = of_kind(lines, "slot", test="sink")
-    peers = [name for name in _contenders(sink) if name.startswith("go-")]
-    if sink and peers:
-        best = max(peers, key=lambda name: _rate(of_kind(sink, "slot", contender=name)).median)
-        pair = [of_kind(sink, "slot", contender=name) for name in ("ours", best)]
-        rows.append(["catching up, analytics", *_pair(*pair)])
-    return _table(["a second, two cores for everything", "Orderflow", "Go, the same work", "ratio, paired"], rows) + "\n"
+        rows += _beside_go(f"orders over HTTP, {level} connections", of_kind(ingest, "slot", connections=level))
+    for kind, (_, _, title) in SINKS.items():
+        rows += _beside_go(title.partition(", ")[2], of_kind(lines, "slot", test=kind))
+    return cells.table(["a second, two cores for everything", "Orderflow", "Go, the same work", "ratio, paired"], rows) + "\n"
 
 
-def _pair(ours: list[Line], theirs: list[Line]) -> list[str]:
-    return [f"{_rate(ours).median:,.0f}", f"{_rate(theirs).median:,.0f}", _ratio(ours, theirs)]
+def _beside_go(what: str, slots: list[Line]) -> list[list[str]]:
+    names = sorted({slot["contender"] for slot in slots})
+    peers = [of_kind(slots, "slot", contender=name) for name in names if name.partition("-")[0] == "go"]
+    ours = of_kind(slots, "slot", contender="ours")
+    if not ours or not peers:
+        return []
+    best = max(peers, key=lambda theirs: cells.rate(theirs).median)
+    return [[what, f"{cells.rate(ours).median:,.0f}", f"{cells.rate(best).median:,.0f}", cells.ratio(ours, best)]]

@@ -1,5 +1,6 @@
 """Processes under measurement: started alone, watched through /proc, stopped."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -29,15 +30,28 @@ def children(pid: int) -> list[int]:
     return [int(child) for child in found]
 
 
+def tree(pid: int) -> list[int]:
+    """A process and all that it has forked."""
+    try:
+        return [pid, *(one for child in children(pid) for one in tree(child))]
+    except (FileNotFoundError, ProcessLookupError):
+        return []  # it has just ended
+
+
 def tree_cpu_seconds(pid: int) -> float:
     """A server and the processes it forks; what an ended one used, its parent has."""
     total = cpu_seconds(pid, with_ended_children=True)
-    for child in children(pid):
+    for child in tree(pid)[1:]:
         try:
-            total += cpu_seconds(child)
+            total += cpu_seconds(child, with_ended_children=True)
         except (FileNotFoundError, ProcessLookupError):
             continue  # it has just ended
     return total
+
+
+def tree_peak_mib(pid: int) -> float:
+    """The sum of what each process of a tree has had at most."""
+    return sum(peak_mib(one) for one in tree(pid))
 
 
 def peak_mib(pid: int) -> float:
@@ -76,7 +90,7 @@ class Process:
         self.name, self.log = name, log
         with log.open("ab") as out:
             self._process = subprocess.Popen(
-                command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=out, stderr=out
+                command, env={**os.environ, **environment}, stdin=subprocess.DEVNULL, stdout=out, stderr=out, process_group=0
             )
         self.pid = self._process.pid
 
@@ -107,5 +121,7 @@ class Process:
             raise Failed(f"{self.name} did not stop within {STOPPED_WITHIN:.0f} s") from None
 
     def kill(self) -> None:
-        self._process.kill()
+        """It and all that it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()

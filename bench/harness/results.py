@@ -49,9 +49,8 @@ def said_by(*command: str) -> str:
 def versions(stack: Mapping[str, str]) -> Line:
     return {
         "orderflow": said_by("git", "describe", "--always", "--dirty"),
-        "rust": said_by("rustc", "--version"),
-        "go": said_by("go", "version"),
-        "wrk": said_by("wrk", "--version").partition(" [")[0],
+        "rust": said_by("rustc", "--version").removeprefix("rustc "),
+        "wrk": said_by("wrk", "--version").partition(" [")[0].removeprefix("wrk "),
         "kafka": stack.get("KAFKA_VERSION", ""),
         "postgres": stack.get("POSTGRES_VERSION", ""),
     }

@@ -1,6 +1,7 @@
 """A shop that a seed makes: its catalogue and the orders of its customers. Sends nothing."""
 
 import random
+from collections import deque
 from collections.abc import Iterator
 
 from . import wire
@@ -14,6 +15,8 @@ HEBREW = ["אבי כהן", "דוד לוי", "חנה ברק", "יעל מזרחי"
 # 2026-01-05 08:00 UTC, a Monday.
 OPENS = 1_767_600_000_000_000
 BETWEEN_ORDERS = 100_000
+# An outcome comes so many orders behind its order; one of so many is a rejection.
+DECIDED_AFTER, REJECTED_ONE_OF = 500, 10
 
 
 class Shop:
@@ -64,4 +67,26 @@ class Shop:
         for n in range(count):
             yield self.event(self.body(n), f"backlog-{n}", OPENS + n * BETWEEN_ORDERS)
 
+    def decided_backlog(self, count: int) -> Iterator[tuple[str, dict]]:
+        """The same, with the outcome of each behind it, as inventory would publish it."""
+        waiting: deque[dict] = deque()
+        for n, placed in enumerate(self.backlog(count)):
+            yield "OrderPlaced", placed
+            waiting.append(placed | {"number": n})
+            if len(waiting) > DECIDED_AFTER:
+                yield self._outcome(waiting.popleft())
+        yield from map(self._outcome, waiting)
 
+    @staticmethod
+    def _outcome(placed: dict) -> tuple[str, dict]:
+        is_rejected = placed["number"] % REJECTED_ONE_OF == 0
+        event_type = "OrderRejected" if is_rejected else "OrderConfirmed"
+        lines = sorted(placed["lines"], key=lambda line: line["sku"])
+        return event_type, {
+            "event_id": wire.event_id(placed["order_id"], event_type),
+            "order_id": placed["order_id"],
+            "customer_id": placed["customer_id"],
+            "decided_at": placed["placed_at"] + DECIDED_AFTER * BETWEEN_ORDERS,
+            "reserved": lines,
+            "shortages": [{"sku": lines[0]["sku"], "requested": lines[0]["quantity"], "available": 0}],
+        }

@@ -4,7 +4,7 @@ contender wrote is compared with what this says it should have written."""
 import hashlib
 import struct
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 NAMESPACE = uuid.UUID("6d1e38a2-60f5-5e0c-9f2b-6c2f3b8d9a41")
 
@@ -71,6 +71,46 @@ def order_placed(schema_id: int, event: Mapping) -> bytes:
         text(contact["email"]),
         number(event["fingerprint"]),
     )
+
+
+def _outcome(schema_id: int, event: Mapping, lines: list[bytes]) -> bytes:
+    ids = [text(str(event["event_id"])), text(str(event["order_id"])), text(event["customer_id"])]
+    return framed(schema_id, *ids, number(event["decided_at"]), number(len(lines)), *lines, number(0) if lines else b"")
+
+
+def order_confirmed(schema_id: int, event: Mapping) -> bytes:
+    return _outcome(schema_id, event, [text(line["sku"]) + number(line["quantity"]) for line in event["reserved"]])
+
+
+def order_rejected(schema_id: int, event: Mapping) -> bytes:
+    short = [text(line["sku"]) + number(line["requested"]) + number(line["available"]) for line in event["shortages"]]
+    return _outcome(schema_id, event, short)
+
+
+EVENTS: dict[str, Callable[[int, Mapping], bytes]] = {
+    "OrderPlaced": order_placed,
+    "OrderConfirmed": order_confirmed,
+    "OrderRejected": order_rejected,
+}
+
+
+def headers(event_type: str, event: Mapping) -> list[tuple[str, bytes]]:
+    """Those that our services write."""
+    pairs = {
+        "ce_specversion": "1.0",
+        "ce_id": str(event["event_id"]),
+        "ce_type": f"orderflow.{event_type}",
+        "ce_source": "/producer-api" if event_type == "OrderPlaced" else "/inventory",
+        "ce_time": "2026-01-05T08:00:00.000000Z",
+        "ce_subject": str(event["order_id"]),
+        "traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+    }
+    return [(name, value.encode()) for name, value in pairs.items()]
+
+
+def stock_received(schema_id: int, sku: str, delta: int) -> bytes:
+    identity = uuid.uuid5(NAMESPACE, f"StockReceived\n{sku}")
+    return framed(schema_id, text(str(identity)), text(sku), number(delta), number(1_700_000_000_000_000))
 
 
 def product_upserted(schema_id: int, product: Mapping) -> bytes:

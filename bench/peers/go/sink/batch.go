@@ -3,25 +3,49 @@ package main
 import (
 	"encoding/hex"
 	"fmt"
-	"time"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"orderflow.example/bench/peers/go/order"
 )
 
-// batch is the decoded records of one transaction, column by column as the statements want them.
-type batch struct {
-	ids        []pgtype.UUID
-	customers  []string
-	currencies []string
-	totals     []int64
-	units      []int64
-	placedAt   []time.Time
-	lines      [][]line
-	// By partition: the offset of the first record, and the one behind the last.
-	from, next map[int32]int64
+// batch is the decoded records of one transaction, as the statements of a projection want them.
+type batch interface {
+	add(record *kgo.Record) error
+	passed() *span
+	// ask queues what is to be known before anything is written, hear reads the answers.
+	ask(question *pgx.Batch)
+	hear(answers pgx.BatchResults) error
+	save(changes *pgx.Batch)
+}
+
+// span is where the records of a batch are, by partition: the offset of the first, and behind the last.
+type span struct{ from, next map[int32]int64 }
+
+func newSpan() span { return span{map[int32]int64{}, map[int32]int64{}} }
+
+func (s *span) passed() *span { return s }
+
+func (s *span) pass(record *kgo.Record) {
+	if _, seen := s.from[record.Partition]; !seen {
+		s.from[record.Partition] = record.Offset
+	}
+	s.next[record.Partition] = record.Offset + 1
+}
+
+// placed is what both projections read of an order.
+type placed struct {
+	id          pgtype.UUID
+	customer    string
+	at          int64
+	currency    string
+	total       int64
+	lines       []line
+	units       int64
+	locale      string
+	name, email pgtype.Text
 }
 
 type line struct {
@@ -30,53 +54,27 @@ type line struct {
 	price    int64
 }
 
-func newBatch(size int) *batch {
-	return &batch{
-		ids: make([]pgtype.UUID, 0, size), customers: make([]string, 0, size),
-		currencies: make([]string, 0, size), totals: make([]int64, 0, size),
-		units: make([]int64, 0, size), placedAt: make([]time.Time, 0, size),
-		lines: make([][]line, 0, size), from: map[int32]int64{}, next: map[int32]int64{},
-	}
-}
-
-func (b *batch) add(record *kgo.Record, schemaID uint32) error {
-	datum, id := order.NewReader(record.Value)
-	if datum.Err == nil && id != schemaID {
-		return fmt.Errorf("partition %d, offset %d: not a placed order", record.Partition, record.Offset)
-	}
+func readPlaced(datum *order.Reader) (*placed, error) {
 	datum.Bytes() // event_id
-	orderID, err := parseUUID(datum.Bytes())
+	id, err := parseUUID(datum.Bytes())
 	if err != nil {
-		return err
+		return nil, err
 	}
-	customer, at := datum.String(), datum.Long()
-	currency, total := datum.String(), datum.Long()
-	lines, units, sum := readLines(datum)
-	datum.Bytes() // locale
+	p := &placed{id: id, customer: datum.String(), at: datum.Long(), currency: datum.String(), total: datum.Long()}
+	var sum int64
+	p.lines, p.units, sum = readLines(datum)
+	p.locale = datum.String()
 	if datum.Long() == 1 {
-		datum.Bytes()
-		datum.Bytes()
+		p.name, p.email = pgtype.Text{String: datum.String(), Valid: true}, pgtype.Text{String: datum.String(), Valid: true}
 	}
 	datum.Long() // fingerprint
 	if err := datum.Done(); err != nil {
-		return fmt.Errorf("partition %d, offset %d: %w", record.Partition, record.Offset, err)
+		return nil, err
 	}
-	if sum != total {
-		return fmt.Errorf("partition %d, offset %d: the total is %d and the lines give %d", record.Partition, record.Offset, total, sum)
+	if sum != p.total {
+		return nil, fmt.Errorf("the total is %d and the lines give %d", p.total, sum)
 	}
-	b.ids, b.customers = append(b.ids, orderID), append(b.customers, customer)
-	b.currencies, b.totals = append(b.currencies, currency), append(b.totals, total)
-	b.units, b.placedAt = append(b.units, units), append(b.placedAt, time.UnixMicro(at).UTC())
-	b.lines = append(b.lines, lines)
-	b.pass(record)
-	return nil
-}
-
-func (b *batch) pass(record *kgo.Record) {
-	if _, seen := b.from[record.Partition]; !seen {
-		b.from[record.Partition] = record.Offset
-	}
-	b.next[record.Partition] = record.Offset + 1
+	return p, nil
 }
 
 func readLines(datum *order.Reader) (lines []line, units, sum int64) {

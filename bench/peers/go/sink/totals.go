@@ -22,12 +22,9 @@ type customer struct {
 	first, last time.Time
 }
 
-func sum(b *batch, isNew func(int) bool) *totals {
+func sum(b *analytics) *totals {
 	customers, hours := map[customerKey]*customer{}, map[time.Time]int64{}
 	for i, at := range b.placedAt {
-		if !isNew(i) {
-			continue
-		}
 		key := customerKey{b.customers[i], b.currencies[i]}
 		of := customers[key]
 		if of == nil {

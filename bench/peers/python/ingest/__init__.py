@@ -1,0 +1,1 @@
+"""The peer of producer-api in Python: FastAPI and aiokafka."""
