@@ -69,9 +69,9 @@ impl Envelope {
     pub fn read<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
         let mut envelope = Self::default();
         for (name, value) in headers {
-            let Some(text) = value.and_then(text_of) else { continue };
+            let text = || value.and_then(text_of);
             match name {
-                ID => envelope.event_id = envelope.event_id.or_else(|| text.parse().ok()),
+                ID => envelope.event_id = envelope.event_id.or_else(|| text()?.parse().ok()),
                 TYPE => first(&mut envelope.event_type, text),
                 SUBJECT => first(&mut envelope.subject, text),
                 TRACEPARENT => first(&mut envelope.traceparent, text),
@@ -85,9 +85,12 @@ impl Envelope {
 fn text_of(value: &[u8]) -> Option<&str> {
     let fits = (1..=HEADER_BYTES_MAX).contains(&value.len());
     let text = std::str::from_utf8(value).ok().filter(|_| fits)?;
-    (!text.contains(char::is_control)).then_some(text)
+    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    (is_plain || !text.contains(char::is_control)).then_some(text)
 }
 
-fn first(slot: &mut Option<String>, text: &str) {
-    slot.get_or_insert_with(|| text.to_owned());
+fn first<'a>(slot: &mut Option<String>, text: impl FnOnce() -> Option<&'a str>) {
+    if slot.is_none() {
+        *slot = text().map(str::to_owned);
+    }
 }

@@ -13,6 +13,7 @@ mod migrate;
 mod ownership;
 mod partition;
 mod projection;
+mod raw_headers;
 mod record;
 mod schemas;
 mod serve;

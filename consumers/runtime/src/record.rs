@@ -14,6 +14,7 @@ use rdkafka::message::BorrowedMessage;
 use schema_registry::RegistryError;
 
 use crate::partition::{Epoch, Offset, Partition, Source};
+use crate::raw_headers::RawHeaders;
 
 /// One record of a partition.
 #[derive(Debug)]
@@ -52,7 +53,7 @@ impl Drop for HeldBytes {
 pub(crate) struct RawRecord {
     pub key: Option<Vec<u8>>,
     pub payload: Option<Vec<u8>>,
-    pub headers: Vec<(String, Option<Vec<u8>>)>,
+    pub headers: RawHeaders,
 }
 
 /// What a record turned out to be.
@@ -152,22 +153,19 @@ impl RawRecord {
     /// Roughly what it takes in memory.
     pub(crate) fn bytes(&self) -> usize {
         let length = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        let headers = self.headers.iter().map(|(name, value)| name.len() + length(value));
-        length(&self.key) + length(&self.payload) + headers.sum::<usize>()
+        length(&self.key) + length(&self.payload) + self.headers.bytes()
     }
 
     fn copy(message: &BorrowedMessage<'_>) -> Self {
-        let headers = record_headers(message).into_iter();
         Self {
             key: message.key().map(<[u8]>::to_vec),
             payload: message.payload().map(<[u8]>::to_vec),
-            headers: headers.map(|(name, v)| (name.into_owned(), v.map(<[u8]>::to_vec))).collect(),
+            headers: RawHeaders::from(record_headers(message).as_slice()),
         }
     }
 
     fn envelope(&self) -> Envelope {
-        let headers = self.headers.iter();
-        Envelope::read(headers.map(|(name, value)| (name.as_str(), value.as_deref())))
+        Envelope::read(self.headers.iter())
     }
 }
 

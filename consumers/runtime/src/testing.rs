@@ -17,6 +17,7 @@ use crate::batch::partition_breaker::PartitionBreakers;
 use crate::ownership::owned_partitions::OwnedPartitions;
 use crate::ownership::positions::{self, TakenPosition};
 use crate::partition::{Epoch, TopicPartition};
+use crate::raw_headers::RawHeaders;
 use crate::record::{Content, RawRecord, Record};
 use crate::settings::ParkedLimits;
 use crate::topic_names::TopicNames;
@@ -148,7 +149,7 @@ pub(crate) fn record(source: Source, event: Event) -> Record {
         epoch: Epoch(1),
         recorded_at,
         envelope: Envelope { subject, ..Envelope::default() },
-        raw: RawRecord { key: None, payload: Some(vec![1, 2, 3]), headers: vec![] },
+        raw: RawRecord { key: None, payload: Some(vec![1, 2, 3]), headers: RawHeaders::default() },
         content: Content::Event(event),
         held_bytes: Default::default(),
     }

@@ -12,6 +12,7 @@ use crate::batch::parking::stored_headers;
 use crate::batch::pending::REFUSED_BY_DATABASE;
 use crate::error::StoreError;
 use crate::partition::{Offset, Partition, Source};
+use crate::raw_headers::RawHeaders;
 use crate::record::{RawRecord, Record};
 use crate::topic_names::TopicNames;
 
@@ -169,7 +170,7 @@ impl Row {
         let raw = RawRecord {
             key: self.record_key,
             payload: self.payload,
-            headers: stored_headers::from_json(&self.headers),
+            headers: RawHeaders::from(stored_headers::from_json(&self.headers).as_slice()),
         };
         let recorded_at = Timestamp::from_micros(self.recorded_at.timestamp_micros());
         Some(Record::parked(source, recorded_at, raw, self.subject))
