@@ -17,7 +17,7 @@ use crate::partition::TopicPartition;
 use crate::topic_names::TopicNames;
 
 /// Rows of a partition that are published at once.
-const ROWS_MAX: i64 = 500;
+pub(crate) const ROWS_MAX: i64 = 500;
 
 /// A row: its id and the event to be published.
 #[derive(Debug, sqlx::FromRow)]

@@ -57,6 +57,8 @@ struct Publisher {
     busy: BTreeSet<TopicPartition>,
     /// Published, and to be removed from the outbox.
     delivered: Vec<i64>,
+    /// Behind the rows of the last round there may be others.
+    more: bool,
     stopped: BTreeMap<TopicPartition, Stopped>,
 }
 
@@ -76,6 +78,7 @@ impl Publisher {
             under_way: JoinSet::new(),
             busy: BTreeSet::new(),
             delivered: Vec::new(),
+            more: false,
             stopped: BTreeMap::new(),
             shared,
             handover,
@@ -86,7 +89,8 @@ impl Publisher {
         while !stop.is_cancelled() {
             self.heartbeat.beat();
             let pause = match self.round().await {
-                Ok(0) => IDLE,
+                // What comes meanwhile is announced.
+                Ok(_) if !std::mem::take(&mut self.more) => IDLE,
                 Ok(_) => continue,
                 Err(error) => {
                     tracing::warn!(%error, "outbox waits");
@@ -130,8 +134,10 @@ impl Publisher {
         self.busy.extend(waiting.iter().flat_map(BTreeMap::keys));
         self.say(&[]);
         for (key, mut rows) in waiting? {
+            self.more |= rows.len() >= outbox::ROWS_MAX as usize;
             // Where one was refused, the next may be: it is sent alone, so that none passes it.
             if self.stopped.get(&key).is_some_and(|stopped| stopped.refused.is_some()) {
+                self.more |= rows.len() > 1;
                 rows.truncate(1);
             }
             self.under_way.spawn(outbox::deliver(self.producer.clone(), key, rows));
