@@ -29,10 +29,8 @@ use crate::record::Record;
 use crate::schemas::Schemas;
 use crate::topic_names::TopicNames;
 
-/// How long the thread rests where nothing is fetched; answers to the group wait no longer than this.
+/// How long the thread rests where nothing is fetched, or there is no room for it; answers to the group wait no longer than this.
 const REST: Duration = Duration::from_millis(20);
-/// While records wait for the worker: it must not be kept waiting for them.
-const REST_BUSY: Duration = Duration::from_millis(1);
 /// How long the group may wait for the batch under way when it takes partitions away.
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 
@@ -93,10 +91,9 @@ impl Poller {
             if self.lag.is_due() {
                 self.report();
             }
-            match (self.fetching.is_handed_over(), came) {
-                (true, true) => {}
-                (true, false) => thread::park_timeout(REST),
-                (false, _) => thread::park_timeout(REST_BUSY),
+            // Whoever makes room, or fetches something, unparks the thread.
+            if !came || self.fetching.is_full() {
+                thread::park_timeout(REST);
             }
         }
         Ok(())

@@ -2,6 +2,7 @@
 //! makes it wait with the batch in hand; it parks nothing for it.
 
 use std::sync::{Arc, PoisonError};
+use std::thread::Thread;
 use std::time::Duration;
 
 use chassis::health::Heartbeat;
@@ -56,6 +57,15 @@ pub(crate) struct PollerSide {
     pub control: mpsc::UnboundedReceiver<Control>,
     pub reclaims: mpsc::UnboundedSender<Reclaim>,
     pub progress: Progress,
+    /// Rests while there is no room for what was fetched.
+    pub thread: Option<Thread>,
+}
+
+impl PollerSide {
+    /// There is room again.
+    fn wake(&self) {
+        self.thread.as_ref().inspect(|thread| thread.unpark());
+    }
 }
 
 /// When the worker goes on with what waits.
@@ -116,6 +126,7 @@ impl<P: Projection> Worker<P> {
                 }
                 count = self.poller.records.recv_many(&mut self.pending.records, room), if idle => {
                     if count == 0 { return Ok(()); }
+                    self.poller.wake();
                 }
                 () = tokio::time::sleep(BEAT) => {}
             }

@@ -89,6 +89,7 @@ async fn work_once<P: Projection>(
         .name(format!("poll {index}"))
         .spawn(move || poller.run())
         .context("could not start the poll thread")?;
+    worker.poller.thread = Some(thread.thread().clone());
     let worked = tokio::select! {
         worked = worker.run() => worked,
         () = overdue(&stop) => Ok(()),
@@ -169,7 +170,13 @@ fn set_up<P: Projection>(
     let worker = Worker {
         workers: Arc::clone(workers),
         index,
-        poller: PollerSide { records, control, reclaims, progress: poller.lag.progress() },
+        poller: PollerSide {
+            records,
+            control,
+            reclaims,
+            progress: poller.lag.progress(),
+            thread: None,
+        },
         assignments: Assignments::new(settings.breaker_probe),
         pending: Pending::default(),
         breakers: PartitionBreakers::new(settings.breaker_rejections),
