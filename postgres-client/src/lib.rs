@@ -5,5 +5,7 @@ mod pool;
 mod role_url;
 mod verdict;
 
-pub use pool::{CONVERSATION, PostgresSettings, Purpose, guarded, pool_options, session, within};
+pub use pool::{
+    CONVERSATION, Plans, PostgresSettings, Purpose, guarded, pool_options, session, within,
+};
 pub use role_url::role_url;

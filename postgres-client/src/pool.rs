@@ -73,6 +73,33 @@ pub enum Purpose {
     Reads,
 }
 
+/// How the statements of a pool's sessions are planned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plans {
+    /// Anew each time, for the values that it is run with.
+    EachTime,
+    /// Once per session, and never for a whole table: a statement names the keys of its rows and finds
+    /// each by an index, however many there are (docs/decisions/0012). Where the planner still has a
+    /// choice, as in an update that joins, the statement is not to be kept (`persistent(false)`).
+    Once,
+}
+
+impl Plans {
+    fn options(self) -> &'static [(&'static str, &'static str)] {
+        match self {
+            Self::EachTime => &[("plan_cache_mode", "force_custom_plan")],
+            Self::Once => &[
+                ("plan_cache_mode", "force_generic_plan"),
+                // What is best while a table is empty reads all of it once it is not.
+                ("enable_seqscan", "off"),
+                ("enable_hashjoin", "off"),
+                ("enable_mergejoin", "off"),
+                ("enable_material", "off"),
+            ],
+        }
+    }
+}
+
 impl PostgresSettings {
     /// Reads them from the environment; `schema` is what unqualified names mean.
     ///
@@ -91,10 +118,11 @@ impl PostgresSettings {
     ///
     /// # Errors
     /// When `DATABASE_URL` is no URL of Postgres.
-    pub fn pool(&self) -> Result<PgPool, SettingsError> {
+    pub fn pool(&self, plans: Plans) -> Result<PgPool, SettingsError> {
         let expected = SettingsError::Invalid("DATABASE_URL", "a URL like postgres://user@host/db");
         let options = PgConnectOptions::from_str(self.url.expose_secret()).map_err(|_| expected)?;
-        Ok(pool_options(self.connections_max).connect_lazy_with(session(options, &self.schema)))
+        let session = session(options, &self.schema, plans);
+        Ok(pool_options(self.connections_max).connect_lazy_with(session))
     }
 }
 
@@ -111,16 +139,14 @@ pub fn guarded(options: PgPoolOptions, purpose: Purpose) -> PgPoolOptions {
 }
 
 /// The settings of each session.
-pub fn session(options: PgConnectOptions, schema: &str) -> PgConnectOptions {
+pub fn session(options: PgConnectOptions, schema: &str, plans: Plans) -> PgConnectOptions {
     // Quoted, because the name of a consumer group may hold a hyphen.
     let quoted = format!("\"{schema}\"");
-    options.application_name(schema).options(PEER_IS_THERE).options([
+    let options = options.application_name(schema).options(PEER_IS_THERE);
+    options.options(plans.options().iter().copied()).options([
         ("search_path", quoted.as_str()),
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_MS),
         ("statement_timeout", STATEMENT_TIMEOUT_MS),
         ("timezone", "UTC"),
-        // A plan that was made while a table was empty reads all of it for every row of a batch
-        // once it is not. Planning a batch's few statements anew costs less than a millisecond.
-        ("plan_cache_mode", "force_custom_plan"),
     ])
 }

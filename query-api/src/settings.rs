@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chassis::settings::{self, SettingsError};
 use http_chassis::settings::{HttpDefaults, HttpSettings};
-use postgres_client::PostgresSettings;
+use postgres_client::{Plans, PostgresSettings};
 use sqlx::PgPool;
 
 /// The settings of the process.
@@ -36,7 +36,7 @@ impl Settings {
     pub fn from_env() -> Result<Self, SettingsError> {
         let query_timeout_ms = settings::at_least_one("QUERY_TIMEOUT_MS", 2_000)?;
         Ok(Self {
-            pool: PostgresSettings::from_env(SCHEMA)?.pool()?,
+            pool: PostgresSettings::from_env(SCHEMA)?.pool(Plans::EachTime)?,
             query_timeout: Duration::from_millis(query_timeout_ms),
             topic_prefix: settings::optional("KAFKA_PREFIX").unwrap_or_default(),
             http: HttpSettings::from_env(&HTTP)?,

@@ -1,11 +1,17 @@
-//! The SQL: one statement per table. Decides nothing.
+//! The SQL: a statement for a table, or for several that need no answer of one another. Decides nothing.
+//!
+//! A lookup is a subquery for each key, which can only go by the index, whatever the plan. What is
+//! inserted is unnested in the select list: in FROM, Postgres would store every column before it reads
+//! them side by side.
 
 mod totals;
 
 use events_schema::{Event, OrderId, Timestamp};
 use runtime::{Batch, StoreError};
-use sqlx::PgConnection;
+use sqlx::postgres::PgArguments;
+use sqlx::query::Query;
 use sqlx::types::chrono::{DateTime, Utc};
+use sqlx::{PgConnection, Postgres};
 use uuid::Uuid;
 
 use crate::decide::{Changes, Line, Order, OrderKey, Placed, Product, State, Tracked, order_of};
@@ -13,23 +19,24 @@ use crate::decide::{Changes, Line, Order, OrderKey, Placed, Product, State, Trac
 macro_rules! select {
     ($locked:literal) => {
         concat!(
-            "SELECT order_id, customer_id, currency, total_minor, units, placed_at,
-                    cancel_requested_at, confirmed_at, rejected_at, cancelled_at
-             FROM orders
-             JOIN UNNEST($1::uuid[], $2::text[]) AS key (order_id, customer_id)
-             USING (order_id, customer_id)
-             ORDER BY order_id, customer_id ",
-            $locked
+            "SELECT found.* FROM UNNEST($1::uuid[], $2::text[]) AS key (order_id, customer_id)
+             CROSS JOIN LATERAL (
+                 SELECT order_id, customer_id, currency, total_minor, units, placed_at,
+                        cancel_requested_at, confirmed_at, rejected_at, cancelled_at
+                 FROM orders
+                 WHERE orders.order_id = key.order_id AND orders.customer_id = key.customer_id ",
+            $locked,
+            ") AS found"
         )
     };
 }
 
-/// The rows of the batch's orders, locked, with the lines of those whose sales may change.
+/// The rows of the batch's orders, locked in the order of their keys, with the lines of those whose sales may change.
 ///
 /// # Errors
 /// What the database answered.
 pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
-    read(conn, batch, select!("FOR NO KEY UPDATE OF orders")).await
+    read(conn, batch, select!("FOR NO KEY UPDATE")).await
 }
 
 /// The same rows. Locks nothing.
@@ -37,7 +44,7 @@ pub(crate) async fn load(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<S
 /// # Errors
 /// What the database answered.
 pub(crate) async fn look(conn: &mut PgConnection, batch: &Batch<'_>) -> Result<State, StoreError> {
-    read(conn, batch, select!("")).await
+    read(conn, batch, select!("OFFSET 0")).await
 }
 
 async fn read(
@@ -64,11 +71,12 @@ async fn read(
 /// What the database answered.
 pub(crate) async fn save(conn: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
     save_products(conn, changes).await?;
-    insert_orders(conn, changes).await?;
-    update_orders(conn, changes).await?;
-    insert_lines(conn, changes).await?;
+    insert(conn, changes).await?;
+    update(conn, changes).await?;
     totals::save(conn, &changes.totals).await
 }
+
+type Statement<'q> = Query<'q, Postgres, PgArguments>;
 
 #[derive(sqlx::FromRow)]
 struct OrderRow {
@@ -192,12 +200,17 @@ async fn save_products(conn: &mut PgConnection, changes: &Changes) -> Result<(),
 
 /// No `ON CONFLICT`: were another worker to write the same new order, its share in the totals
 /// would have been counted from nothing twice. The batch is refused, and loads that row next time.
-const INSERT_ORDERS: &str = "
-    INSERT INTO orders (order_id, customer_id, currency, total_minor, units, placed_at,
-                        cancel_requested_at, confirmed_at, rejected_at, cancelled_at)
-    SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::bigint[], $5::bigint[],
-        $6::timestamptz[], $7::timestamptz[], $8::timestamptz[], $9::timestamptz[],
-        $10::timestamptz[])";
+const INSERT: &str = "
+    WITH inserting_orders AS (
+        INSERT INTO orders (order_id, customer_id, currency, total_minor, units, placed_at,
+                            cancel_requested_at, confirmed_at, rejected_at, cancelled_at)
+        SELECT UNNEST($1::uuid[]), UNNEST($2::text[]), UNNEST($3::text[]), UNNEST($4::bigint[]),
+               UNNEST($5::bigint[]), UNNEST($6::timestamptz[]), UNNEST($7::timestamptz[]),
+               UNNEST($8::timestamptz[]), UNNEST($9::timestamptz[]), UNNEST($10::timestamptz[])
+    )
+    INSERT INTO order_lines (order_id, line, sku, quantity, unit_price_minor)
+    SELECT UNNEST($11::uuid[]), UNNEST($12::int[]), UNNEST($13::text[]), UNNEST($14::int[]),
+           UNNEST($15::bigint[])";
 
 const UPDATE_ORDERS: &str = "
     UPDATE orders SET
@@ -212,12 +225,23 @@ const UPDATE_ORDERS: &str = "
                 cancel_requested_at, confirmed_at, rejected_at, cancelled_at)
     WHERE (orders.order_id, orders.customer_id) = (new.order_id, new.customer_id)";
 
-async fn insert_orders(conn: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
-    write_orders(conn, INSERT_ORDERS, orders(changes, |tracked| !tracked.is_stored)).await
+/// The orders that are new, and the lines of those that were placed now.
+async fn insert(conn: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
+    let (orders, lines) = (orders(changes, |tracked| !tracked.is_stored), lines(changes));
+    if !orders.is_empty() || !lines.is_empty() {
+        bind_lines(bind_orders(sqlx::query(INSERT), &orders), &lines).execute(conn).await?;
+    }
+    Ok(())
 }
 
-async fn update_orders(conn: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
-    write_orders(conn, UPDATE_ORDERS, orders(changes, |tracked| tracked.is_stored)).await
+/// Its best plan hangs on the size of the table: it is made for this time only.
+async fn update(conn: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
+    let orders = orders(changes, |tracked| tracked.is_stored);
+    if !orders.is_empty() {
+        let statement = sqlx::query(UPDATE_ORDERS).persistent(false);
+        bind_orders(statement, &orders).execute(conn).await?;
+    }
+    Ok(())
 }
 
 fn orders(changes: &Changes, wanted: fn(&Tracked) -> bool) -> Vec<(&OrderKey, &Order)> {
@@ -225,19 +249,12 @@ fn orders(changes: &Changes, wanted: fn(&Tracked) -> bool) -> Vec<(&OrderKey, &O
     rows.map(|(key, tracked)| (key, &tracked.order)).collect()
 }
 
-async fn write_orders(
-    conn: &mut PgConnection,
-    statement: &'static str,
-    rows: Vec<(&OrderKey, &Order)>,
-) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
+fn bind_orders<'q>(statement: Statement<'q>, rows: &[(&'q OrderKey, &'q Order)]) -> Statement<'q> {
     let placed = || rows.iter().map(|(_, order)| order.placed.as_ref());
     let times = |of: fn(&Order) -> Option<Timestamp>| {
         rows.iter().map(|(_, order)| of(order).map(Timestamp::to_utc)).collect::<Vec<_>>()
     };
-    sqlx::query(statement)
+    statement
         .bind(rows.iter().map(|(key, _)| key.order_id.uuid()).collect::<Vec<_>>())
         .bind(rows.iter().map(|(key, _)| key.customer_id.as_str()).collect::<Vec<_>>())
         .bind(placed().map(|p| p.map(|p| p.currency.as_str())).collect::<Vec<_>>())
@@ -248,30 +265,22 @@ async fn write_orders(
         .bind(times(|order| order.confirmed_at))
         .bind(times(|order| order.rejected_at))
         .bind(times(|order| order.cancelled_at))
-        .execute(conn)
-        .await?;
-    Ok(())
 }
 
-async fn insert_lines(conn: &mut PgConnection, changes: &Changes) -> Result<(), StoreError> {
+/// Each with its order and its number.
+fn lines(changes: &Changes) -> Vec<(Uuid, i32, &Line)> {
     let placed = changes.orders.iter().filter(|(_, tracked)| tracked.is_placed_now);
-    let lines: Vec<(Uuid, i32, &Line)> = placed
+    placed
         .filter_map(|(key, tracked)| Some((key.order_id.uuid(), tracked.order.placed.as_ref()?)))
         .flat_map(|(id, placed)| (0..).zip(&placed.lines).map(move |(n, line)| (id, n, line)))
-        .collect();
-    if lines.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO order_lines (order_id, line, sku, quantity, unit_price_minor)
-         SELECT * FROM UNNEST($1::uuid[], $2::int[], $3::text[], $4::int[], $5::bigint[])",
-    )
-    .bind(lines.iter().map(|(id, _, _)| *id).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(_, number, _)| *number).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(_, _, line)| line.sku.as_str()).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(_, _, line)| line.quantity).collect::<Vec<_>>())
-    .bind(lines.iter().map(|(_, _, line)| line.unit_price_minor).collect::<Vec<_>>())
-    .execute(conn)
-    .await?;
-    Ok(())
+        .collect()
+}
+
+fn bind_lines<'q>(statement: Statement<'q>, lines: &[(Uuid, i32, &'q Line)]) -> Statement<'q> {
+    statement
+        .bind(lines.iter().map(|(id, _, _)| *id).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, number, _)| *number).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, line)| line.sku.as_str()).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, line)| line.quantity).collect::<Vec<_>>())
+        .bind(lines.iter().map(|(_, _, line)| line.unit_price_minor).collect::<Vec<_>>())
 }

@@ -39,8 +39,8 @@ pub(crate) struct Claimed {
 impl Claimed {
     /// That this became of it.
     pub(crate) fn settled(&self, fate: Fate) -> Settlement {
-        let (event_id, customer_id) = (self.event_id, self.customer_id.clone());
-        Settlement { claim: self.claim, event_id, customer_id, fate, cause: None, reply: None }
+        let (claim, event_id) = (self.claim, self.event_id);
+        Settlement { claim, event_id, fate, cause: None, reply: None }
     }
 }
 
@@ -50,7 +50,6 @@ pub(crate) struct Settlement {
     /// As claimed: a row that was claimed again since then is not ours any more.
     pub(crate) claim: Uuid,
     pub(crate) event_id: Uuid,
-    pub(crate) customer_id: String,
     pub(crate) fate: Fate,
     /// Why, in a word to group by.
     pub(crate) cause: Option<String>,
@@ -141,28 +140,32 @@ pub(crate) async fn claim(
     conn: &mut PgConnection,
     terms: Terms,
 ) -> Result<Vec<Claimed>, StoreError> {
-    // Materialized, or the planner may run the sub-select more than once and claim too many.
+    // An array, so that the sub-select runs once and claims no more than it may; by their places, so
+    // that no plan reads the whole table. One that was written since the statement began is left for
+    // the next.
     // A claim that was rolled back must not have the same token as the next: a counter would.
     let claim = "
-        WITH due AS MATERIALIZED (
-            SELECT event_id, customer_id FROM mails
-            WHERE state = 'queued'
-              AND next_attempt_at <= CASE WHEN $4 THEN 'infinity'::timestamptz ELSE now() END
-            ORDER BY next_attempt_at, event_id LIMIT $1 FOR UPDATE SKIP LOCKED
-        ), claimed AS (
+        WITH claimed AS (
             UPDATE mails SET state = 'sending', claim = gen_random_uuid(), attempts = attempts + 1,
                    sending_until = now() + $2
-            FROM due
-            WHERE mails.event_id = due.event_id AND mails.customer_id = due.customer_id
-            RETURNING mails.*
+            WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM mails
+                WHERE state = 'queued'
+                  AND next_attempt_at <= CASE WHEN $4 THEN 'infinity'::timestamptz ELSE now() END
+                ORDER BY next_attempt_at, event_id LIMIT $1 FOR UPDATE SKIP LOCKED))
+            RETURNING *
         )
         SELECT event_id, customer_id, order_id, claim, kind, occurred_at, attempts,
                occurred_at < now() - $3 AS too_old, held_at IS NOT NULL AS held,
                details AS shortages, locale, name, email, currency, total_minor, lines,
                (SELECT COALESCE(jsonb_object_agg(products.sku, products.name), '{}')
-                FROM jsonb_array_elements(orders.lines) AS line
-                JOIN products ON products.sku = line ->> 'sku') AS product_names
-        FROM claimed LEFT JOIN orders USING (order_id, customer_id)
+                FROM jsonb_array_elements(lines) AS line CROSS JOIN LATERAL (
+                    SELECT sku, name FROM products WHERE sku = line ->> 'sku' OFFSET 0
+                ) AS products) AS product_names
+        FROM claimed LEFT JOIN LATERAL (
+            SELECT locale, name, email, currency, total_minor, lines FROM orders
+            WHERE orders.order_id = claimed.order_id
+              AND orders.customer_id = claimed.customer_id OFFSET 0) AS orders ON true
         ORDER BY next_attempt_at, event_id";
     let claim = sqlx::query_as(claim).bind(if terms.probe { 1 } else { terms.count });
     let claim = claim.bind(interval(terms.lease)).bind(interval(terms.max_age)).bind(terms.probe);
@@ -181,23 +184,22 @@ pub(crate) async fn settle(
     let fates = || settled.iter().map(|one| one.fate);
     sqlx::query(
         "UPDATE mails SET
-            state = fate.state,
-            attempts = mails.attempts
-                - CASE WHEN fate.outcome IN ('returned', 'held') THEN 1 ELSE 0 END,
-            next_attempt_at = COALESCE(now() + fate.wait, mails.next_attempt_at),
-            sending_until = NULL,
-            held_at = CASE fate.outcome WHEN 'held' THEN now() WHEN 'returned' THEN held_at END,
-            cause = CASE fate.outcome WHEN 'returned' THEN mails.cause ELSE fate.cause END,
-            reply = COALESCE(fate.reply, mails.reply),
-            finished_at = CASE fate.state WHEN 'queued' THEN NULL ELSE now() END
-         FROM UNNEST($1::uuid[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::interval[],
-                     $7::text[], $8::text[])
-              AS fate (event_id, customer_id, claim, state, outcome, wait, reply, cause)
-         WHERE mails.event_id = fate.event_id AND mails.customer_id = fate.customer_id
-           AND mails.claim = fate.claim AND mails.state IN ('sending', 'unknown')",
+             (state, attempts, next_attempt_at, sending_until, held_at, cause, reply, finished_at) = (
+             SELECT fate.state,
+                 mails.attempts
+                     - CASE WHEN fate.outcome IN ('returned', 'held') THEN 1 ELSE 0 END,
+                 COALESCE(now() + fate.wait, mails.next_attempt_at),
+                 NULL::timestamptz,
+                 CASE fate.outcome WHEN 'held' THEN now() WHEN 'returned' THEN mails.held_at END,
+                 CASE fate.outcome WHEN 'returned' THEN mails.cause ELSE fate.cause END,
+                 COALESCE(fate.reply, mails.reply),
+                 CASE fate.state WHEN 'queued' THEN NULL ELSE now() END
+             FROM UNNEST($2::uuid[], $3::text[], $4::text[], $5::interval[], $6::text[], $7::text[])
+                  AS fate (claim, state, outcome, wait, reply, cause)
+             WHERE fate.claim = mails.claim)
+         WHERE event_id = ANY ($1) AND claim = ANY ($2) AND state IN ('sending', 'unknown')",
     )
     .bind(settled.iter().map(|one| one.event_id).collect::<Vec<_>>())
-    .bind(settled.iter().map(|one| one.customer_id.as_str()).collect::<Vec<_>>())
     .bind(settled.iter().map(|one| one.claim).collect::<Vec<_>>())
     .bind(fates().map(Fate::state).collect::<Vec<_>>())
     .bind(fates().map(Fate::outcome).collect::<Vec<_>>())

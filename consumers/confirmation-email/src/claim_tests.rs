@@ -22,6 +22,10 @@ async fn claim_one(conn: &mut PgConnection) -> Claimed {
     claim(conn, terms).await.unwrap().pop().unwrap()
 }
 
+async fn rows_read(conn: &mut PgConnection) -> i64 {
+    sqlx::query_scalar(testing::ROWS_READ).fetch_one(conn).await.unwrap()
+}
+
 async fn state(pool: &PgPool) -> (String, i32) {
     sqlx::query_as("SELECT state, attempts FROM mails").fetch_one(pool).await.unwrap()
 }
@@ -56,6 +60,30 @@ async fn a_claim_that_was_rolled_back_has_no_hold_on_the_next(
     claim_one(&mut conn).await;
     settle(&mut conn, &[lost.settled(Fate::Returned)]).await.unwrap();
     assert_eq!(state(&pool).await, ("sending".to_owned(), 1));
+}
+
+/// Postgres would read a small table whole, and keeps to a plan that it made for one.
+#[sqlx::test(migrations = false)]
+async fn a_claim_and_its_end_read_no_other_mails_though_the_ledger_grew(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = ledger(pool, options).await;
+    sqlx::raw_sql("ANALYZE").execute(&pool).await.unwrap();
+    let mut conn = pool.acquire().await.unwrap();
+    let mail = claim_one(&mut conn).await;
+    settle(&mut conn, &[mail.settled(Fate::Returned)]).await.unwrap();
+    let many = "INSERT INTO mails (event_id, customer_id, order_id, kind, state, occurred_at)
+                SELECT gen_random_uuid(), 'c' || n, gen_random_uuid(), 'confirmed',
+                       CASE WHEN n <= 7 THEN 'queued' ELSE 'sent' END, now()
+                FROM generate_series(1, 2000) AS n";
+    sqlx::raw_sql(many).execute(&mut *conn).await.unwrap();
+    sqlx::raw_sql("BEGIN").execute(&mut *conn).await.unwrap();
+    let before = rows_read(&mut conn).await;
+    let mail = claim_one(&mut conn).await;
+    settle(&mut conn, &[mail.settled(Fate::Sent)]).await.unwrap();
+    let read = rows_read(&mut conn).await - before;
+    assert!(read < 30, "{read} rows are read for eight mails");
 }
 
 #[sqlx::test(migrations = false)]

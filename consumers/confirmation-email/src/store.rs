@@ -1,4 +1,6 @@
 //! The projection's SQL: one statement per table and batch. Decides nothing, commits nothing.
+//!
+//! A look-up is a subquery for each key, which can only go by the index, whatever the plan.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::str::FromStr;
@@ -57,9 +59,11 @@ async fn known_orders(
     let (ids, customers): (Vec<Uuid>, Vec<&str>) =
         keys.iter().map(|(id, customer)| (id.uuid(), customer.as_str())).unzip();
     let rows: Vec<(Uuid, String, bool)> = sqlx::query_as(
-        "SELECT order_id, customer_id, email IS NOT NULL FROM orders
-         JOIN UNNEST($1::uuid[], $2::text[]) AS key (order_id, customer_id)
-         USING (order_id, customer_id)",
+        "SELECT found.* FROM UNNEST($1::uuid[], $2::text[]) AS key (order_id, customer_id)
+         CROSS JOIN LATERAL (
+             SELECT order_id, customer_id, email IS NOT NULL FROM orders
+             WHERE orders.order_id = key.order_id AND orders.customer_id = key.customer_id
+             OFFSET 0) AS found",
     )
     .bind(ids)
     .bind(customers)
@@ -82,9 +86,11 @@ async fn known_mails(
     let (ids, customers): (Vec<Uuid>, Vec<&str>) =
         keys.iter().map(|(id, customer)| (id.uuid(), customer.as_str())).unzip();
     let rows: Vec<(Uuid, String)> = sqlx::query_as(
-        "SELECT event_id, customer_id FROM mails
-         JOIN UNNEST($1::uuid[], $2::text[]) AS key (event_id, customer_id)
-         USING (event_id, customer_id)",
+        "SELECT found.* FROM UNNEST($1::uuid[], $2::text[]) AS key (event_id, customer_id)
+         CROSS JOIN LATERAL (
+             SELECT event_id, customer_id FROM mails
+             WHERE mails.event_id = key.event_id AND mails.customer_id = key.customer_id
+             OFFSET 0) AS found",
     )
     .bind(ids)
     .bind(customers)
@@ -118,8 +124,9 @@ async fn save_orders(conn: &mut PgConnection, orders: &[&OrderRecord]) -> Result
     sqlx::query(
         "INSERT INTO orders (order_id, customer_id, locale, name, email, currency, total_minor,
                              lines, placed_at)
-         SELECT * FROM UNNEST($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[],
-                              $6::text[], $7::bigint[], $8::jsonb[], $9::timestamptz[])
+         SELECT UNNEST($1::uuid[]), UNNEST($2::text[]), UNNEST($3::text[]), UNNEST($4::text[]),
+                UNNEST($5::text[]), UNNEST($6::text[]), UNNEST($7::bigint[]), UNNEST($8::jsonb[]),
+                UNNEST($9::timestamptz[])
          ON CONFLICT (order_id, customer_id) DO NOTHING",
     )
     .bind(orders.iter().map(|order| order.order_id.uuid()).collect::<Vec<_>>())

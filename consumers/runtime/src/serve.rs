@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use chassis::Process;
+use postgres_client::{Plans, PostgresSettings};
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use tokio::sync::Notify;
@@ -58,7 +59,7 @@ where
 {
     let command = std::env::args().nth(1);
     chassis::launch(P::NAME, |process| async move {
-        let pool = postgres_client::PostgresSettings::from_env(P::NAME)?.pool()?;
+        let pool = PostgresSettings::from_env(P::NAME)?.pool(Plans::Once)?;
         match command.as_deref() {
             Some("migrate") => migrated::<P>(&pool, tables).await,
             Some(other) => anyhow::bail!("unknown command {other}; there is only `migrate`"),

@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet};
 use events_schema::envelope::Envelope;
 use events_schema::wire::Encoder;
 use events_schema::{Event, Timestamp};
+use postgres_client::{Plans, session};
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -27,6 +28,12 @@ pub mod conformance;
 #[cfg(test)]
 pub(crate) mod shelf;
 
+/// Counts the rows of the schema's tables that the session has read: what a transaction read is what it
+/// counts more at its end.
+pub const ROWS_READ: &str =
+    "SELECT coalesce(sum(seq_tup_read + coalesce(idx_tup_fetch, 0)), 0)::bigint
+     FROM pg_stat_xact_user_tables WHERE schemaname = current_schema()";
+
 /// A pool on the test's own database, with the projection's schema migrated, as the service would
 /// find it. Takes what `#[sqlx::test]` hands out.
 ///
@@ -40,7 +47,7 @@ pub async fn database<P: Projection>(
 ) -> PgPool {
     let pool = pool
         .max_connections(5)
-        .connect_with(postgres_client::session(options, P::NAME))
+        .connect_with(session(options, P::NAME, Plans::Once))
         .await
         .expect("the test's database");
     // The schema's name is a constant of ours, quoted because it may hold a hyphen.
@@ -87,6 +94,20 @@ pub async fn apply<P: Projection>(
             }
         }
     }
+}
+
+/// How many rows of the projection's tables it reads to apply this batch.
+///
+/// # Errors
+/// What the projection's store answers.
+pub async fn rows_read<P: Projection>(pool: &PgPool, batch: &Batch<'_>) -> Result<i64, StoreError> {
+    let mut transaction = pool.begin().await?;
+    let before: i64 = sqlx::query_scalar(ROWS_READ).fetch_one(&mut *transaction).await?;
+    let state = P::load(&mut transaction, batch).await?;
+    P::save(&mut transaction, &P::decide(state, batch).changes).await?;
+    let after: i64 = sqlx::query_scalar(ROWS_READ).fetch_one(&mut *transaction).await?;
+    transaction.commit().await?;
+    Ok(after - before)
 }
 
 /// Applies these events, the next of each topic's partition 0, as a worker does: with positions,

@@ -9,6 +9,7 @@ use events_schema::*;
 use http_chassis::settings::HttpSettings;
 use inventory::{Inventory, MIGRATIONS, TABLES};
 use metrics_exporter_prometheus::PrometheusBuilder;
+use postgres_client::Plans;
 use query_api::{Server, Settings};
 use reqwest::{Response, StatusCode};
 use runtime::testing::{apply, batch, database};
@@ -57,8 +58,11 @@ impl House {
             health: Health::default(),
             metrics: recorder.handle(),
         };
-        let own = postgres_client::pool_options(5)
-            .connect_lazy_with(postgres_client::session(options, "inventory"));
+        let own = postgres_client::pool_options(5).connect_lazy_with(postgres_client::session(
+            options,
+            "inventory",
+            Plans::EachTime,
+        ));
         let settings = Settings {
             pool: own,
             query_timeout: Duration::from_secs(2),

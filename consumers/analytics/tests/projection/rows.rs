@@ -156,6 +156,23 @@ async fn two_workers_on_the_same_hours_and_skus_do_not_lose_a_sale(
     assert_totals_are_what_the_orders_say(&pool).await;
 }
 
+/// Postgres would read a small table whole, and keeps to a plan that it made for one.
+#[sqlx::test]
+async fn a_batch_reads_no_rows_but_its_own_though_the_tables_grew(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let pool = database(pool, options).await;
+    deliver(&pool, [story()]).await;
+    sqlx::raw_sql("ANALYZE").execute(&pool).await.unwrap();
+    deliver(&pool, [story()]).await;
+    let placed = |order| Event::from(placed(order, HOUR, &[line("pear", 3, 10)]));
+    deliver(&pool, [(10..1000).map(placed).collect()]).await;
+    let events = [placed(1000), confirmed(10, HOUR), cancelled(11, HOUR), rejected(1, HOUR)];
+    let read = testing::rows_read::<Analytics>(&pool, &batch(0, events)).await.unwrap();
+    assert!(read < 30, "{read} rows are read for four orders");
+}
+
 #[sqlx::test]
 async fn a_dry_run_sees_what_a_batch_has_locked(pool: PgPoolOptions, options: PgConnectOptions) {
     let pool = database(pool, options).await;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use confirmation_email::courier::{Progress, sweep};
 use events_schema::{EventId, EventType, Locale};
+use postgres_client::Plans;
 use relay::{Ending, Relay};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
@@ -324,8 +325,11 @@ async fn a_courier_that_is_told_to_stop_gives_back_what_it_has_not_begun(
 /// In the clear, so that a commit can be seen going by.
 fn over(relay: &Relay, options: PgConnectOptions) -> PgPool {
     let options = options.host("127.0.0.1").port(relay.address().port());
-    let options =
-        postgres_client::session(options.ssl_mode(PgSslMode::Disable), "confirmation-email");
+    let options = postgres_client::session(
+        options.ssl_mode(PgSslMode::Disable),
+        "confirmation-email",
+        Plans::Once,
+    );
     PgPoolOptions::new().max_connections(1).connect_lazy_with(options)
 }
 

@@ -1,11 +1,29 @@
 //! Claims about the ledger: what the log says becomes one row per mail, for ever.
 
+use confirmation_email::ConfirmationEmail;
+use runtime::testing::{batch, rows_read};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 use crate::world::{World, cancelled_by, confirmed, named, placed, settings, until_empty};
 
 async fn world(pool: PgPoolOptions, options: PgConnectOptions) -> World {
     World::new(pool, options, settings(([127, 0, 0, 1], 1).into())).await
+}
+
+/// Postgres would read a small table whole, and keeps to a plan that it made for one.
+#[sqlx::test(migrations = false)]
+async fn a_batch_reads_no_rows_but_its_own_though_the_ledger_grew(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let world = world(pool, options).await;
+    world.deliver([placed(1), confirmed(1)]).await;
+    sqlx::raw_sql("ANALYZE").execute(&world.pool).await.unwrap();
+    world.deliver([placed(1), confirmed(1)]).await;
+    world.deliver((2..1000).flat_map(|order| [placed(order), confirmed(order)])).await;
+    let events = batch(0, [placed(1), confirmed(1), placed(1000), confirmed(1000)]);
+    let read = rows_read::<ConfirmationEmail>(&world.pool, &events).await.unwrap();
+    assert!(read < 20, "{read} rows are read for two orders");
 }
 
 #[sqlx::test(migrations = false)]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use confirmation_email::courier::Progress;
-use postgres_client::pool_options;
+use postgres_client::{Plans, pool_options};
 use relay::{Ending, Relay};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -13,7 +13,7 @@ use crate::world::World;
 /// As a service has it, with one connection.
 fn over(relay: &Relay, options: &PgConnectOptions) -> PgPool {
     let options = options.clone().host("127.0.0.1").port(relay.address().port());
-    let options = postgres_client::session(options, "confirmation-email");
+    let options = postgres_client::session(options, "confirmation-email", Plans::Once);
     pool_options(1).connect_lazy_with(options)
 }
 

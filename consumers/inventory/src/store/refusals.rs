@@ -61,6 +61,7 @@ async fn prune_skus(conn: &mut PgConnection, rows: &[&Refused]) -> Result<(), St
              JOIN stock_refusals AS old ON old.id = too_many.id
              ORDER BY old.id FOR UPDATE OF old SKIP LOCKED)",
     )
+    .persistent(false)
     .bind(&skus)
     .bind(PER_SKU)
     .execute(conn)
@@ -76,6 +77,7 @@ async fn prune_all(conn: &mut PgConnection) -> Result<(), StoreError> {
                  SELECT id FROM stock_refusals ORDER BY id DESC OFFSET $1 LIMIT 1)
              ORDER BY id FOR UPDATE SKIP LOCKED)",
     )
+    .persistent(false)
     .bind(TOTAL)
     .execute(conn)
     .await?;

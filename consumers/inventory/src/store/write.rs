@@ -75,9 +75,10 @@ async fn orders(conn: &mut PgConnection, rows: &[(&Order, &[OrderLine])]) -> Wri
         "INSERT INTO orders (order_id, customer_id, status, currency, total_minor, fingerprint,
                              placed_at, decided_at, cancelled_at, shortages, source_partition,
                              source_offset)
-         SELECT * FROM unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::bigint[],
-                              $6::bigint[], $7::timestamptz[], $8::timestamptz[],
-                              $9::timestamptz[], $10::jsonb[], $11::integer[], $12::bigint[])
+         SELECT unnest($1::uuid[]), unnest($2::text[]), unnest($3::text[]), unnest($4::text[]),
+                unnest($5::bigint[]), unnest($6::bigint[]), unnest($7::timestamptz[]),
+                unnest($8::timestamptz[]), unnest($9::timestamptz[]), unnest($10::jsonb[]),
+                unnest($11::integer[]), unnest($12::bigint[])
          ON CONFLICT (order_id) DO UPDATE SET
              customer_id = excluded.customer_id, status = excluded.status,
              currency = excluded.currency, total_minor = excluded.total_minor,
@@ -106,11 +107,10 @@ async fn orders(conn: &mut PgConnection, rows: &[(&Order, &[OrderLine])]) -> Wri
     Ok(())
 }
 
-async fn lines(conn: &mut PgConnection, orders: &[(&Order, &[OrderLine])]) -> Written {
-    let of = |(order, lines): &(&Order, &'_ [OrderLine])| {
+async fn lines<'a>(conn: &mut PgConnection, orders: &[(&'a Order, &'a [OrderLine])]) -> Written {
+    let of = |(order, lines): &(&'a Order, &'a [OrderLine])| {
         let id = order.order_id.uuid();
-        let numbered = (0_i32..).zip(lines.to_vec());
-        numbered.map(move |(number, line)| (id, number, line)).collect::<Vec<_>>()
+        (0_i32..).zip(*lines).map(move |(number, line)| (id, number, line))
     };
     let rows: Vec<_> = orders.iter().flat_map(of).collect();
     if rows.is_empty() {
@@ -118,11 +118,12 @@ async fn lines(conn: &mut PgConnection, orders: &[(&Order, &[OrderLine])]) -> Wr
     }
     sqlx::query(
         "INSERT INTO order_lines (order_id, line, sku, quantity, unit_price_minor)
-         SELECT * FROM unnest($1::uuid[], $2::integer[], $3::text[], $4::integer[], $5::bigint[])",
+         SELECT unnest($1::uuid[]), unnest($2::integer[]), unnest($3::text[]),
+                unnest($4::integer[]), unnest($5::bigint[])",
     )
     .bind(column(&rows, |(order, _, _)| *order))
     .bind(column(&rows, |(_, number, _)| *number))
-    .bind(column(&rows, |(_, _, line)| line.sku.as_str().to_owned()))
+    .bind(column(&rows, |(_, _, line)| line.sku.as_str()))
     .bind(column(&rows, |(_, _, line)| line.quantity.get()))
     .bind(column(&rows, |(_, _, line)| line.unit_price_minor.get()))
     .execute(conn)
@@ -144,6 +145,8 @@ async fn stock(conn: &mut PgConnection, rows: &[(&str, i64)]) -> Written {
          UPDATE stock SET available = available + moved.delta
          FROM moved WHERE stock.sku = moved.sku",
     )
+    // Not kept, as its best plan hangs on the size of the table.
+    .persistent(false)
     .bind(column(rows, |(sku, _)| *sku))
     .bind(column(rows, |(_, delta)| *delta))
     .execute(conn)

@@ -10,6 +10,8 @@ mod history;
 #[cfg(test)]
 mod overtaken;
 #[cfg(test)]
+mod plans;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod sql;

@@ -212,7 +212,8 @@ async fn waiting(
              AND (topic, partition) IN (SELECT * FROM unnest($1::text[], $2::int[]))
          ORDER BY id LIMIT $3",
     );
-    let rows = rows.bind(&topics).bind(&partitions).bind(ROWS_MAX);
+    // Its best plan hangs on how much is parked: it is made for this time only.
+    let rows = rows.persistent(false).bind(&topics).bind(&partitions).bind(ROWS_MAX);
     Ok(within(CONVERSATION, rows.fetch_all(&shared.pool)).await?)
 }
 

@@ -107,8 +107,11 @@ impl Attempt<'_> {
     ) -> Result<Option<Outcomes>, ApplyError> {
         let (names, moves) = (self.context.names, self.moves);
         let mut transaction = conn.begin().await?;
-        positions::advance(&mut transaction, names, moves).await?;
-        let parking = Parking::probe(&mut transaction, names, self.deciding.records).await?;
+        let is_parked = positions::advance(&mut transaction, names, moves).await?;
+        let parking = match is_parked {
+            true => Parking::probe(&mut transaction, names, self.deciding.records).await?,
+            false => Parking::default(),
+        };
         let decided =
             self.deciding.decide_and_save::<P>(&mut transaction, self.context, parking).await?;
         let Some(decided) = decided else {

@@ -47,8 +47,9 @@ impl Parking {
             subjects.into_iter().map(|(topic, subject)| (names.name(topic), subject)).unzip();
         let rows: Vec<(String, String)> = sqlx::query_as(
             "SELECT topic, subject FROM unnest($1::text[], $2::text[]) AS batch (topic, subject)
-             WHERE EXISTS (SELECT FROM parked AS p WHERE p.blocks AND p.state <> 'discarded'
-                           AND p.topic = batch.topic AND p.subject = batch.subject)",
+             CROSS JOIN LATERAL (
+                 SELECT FROM parked AS p WHERE p.blocks AND p.state <> 'discarded'
+                 AND p.topic = batch.topic AND p.subject = batch.subject LIMIT 1) AS blocking",
         )
         .bind(&topics)
         .bind(&subjects)

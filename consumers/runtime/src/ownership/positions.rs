@@ -77,7 +77,9 @@ fn id_of<'a>(ids: &'a HashMap<String, String>, topic: &str) -> &'a str {
     ids.get(topic).map_or("", String::as_str)
 }
 
-/// Moves positions inside the batch's transaction.
+/// Moves positions inside the batch's transaction. Says whether anything is parked that may block a
+/// record of the batch: the statement may have waited for the last owner of a partition, but whoever
+/// parked something meanwhile has moved the position, and this fails.
 ///
 /// # Errors
 /// [`StoreError::Fenced`] when a position is not where this worker left it.
@@ -85,29 +87,32 @@ pub(crate) async fn advance(
     conn: &mut PgConnection,
     names: &TopicNames,
     moves: &[PositionMove],
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let topics: Vec<&str> = moves.iter().map(|moved| names.name(moved.key.topic)).collect();
     let partitions: Vec<i32> = moves.iter().map(|moved| moved.key.number()).collect();
     let epochs: Vec<i64> = moves.iter().map(|moved| moved.epoch.0).collect();
     let froms: Vec<i64> = moves.iter().map(|moved| moved.from.0).collect();
     let tos: Vec<i64> = moves.iter().map(|moved| moved.to.0).collect();
-    let moved = sqlx::query(
-        "UPDATE positions AS p
-         SET next_offset = s.next, stopped = NULL, updated_at = clock_timestamp()
-         FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
-             AS s (topic, partition, epoch, before, next)
-         WHERE p.topic = s.topic AND p.partition = s.partition
-           AND p.epoch = s.epoch AND p.next_offset = s.before",
+    let (moved, is_parked): (i64, bool) = sqlx::query_as(
+        "WITH moved AS (
+             UPDATE positions AS p
+             SET next_offset = s.next, stopped = NULL, updated_at = clock_timestamp()
+             FROM unnest($1::text[], $2::int[], $3::bigint[], $4::bigint[], $5::bigint[])
+                 AS s (topic, partition, epoch, before, next)
+             WHERE p.topic = s.topic AND p.partition = s.partition
+               AND p.epoch = s.epoch AND p.next_offset = s.before
+             RETURNING 1)
+         SELECT (SELECT count(*) FROM moved),
+                EXISTS (SELECT FROM parked WHERE state <> 'discarded' AND subject IS NOT NULL)",
     )
     .bind(&topics)
     .bind(&partitions)
     .bind(&epochs)
     .bind(&froms)
     .bind(&tos)
-    .execute(conn)
-    .await?
-    .rows_affected();
-    if moved == moves.len() as u64 { Ok(()) } else { Err(StoreError::Fenced) }
+    .fetch_one(conn)
+    .await?;
+    if moved == moves.len() as i64 { Ok(is_parked) } else { Err(StoreError::Fenced) }
 }
 
 /// Notes why partitions stop: a tripped breaker for their next owner, the state for the operator. What

@@ -1,4 +1,5 @@
-//! What became of a step: the rows of redrives and parked records. Chooses none of them.
+//! What became of a step: the rows of redrives and parked records. Chooses none of them. Statements
+//! whose best plan hangs on the size of a table are not kept.
 
 use std::collections::BTreeMap;
 
@@ -119,6 +120,7 @@ impl<'a> Failed<'a> {
              WHERE what = 'redrive-failed' OR state = 'quarantined'
              ORDER BY id, what DESC",
         )
+        .persistent(false)
         .bind(&self.ids)
         .bind(&self.causes)
         .bind(&self.details)
@@ -149,6 +151,7 @@ async fn move_on(
              AS new (head, applied, done_to, failure, blocked)
          WHERE s.redrive_id = $1 AND s.head = new.head",
     )
+    .persistent(false)
     .bind(redrive.id)
     .bind(&heads)
     .bind(&applied)
@@ -182,6 +185,7 @@ async fn end_sequences(
          WHERE t.redrive_id = $1 AND t.state = 'waiting' AND s.redrive_id = $1 AND s.head = t.head
            AND (($3) OR (t.head = ANY($2) AND NOT left_over.any))",
     )
+    .persistent(false)
     .bind(redrive.id)
     .bind(touched)
     .bind(nothing_came)
