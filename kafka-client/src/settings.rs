@@ -182,8 +182,8 @@ impl KafkaSettings {
             .set("fetch.wait.max.ms", "100")
             .set("fetch.queue.backoff.ms", "10")
             // Of each partition, which has a queue of its own; and what one answer may add to it.
-            .set("queued.max.messages.kbytes", "512")
-            .set("fetch.message.max.bytes", "524288")
+            .set("queued.max.messages.kbytes", "256")
+            .set("fetch.message.max.bytes", "262144")
             .set("statistics.interval.ms", "1000");
         protocol.apply(&mut config);
         if let Some(instance) = instance {

@@ -29,7 +29,7 @@ pub(crate) struct RuntimeSettings {
     /// `LEAVE_ON_STOP` (default true): whether a worker that is stopped gives its partitions to
     /// the others at once, or keeps them for its return within the session.
     pub leave_on_stop: bool,
-    /// `BATCH_RECORDS_MAX` (default 1000): records of one transaction at most.
+    /// `BATCH_RECORDS_MAX` (default 2000): records of one transaction at most.
     pub batch_records_max: usize,
     /// `PARKED_PER_SUBJECT_MAX` (default 1000) and `PARKED_MAX` (default 100000): beyond them the
     /// partition stops instead of parking.
@@ -66,7 +66,7 @@ impl RuntimeSettings {
             group_protocol,
             worker_id: WorkerId::from_env(group_protocol)?,
             leave_on_stop: settings::parsed("LEAVE_ON_STOP", true, "true or false")?,
-            batch_records_max: settings::within("BATCH_RECORDS_MAX", 1000, 1..=BATCH_RECORDS)?,
+            batch_records_max: settings::within("BATCH_RECORDS_MAX", 2000, 1..=BATCH_RECORDS)?,
             parked: ParkedLimits {
                 per_subject: at_least_one("PARKED_PER_SUBJECT_MAX", 1000)?,
                 total: at_least_one("PARKED_MAX", 100_000)?,

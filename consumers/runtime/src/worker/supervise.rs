@@ -140,6 +140,9 @@ async fn overdue(stop: &CancellationToken) {
     tokio::time::sleep(DRAIN).await;
 }
 
+/// Records that are decoded beyond the next batch: so many at least are taken in one go.
+const AHEAD_MAX: usize = 256;
+
 fn set_up<P: Projection>(
     workers: &Arc<Workers<P>>,
     index: usize,
@@ -161,8 +164,8 @@ fn set_up<P: Projection>(
         heartbeat: health.heartbeat(format!("poll {index}"), STUCK),
         stop,
         queues: FetchQueues::default(),
-        // The next batch is decoded while the one before is applied.
-        fetching: Fetching::new(record_sender, batch_max),
+        // The next batch is decoded while the one before is applied, and a little of the one after.
+        fetching: Fetching::new(record_sender, batch_max.min(AHEAD_MAX)),
         starting: Starting::new(reclaimed),
         lag: LagReport::new(shared.names.clone(), Arc::clone(&shared.metrics)),
         standby: Standby::new(index, Arc::clone(&shared.metrics), health.clone()),
