@@ -313,6 +313,7 @@ mod tests {
             "fetch.wait.max.ms",
             "fetch.queue.backoff.ms",
             "queued.max.messages.kbytes",
+            "fetch.message.max.bytes",
             "session.timeout.ms",
             "heartbeat.interval.ms",
         ];
