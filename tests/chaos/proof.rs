@@ -13,7 +13,7 @@ pub(crate) struct Proof {
     pub(crate) noticed_by: Invariant,
 }
 
-pub(crate) const PROOFS: [&Proof; 12] = [
+pub(crate) const PROOFS: [&Proof; 11] = [
     &Proof {
         defect: "position-first",
         binary: "inventory",
@@ -24,12 +24,6 @@ pub(crate) const PROOFS: [&Proof; 12] = [
         defect: "ack-early",
         binary: "producer-api",
         fault: Fault::Kill,
-        noticed_by: Invariant::Verify,
-    },
-    &Proof {
-        defect: "no-fence",
-        binary: "analytics",
-        fault: Fault::Freeze,
         noticed_by: Invariant::Verify,
     },
     &Proof {
