@@ -1,0 +1,4 @@
+package orderflow.order;
+
+/** What is ordered. */
+record Line(String sku, long quantity) {}
