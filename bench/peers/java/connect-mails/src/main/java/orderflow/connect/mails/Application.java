@@ -18,7 +18,9 @@ import org.apache.kafka.connect.cli.ConnectStandalone;
  */
 public class Application {
     public static void main(String[] arguments) throws IOException {
-        Path folder = Files.createTempDirectory("connect-mails");
+        // Where the harness keeps what a run leaves, kill -9 included.
+        String scratch = System.getenv().getOrDefault("BENCH_SCRATCH", System.getProperty("java.io.tmpdir"));
+        Path folder = Files.createTempDirectory(Path.of(scratch), "connect-mails");
         String worker = written(folder.resolve("worker.properties"), worker(folder));
         ConnectStandalone.main(new String[] {worker, written(folder.resolve("sink.properties"), sink())});
     }
