@@ -25,7 +25,8 @@ public final class OrderDesk {
     }
 
     /** What a request says; keys are the values of its header Idempotency-Key. */
-    public record Asked(String contentType, String contentEncoding, List<String> keys, String traceparent, byte[] body) {}
+    public record Asked(
+            String contentType, String contentEncoding, List<String> keys, String traceparent, byte[] body) {}
 
     public ProducerRecord<byte[], byte[]> place(Asked asked) throws Refused {
         String key = key(asked.keys());
@@ -58,7 +59,8 @@ public final class OrderDesk {
         String id = new String(record.headers().lastHeader("ce_subject").value(), StandardCharsets.US_ASCII);
         String place = "orders:" + report.partition() + '@' + report.offset();
         String body = "{\"order_id\":\"" + id + "\",\"status\":\"accepted\",\"position\":\"" + place + "\"}";
-        var headers = Map.of("Content-Type", "application/json", "Location", "/v1/orders/" + id, "Order-Position", place);
+        var headers =
+                Map.of("Content-Type", "application/json", "Location", "/v1/orders/" + id, "Order-Position", place);
         return new Answer(202, headers, body.getBytes(StandardCharsets.US_ASCII));
     }
 
@@ -71,7 +73,8 @@ public final class OrderDesk {
 
     /** For a report that is no success, or none in time. */
     public static Answer failed(Throwable error) {
-        boolean isFull = error instanceof BufferExhaustedException || error.getCause() instanceof BufferExhaustedException;
+        boolean isFull = error instanceof BufferExhaustedException
+                || error.getCause() instanceof BufferExhaustedException;
         return refused(isFull ? Refused.QUEUE_FULL : Refused.OUTCOME_UNKNOWN);
     }
 }

@@ -50,7 +50,8 @@ public class MailRow implements Transformation<SinkRecord> {
         if (!(events.read((byte[]) record.value()) instanceof Outcome outcome)) {
             return null;
         }
-        return record.newRecord(record.topic(), record.kafkaPartition(), KEY, key(outcome), VALUE, row(outcome), record.timestamp());
+        return record.newRecord(
+                record.topic(), record.kafkaPartition(), KEY, key(outcome), VALUE, row(outcome), record.timestamp());
     }
 
     private static Struct key(Outcome outcome) {

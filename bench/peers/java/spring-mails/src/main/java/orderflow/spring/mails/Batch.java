@@ -47,16 +47,22 @@ final class Batch {
         List<Placed> newOrders = new ArrayList<>();
         MailRows newMails = new MailRows();
         for (MailEvent event : events) {
-            if (event instanceof Placed placed) {
-                if (orders.putIfAbsent(new Key(placed.orderId(), placed.customerId()), placed.email() != null) == null) {
-                    newOrders.add(placed);
-                }
-            } else if (event instanceof Outcome outcome && mails.add(new Key(outcome.eventId(), outcome.customerId()))) {
+            if (event instanceof Placed placed && isNew(placed)) {
+                newOrders.add(placed);
+            } else if (event instanceof Outcome outcome && isNew(outcome)) {
                 newMails.add(outcome, cause(outcome));
             }
         }
         new OrderRows(newOrders).insert(database);
         newMails.insert(database);
+    }
+
+    private boolean isNew(Placed placed) {
+        return orders.putIfAbsent(new Key(placed.orderId(), placed.customerId()), placed.email() != null) == null;
+    }
+
+    private boolean isNew(Outcome outcome) {
+        return mails.add(new Key(outcome.eventId(), outcome.customerId()));
     }
 
     private void load() {

@@ -49,7 +49,8 @@ class Positions implements ConsumerAwareRebalanceListener {
         Spans spans = new Spans();
         records.forEach(spans::pass);
         long[] held = spans.partitions().stream().mapToLong(epochs::get).toArray();
-        int moved = database.update(ADVANCE, spans.partitionNumbers(), held, spans.starts(), spans.ends(), spans.topic());
+        int moved = database.update(
+                ADVANCE, spans.partitionNumbers(), held, spans.starts(), spans.ends(), spans.topic());
         if (moved != held.length) {
             throw new IllegalStateException("a position is not where this worker left it");
         }
