@@ -38,7 +38,7 @@ def _full(seed: int, rounds: int | None) -> Plans:
 
 
 def _quick(seed: int, rounds: int | None) -> Plans:
-    """Under 5 minutes."""
+    """About 5 minutes."""
     return Plans(
         ingest.Plan(rounds or 1, 1, 1, 2, seed, CONNECTIONS, True, None),
         sink.Plan(rounds or 1, 20_000, seed, "each program", 1),
