@@ -73,7 +73,7 @@ impl KafkaSettings {
         self.options.iter().map(|(name, _)| name.as_str())
     }
 
-    /// The same with options, as a test has them.
+    /// The same with the options of `text`, in the place of those there were.
     ///
     /// # Errors
     /// When an option is not `name=value`, or librdkafka refuses one.

@@ -44,13 +44,18 @@ impl Connection {
 
     /// A record was replicated.
     pub(crate) fn delivered(&self) {
-        self.delivered_ms.store(self.elapsed_ms(), Ordering::Relaxed);
-        self.answered();
+        let now = self.elapsed_ms();
+        self.delivered_ms.store(now, Ordering::Relaxed);
+        self.heard(now);
     }
 
     /// A broker answered.
     pub(crate) fn answered(&self) {
-        self.heard_ms.store(self.elapsed_ms(), Ordering::Relaxed);
+        self.heard(self.elapsed_ms());
+    }
+
+    fn heard(&self, now: u64) {
+        self.heard_ms.store(now, Ordering::Relaxed);
         // Looked at first: this is said of every record.
         if !self.is_up() && !self.is_up.swap(true, Ordering::Relaxed) {
             self.dependency.up();

@@ -1,5 +1,5 @@
-//! The thread that talks to the brokers, so that one of them and not every worker of HTTP is woken by
-//! what they say: it connects, and connects again after what ends a producer.
+//! The thread that talks to the brokers: what they say wakes it alone, and no worker of HTTP. It connects,
+//! and connects again after an error that ends a producer.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -132,10 +132,9 @@ mod tests {
     fn a_connection_is_as_safe_as_the_options_say() {
         let security = |options: &str| Options(&with(options)).security().unwrap();
         assert_eq!(security("").security_protocol(), &SecurityProtocol::Plaintext);
-        let tls = security(
-            "security.protocol=SSL,ssl.ca.location=/ca.pem,\
-                            ssl.certificate.location=/me.pem,ssl.key.location=/me.key",
-        );
+        let tls = "security.protocol=SSL,ssl.ca.location=/ca.pem,\
+                   ssl.certificate.location=/me.pem,ssl.key.location=/me.key";
+        let tls = security(tls);
         assert_eq!(tls.security_protocol(), &SecurityProtocol::Ssl);
         let config = tls.tls_config().unwrap();
         let files = [config.ca_cert_path(), config.client_cert_path(), config.client_key_path()];
