@@ -7,6 +7,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
+use relay::replace;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
@@ -91,14 +92,4 @@ async fn send(to: &mut (impl AsyncWrite + Unpin), frame: &[u8]) -> io::Result<()
 fn unsupported(correlation: &[u8]) -> Vec<u8> {
     let body = [UNSUPPORTED_VERSION, 0, 1, API_VERSIONS, 0, KNOWN];
     [correlation, &body.map(i16::to_be_bytes).concat()].concat()
-}
-
-fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
-    let (mut at, end) = (0, bytes.len());
-    while at + old.len() <= end {
-        if bytes[at..].starts_with(old) {
-            bytes[at..at + new.len()].copy_from_slice(&new[..old.len()]);
-        }
-        at += 1;
-    }
 }

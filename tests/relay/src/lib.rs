@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
 use connection::Connection;
-pub use rewriting::Rewrites;
+pub use rewriting::{Rewrites, replace};
 
 const PORT_FREE_WITHIN: Duration = Duration::from_secs(30);
 

@@ -35,7 +35,11 @@ impl Rewrites {
     }
 }
 
-fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
+/// Puts `new` wherever `old` is; both are of equal length.
+///
+/// # Panics
+/// When they are not.
+pub fn replace(bytes: &mut [u8], old: &[u8], new: &[u8]) {
     let places = bytes.windows(old.len()).enumerate().filter(|(_, window)| *window == old);
     let places: Vec<usize> = places.map(|(place, _)| place).collect();
     for place in places {
