@@ -101,15 +101,16 @@ struct SliceArgs {
 #[command(next_help_heading = "Pace")]
 struct PaceArgs {
     /// Open loop: starts so many a second, however slow the answers are. Latency counts from when a
-    /// request was to start.
-    #[arg(long, value_name = "N", conflicts_with = "concurrency", value_parser = rate)]
+    /// request was to start, also where it has to wait for a connection.
+    #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
-    /// Closed loop: so many at a time.
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = at_least_one)]
-    concurrency: usize,
-    /// What an open loop may have under way at most.
+    /// Requests at a time, each with a connection of its own: of a closed loop always, of an open one at
+    /// most, as a pool has it [default: 64, with --rate as many as the process may have open].
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    concurrency: Option<usize>,
+    /// As many as there is room for.
     #[arg(skip = IN_FLIGHT_MAX)]
-    open: usize,
+    room: usize,
 }
 
 #[derive(Debug, clap::Args)]
@@ -171,13 +172,14 @@ impl Args {
 
     /// Requests under way at most.
     pub(crate) fn in_flight(&self) -> usize {
-        self.pace.rate.map_or(self.pace.concurrency.min(IN_FLIGHT_MAX), |_| self.pace.open)
+        let default = if self.pace.rate.is_some() { self.pace.room } else { 64 };
+        self.pace.concurrency.unwrap_or(default).min(IN_FLIGHT_MAX)
     }
 
-    /// Where there can be so many connections at a time: an open loop is bounded by it, a closed
-    /// one that was asked for more is refused.
+    /// Where there can be so many connections at a time: an open loop that was asked for no number is
+    /// bounded by it, who was asked for more is refused.
     pub(crate) fn within(mut self, room: usize) -> Result<Self, Usage> {
-        self.pace.open = room.clamp(1, IN_FLIGHT_MAX);
+        self.pace.room = room.max(1);
         let asked = self.in_flight();
         if asked > room {
             return Err(Usage(format!(

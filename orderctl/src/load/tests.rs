@@ -118,11 +118,12 @@ async fn load(apis: &[&str], folder: &std::path::Path, more: &str) -> Report {
 
 #[test]
 fn more_at_a_time_than_there_can_be_open_files_is_refused_and_an_open_loop_stays_below() {
-    let within = |words: [&str; 3]| Line::try_parse_from(words).unwrap().args.within(100);
-    assert_eq!(within(["load", "--concurrency", "100"]).unwrap().in_flight(), 100);
-    let refused = within(["load", "--concurrency", "101"]).unwrap_err();
+    let within = |words: &str| Line::try_parse_from(words.split(' ')).unwrap().args.within(100);
+    assert_eq!(within("load --concurrency 100").unwrap().in_flight(), 100);
+    let refused = within("load --concurrency 101").unwrap_err();
     assert!(refused.to_string().contains("ulimit -n"), "{refused}");
-    assert_eq!(within(["load", "--rate", "5000"]).unwrap().in_flight(), 100);
+    assert_eq!(within("load --rate 5000").unwrap().in_flight(), 100);
+    assert_eq!(within("load --rate 5000 --concurrency 7").unwrap().in_flight(), 7);
 }
 
 /// A real-data folder with so many baskets; every fifth has no line.
