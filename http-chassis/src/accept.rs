@@ -3,6 +3,7 @@
 
 use std::fmt::Debug;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use actix_http::{HttpService, KeepAlive, Protocol, Request, Response};
 use actix_server::Server;
@@ -15,6 +16,7 @@ use actix_web::dev::AppConfig;
 use actix_web::rt::net::TcpStream;
 use anyhow::Context;
 use tokio::net::TcpSocket;
+use tokio::sync::Semaphore;
 
 use crate::connection::{Connection, Limits};
 use crate::peers;
@@ -23,6 +25,8 @@ use crate::settings::HttpSettings;
 
 /// Connections that may wait to be taken.
 const BACKLOG: u32 = 1024;
+/// Connections beyond those of the settings that a worker may be telling so; further ones wait.
+pub(crate) const REFUSED_AT_ONCE: usize = 256;
 
 /// What every connection of a server is wrapped with.
 #[derive(Clone, Copy)]
@@ -54,12 +58,15 @@ where
     let builder = Server::build()
         .workers(settings.workers)
         .backlog(BACKLOG)
-        .max_concurrent_connections(settings.connections_max)
+        // Per worker, and no worker takes more than all may.
+        .max_concurrent_connections(settings.connections_max.saturating_add(REFUSED_AT_ONCE))
         .shutdown_timeout(settings.shutdown.as_secs())
         .disable_signals();
     let stopping = builder.graceful_shutdown_signal();
+    let places = settings.connections_max.min(Semaphore::MAX_PERMITS);
+    let places = Arc::new(Semaphore::new(places));
     let service = move || {
-        let stopping = stopping.clone();
+        let (stopping, places) = (stopping.clone(), Arc::clone(&places));
         let app = app().into_factory().map_err(|error| error.into().error_response());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -75,11 +82,14 @@ where
                 data.insert(connection.watch());
             })
             .finish(map_config(app, |()| AppConfig::default()));
-        fn_service(move |stream: TcpStream| async move {
-            let peer = stream.peer_addr().ok();
-            peers::bound(&stream);
-            let connection = Connection::new(stream, wrapping.routes, wrapping.limits);
-            Ok((connection, Protocol::Http1, peer))
+        fn_service(move |stream: TcpStream| {
+            let place = Arc::clone(&places).try_acquire_owned().ok();
+            async move {
+                let peer = stream.peer_addr().ok();
+                peers::bound(&stream);
+                let connection = Connection::new(stream, wrapping.routes, wrapping.limits, place);
+                Ok((connection, Protocol::Http1, peer))
+            }
         })
         .and_then(http)
     };

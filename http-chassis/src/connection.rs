@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use actix_web::rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::patience::{LATE, LOOK_AGAIN};
@@ -38,6 +39,8 @@ pub(crate) struct Connection {
     /// An answer has said that it is the last one.
     is_last: bool,
     refusal: Option<Refusal>,
+    /// Its place among those that the settings let in; one without is refused.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 /// The last answer of a connection, written here instead of by actix.
@@ -56,11 +59,19 @@ enum Stage {
 }
 
 impl Connection {
-    pub(crate) fn new(stream: TcpStream, routes: &'static Routes, limits: Limits) -> Self {
+    pub(crate) fn new(
+        stream: TcpStream,
+        routes: &'static Routes,
+        limits: Limits,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Self {
+        // One that is refused is not kept for a request that may come.
+        let idle = if place.is_some() { limits.idle } else { limits.head };
+        let limits = Limits { idle, ..limits };
         let watch = Watch::new(limits);
         let timer = Box::pin(sleep_until(Instant::now() + limits.idle));
         let (is_blocked, is_last, refusal) = (false, false, None);
-        Self { stream, watch, routes, limits, timer, is_blocked, is_last, refusal }
+        Self { stream, watch, routes, limits, timer, is_blocked, is_last, refusal, place }
     }
 
     /// Whoever serves this connection's requests says so here.
@@ -156,6 +167,12 @@ impl AsyncRead for Connection {
         if this.refusal.is_none() {
             let before = buf.filled().len();
             let overdue = match Pin::new(&mut this.stream).poll_read(cx, buf)? {
+                // Not before something came: an answer to nothing would be an error to the client.
+                Poll::Ready(()) if buf.filled().len() > before && this.place.is_none() => {
+                    buf.set_filled(before);
+                    this.refuse(Why::TooManyConnections);
+                    return this.poll_refusal(cx).map(Ok);
+                }
                 Poll::Ready(()) if buf.filled().len() > before => {
                     this.watch.heard();
                     return Poll::Ready(Ok(()));

@@ -10,6 +10,7 @@ mod peers;
 mod phase;
 pub mod problem;
 pub mod problems;
+mod queue;
 mod refusal;
 mod routes;
 mod server;
@@ -18,5 +19,6 @@ mod unread;
 
 pub use metrics::Route;
 pub use patience::within;
+pub use queue::Queue;
 pub use routes::{Routes, path};
 pub use server::{Serving, listen};

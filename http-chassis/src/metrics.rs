@@ -9,6 +9,11 @@ const REQUESTS: &str = "orderflow_http_requests_total";
 /// From the request's head to its answer, by `route`.
 const REQUEST_SECONDS: &str = "orderflow_http_request_seconds";
 
+/// How long what is ready waits until its worker comes to it.
+pub(crate) const QUEUE_SECONDS: &str = "orderflow_http_queue_seconds";
+/// Requests refused because they would have waited too long for that.
+pub(crate) const QUEUE_REFUSED: &str = "orderflow_http_queue_refused_total";
+
 /// What a request was for, as the metrics and the log name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Route(pub &'static str);

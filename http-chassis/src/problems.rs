@@ -46,6 +46,15 @@ pub fn body_too_slow(within: Duration) -> Problem {
     too_slow("body", within)
 }
 
+/// The settings let no more connections in.
+pub fn too_many_connections() -> Problem {
+    let status = StatusCode::SERVICE_UNAVAILABLE;
+    Problem::new(status, "too-many-connections", "Too many connections")
+        .detail("more connections are open than the server lets in; nothing was accepted")
+        .retry_after(1)
+        .header(CONNECTION, HeaderValue::from_static("close"))
+}
+
 fn too_slow(what: &str, within: Duration) -> Problem {
     Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", "The request took too long")
         .detail(format!("the {what} must arrive within {} s", within.as_secs()))

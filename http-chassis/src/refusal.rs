@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::problem::Problem;
 use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
 use chassis::clock;
 
 use crate::problems;
@@ -15,6 +16,8 @@ pub(crate) enum Why {
     TooSlow(Duration),
     /// The client sends no more, and the head has no end.
     BrokeOff,
+    /// The settings let no more connections in.
+    TooManyConnections,
     /// actix refused it.
     Refused(StatusCode),
 }
@@ -24,6 +27,7 @@ impl Why {
         match self {
             Self::TooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::BrokeOff => StatusCode::BAD_REQUEST,
+            Self::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
             Self::Refused(status) => status,
         }
     }
@@ -32,6 +36,7 @@ impl Why {
         match self {
             Self::TooSlow(within) => problems::head_too_slow(within),
             Self::BrokeOff => problems::unreadable_head("the head of the request broke off"),
+            Self::TooManyConnections => problems::too_many_connections(),
             Self::Refused(StatusCode::BAD_REQUEST) => problems::unreadable_head(
                 "the request line or a header is malformed, the Host is missing, there is more than \
                  one length of the body, or it is not HTTP/1.1",
@@ -49,12 +54,16 @@ pub(crate) fn answer(why: Why, cache_control: Option<&str>) -> Vec<u8> {
     let problem = why.problem();
     let body = serde_json::to_string(&problem).unwrap_or_default();
     let cache_control = cache_control.map(|value| format!("cache-control: {value}\r\n"));
+    let retry_after = problem.headers.iter().find(|(name, _)| name == RETRY_AFTER);
+    let retry_after = retry_after.and_then(|(_, value)| value.to_str().ok());
+    let retry_after = retry_after.map(|seconds| format!("retry-after: {seconds}\r\n"));
     format!(
-        "HTTP/1.1 {}\r\ncontent-length: {}\r\nconnection: close\r\n{}content-type: \
+        "HTTP/1.1 {}\r\ncontent-length: {}\r\nconnection: close\r\n{}{}content-type: \
          application/problem+json\r\ndate: {}\r\n\r\n{body}",
         why.status(),
         body.len(),
         cache_control.unwrap_or_default(),
+        retry_after.unwrap_or_default(),
         clock::now().format("%a, %d %b %Y %H:%M:%S GMT"),
     )
     .into_bytes()

@@ -74,8 +74,8 @@ pub fn listen(
             .configure(|config| configure_docs(config, document()))
             .default_service(web::to(|request: HttpRequest| routes.not_found(request)))
     };
-    let connections_max = settings.workers.saturating_mul(settings.connections_max);
-    open_files::allow(connections_max as u64);
+    let refused_at_once = settings.workers.saturating_mul(accept::REFUSED_AT_ONCE);
+    open_files::allow(settings.connections_max.saturating_add(refused_at_once) as u64);
     let (address, server) = accept::serve(settings, Wrapping { routes, limits: LIMITS }, app)?;
     tracing::info!(%address, "listening");
     let health = settings.health_address.map(|address| probes::serve_at(address, process.clone()));
@@ -186,6 +186,33 @@ mod tests {
             let answer = get(format!("http://{free}/{path}")).await.unwrap();
             assert_eq!(answer.status(), 200, "{path}");
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_connection_too_many_is_told_so_and_closed_and_the_next_one_has_its_place() {
+        let serving = serve(&settings(), &process());
+        let connect = || TcpStream::connect(serving.addresses[0]);
+        let mut clients = [connect().await.unwrap(), connect().await.unwrap()];
+        // Answered, so that both have their place.
+        let request = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx";
+        for client in &mut clients {
+            client.write_all(request).await.unwrap();
+            assert_eq!(timeout(WITHIN, client.read_u8()).await.unwrap().unwrap(), b'H');
+        }
+        let mut refused = connect().await.unwrap();
+        refused.write_all(request).await.unwrap();
+        let mut answer = String::new();
+        timeout(WITHIN, refused.read_to_string(&mut answer)).await.unwrap().unwrap();
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        for part in ["\r\nconnection: close\r\n", "\r\nretry-after: 1\r\n", "too-many-connections"]
+        {
+            assert!(answer.contains(part), "{part:?} is missing: {answer}");
+        }
+        drop(clients);
+        waiting::eventually("there is a place", async || {
+            get(format!("http://{}/livez", serving.addresses[0])).await.unwrap().status() == 200
+        })
+        .await;
     }
 
     #[tokio::test(flavor = "multi_thread")]

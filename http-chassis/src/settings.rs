@@ -16,7 +16,8 @@ pub struct HttpSettings {
     pub health_address: Option<SocketAddr>,
     /// `HTTP_WORKERS` (default: the cores): threads that serve requests.
     pub workers: usize,
-    /// `HTTP_CONNECTIONS_MAX`: open connections of one worker; more wait.
+    /// `HTTP_CONNECTIONS_MAX`: open connections of all workers together; one more is told so by a 503
+    /// and closed.
     pub connections_max: usize,
     /// `SHUTDOWN_SECONDS`: how long a stop may take.
     pub shutdown: Duration,
