@@ -209,6 +209,11 @@ impl Publisher {
     ///
     /// # Errors
     /// When records had none within `within`.
+    /// Waits until nothing can be published any more: the thread for it has ended, by a defect of ours.
+    pub(crate) async fn ended(&self) {
+        self.waiting.closed().await;
+    }
+
     pub(crate) async fn close(&self, within: Duration) -> anyhow::Result<()> {
         let all = self.permits.acquire_many(self.in_flight_max);
         let _ = tokio::time::timeout(within, all).await;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use actix_web::web::{Data, ServiceConfig};
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use chassis::Process;
 use http_chassis::{Serving, listen};
 use schema_registry::Registry;
@@ -73,13 +73,19 @@ impl Server {
     /// way, and waits for every record's delivery report.
     ///
     /// # Errors
-    /// When HTTP ends by itself, or records are left undelivered.
+    /// When HTTP or the thread that publishes ends by itself, or records are left undelivered.
     pub async fn finish(mut self) -> anyhow::Result<()> {
-        let ended = self.http.until_shutdown().await;
-        let started = Instant::now();
-        let served = match ended {
-            Ok(()) => self.http.stop().await,
-            Err(error) => Err(error),
+        let (started, served) = tokio::select! {
+            biased;
+            ended = self.http.until_shutdown() => match ended {
+                Ok(()) => (Instant::now(), self.http.stop().await),
+                Err(error) => (Instant::now(), Err(error)),
+            },
+            // Nothing could be taken any more, for ever: whoever restarts processes restarts this one.
+            () = self.publisher.ended() => {
+                let (started, stopped) = (Instant::now(), self.http.stop().await);
+                (started, stopped.and(Err(anyhow!("the thread that publishes has ended"))))
+            }
         };
         // However HTTP ended, what was handed over is delivered first.
         let rest = self.shutdown.saturating_sub(started.elapsed()).max(FLUSH_AT_LEAST);

@@ -12,7 +12,7 @@ use events_schema::wire::{Decoder, Encoder};
 use events_schema::{Event, EventId, EventType, ProductUpserted, Timestamp, Topic};
 use http_chassis::settings::HttpSettings;
 use kafka_client::KafkaSettings;
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use producer_api::Server;
 use producer_api::settings::{PublishSettings, SchemaSettings, Settings};
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -129,6 +129,14 @@ impl World {
     /// A service that is being started.
     pub(crate) fn start(&self) -> Service {
         let recorder = PrometheusBuilder::new().build_recorder();
+        self.start_with(|recorder| recorder)
+    }
+
+    /// A service that is being started, whose metrics go to what is made of its recorder.
+    pub(crate) fn start_with<R: metrics::Recorder>(
+        &self,
+        make: impl FnOnce(PrometheusRecorder) -> R,
+    ) -> Service {
         let process = Process {
             name: "producer-api",
             shutdown: CancellationToken::new(),
@@ -137,7 +145,7 @@ impl World {
         };
         // Of its own, because the tests of this binary run side by side.
         let start = || Server::start(process.clone(), self.settings.clone()).unwrap();
-        let server = metrics::with_local_recorder(&recorder, start);
+        let server = metrics::with_local_recorder(&make(recorder), start);
         let url = format!("http://{}", server.addresses()[0]);
         let finished = tokio::spawn(server.finish());
         Service { url, http: reqwest::Client::new(), process, finished }

@@ -1,8 +1,13 @@
 //! What happens to requests while something is away, and when the process is stopped.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use events_schema::Topic;
+use metrics::{
+    Counter, CounterFn, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit,
+};
+use metrics_exporter_prometheus::PrometheusRecorder;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -169,6 +174,58 @@ async fn a_broken_producer_is_replaced() {
         until_orders_are_taken(&service).await;
     }
     service.until_metric("orderflow_producer_rebuilt_total", 1).await;
+}
+
+/// Metrics of which one panics, on the thread that counts it.
+struct Panicking(PrometheusRecorder);
+
+struct Panic;
+
+impl CounterFn for Panic {
+    fn increment(&self, _: u64) {
+        panic!("this test wants it");
+    }
+
+    fn absolute(&self, _: u64) {}
+}
+
+impl Recorder for Panicking {
+    fn describe_counter(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_gauge(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+    fn describe_histogram(&self, _: KeyName, _: Option<Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, metadata: &Metadata<'_>) -> Counter {
+        match key.name() {
+            "orderflow_producer_rebuilt_total" => Counter::from_arc(Arc::new(Panic)),
+            _ => self.0.register_counter(key, metadata),
+        }
+    }
+
+    fn register_gauge(&self, key: &Key, metadata: &Metadata<'_>) -> Gauge {
+        self.0.register_gauge(key, metadata)
+    }
+
+    fn register_histogram(&self, key: &Key, metadata: &Metadata<'_>) -> Histogram {
+        self.0.register_histogram(key, metadata)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_whose_publishing_thread_is_gone_ends_with_an_error() {
+    let world = shop(|_| {}).await;
+    let service = world.start_with(Panicking);
+    service.until_ready().await;
+    assert_eq!(service.place(&order("c1", "apple")).await.status, 202);
+    let fenced = RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED;
+    world.cluster.request_errors(RDKafkaApiKey::Produce, &[fenced]);
+
+    let answer = service.place(&order("c1", "apple")).await;
+
+    assert_eq!((answer.status, answer.kind()), (503, "outcome-unknown"), "{answer:?}");
+    let ended = timeout(Duration::from_secs(20), service.finished).await;
+    let error = ended.expect("the process ends").unwrap().unwrap_err().to_string();
+    assert!(error.contains("the thread that publishes has ended"), "{error}");
+    assert!(service.process.shutdown.is_cancelled());
 }
 
 #[tokio::test(flavor = "multi_thread")]
