@@ -55,6 +55,7 @@ fn every_section_of_the_page_is_tried() {
         "A batch cannot be read",
         "A position is to be elsewhere",
         "Lag grows",
+        "More comes than can be taken",
         "Mails did not arrive",
         "A password has become known",
     ];
@@ -104,8 +105,14 @@ async fn an_operator_with_the_page_gets_every_partition_going_again() {
     let shop = Shop::at(&producer, None);
     shop.offer("milk", 249, 10).await;
     deployment.in_stock("milk", 10).await;
-    let always =
-        ["Is anything wrong", "A server is away", "Lag grows", "A password has become known"];
+    let operator = operator.knows("PRODUCER_API", producer.url());
+    let always = [
+        "Is anything wrong",
+        "A server is away",
+        "Lag grows",
+        "More comes than can be taken",
+        "A password has become known",
+    ];
     for heading in always {
         operator.follows(heading).await;
     }

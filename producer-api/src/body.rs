@@ -9,6 +9,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use actix_web::web::{Bytes, Payload};
 use futures::StreamExt;
+use http_chassis::Queue;
 use http_chassis::problem::{Fault, Problem};
 use http_chassis::problems::body_too_slow;
 use serde::Deserialize;
@@ -27,21 +28,27 @@ const FAULTS_MAX: usize = 50;
 /// Most characters of an answer that a client's own text may take.
 const ECHO_CHARS_MAX: usize = 200;
 
-/// Room for the bodies that are being read, shared by every request of the process: one permit
-/// per byte. So memory stays flat however many clients send at once.
+/// Room for the bodies that are being read and for what they become on its way to Kafka, shared by every
+/// request of the process: one permit per byte. So memory stays flat however many clients send at once.
 #[derive(Clone)]
-pub(crate) struct Room(Arc<Semaphore>);
+pub(crate) struct Room {
+    bytes: Arc<Semaphore>,
+    queue: Queue,
+}
 
 impl Room {
-    pub(crate) fn of(bytes: usize) -> Self {
-        Self(Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))))
+    pub(crate) fn of(bytes: usize, queue: Queue) -> Self {
+        Self { bytes: Arc::new(Semaphore::new(bytes.min(Semaphore::MAX_PERMITS))), queue }
     }
 }
 
-/// A body, and the room that it takes until it is dropped.
+/// The room that a body takes until it is dropped.
+pub(crate) type Taken = Option<OwnedSemaphorePermit>;
+
+/// A body, and its room.
 pub(crate) struct Body {
     bytes: Bytes,
-    room: Option<OwnedSemaphorePermit>,
+    room: Taken,
 }
 
 impl std::ops::Deref for Body {
@@ -51,15 +58,19 @@ impl std::ops::Deref for Body {
     }
 }
 
-/// Reads the body whole, within the limits of size and time, and the room that is left.
+/// Reads the body whole, within the limits of size and time, and the room that is left; refuses it where
+/// the queue of this worker stands.
 pub(crate) async fn read(
     request: &HttpRequest,
     payload: Payload,
     room: &Room,
 ) -> Result<Body, Problem> {
     check_head(request)?;
+    // Said only after the body was read, because actix closes a connection on which one is left unread.
+    let is_admitted = room.queue.admits();
     let body = http_chassis::within(WITHIN, collect(payload, room)).await;
-    body.unwrap_or_else(|| Err(body_too_slow(WITHIN)))
+    let body = body.unwrap_or_else(|| Err(body_too_slow(WITHIN)))?;
+    if is_admitted { Ok(body) } else { Err(problems::queue_full()) }
 }
 
 fn check_head(request: &HttpRequest) -> Result<(), Problem> {
@@ -111,11 +122,16 @@ async fn collect(mut payload: Payload, room: &Room) -> Result<Body, Problem> {
 }
 
 impl Body {
+    /// The room, for what the body has become.
+    pub(crate) fn into_room(self) -> Taken {
+        self.room
+    }
+
     /// Takes room for the bytes that have come, not for those that were announced: a client that
     /// sends nothing keeps nobody out.
     fn grow(&mut self, chunk: Bytes, room: &Room) -> Result<(), Problem> {
         let bytes = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-        let taken = Arc::clone(&room.0).try_acquire_many_owned(bytes);
+        let taken = Arc::clone(&room.bytes).try_acquire_many_owned(bytes);
         let taken = taken.map_err(|_| problems::queue_full())?;
         match &mut self.room {
             Some(room) => room.merge(taken),

@@ -17,6 +17,8 @@ use metrics::Gauge;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 use tokio::time::Instant;
 
+use crate::body::Taken;
+
 /// A wave does not wait longer than this for the one before. Where brokers take longer to replicate, the
 /// client has several requests under way, as many as keep their order.
 const WAVE: Duration = Duration::from_millis(10);
@@ -36,13 +38,14 @@ pub(crate) struct Waiting {
 /// One record's place among those on their way, until its report, also when nobody waits any more.
 pub(crate) struct UnderWay {
     _permit: OwnedSemaphorePermit,
+    _room: Taken,
     gauge: Gauge,
 }
 
 impl UnderWay {
-    pub(crate) fn new(permit: OwnedSemaphorePermit, gauge: &Gauge) -> Self {
+    pub(crate) fn new(permit: OwnedSemaphorePermit, room: Taken, gauge: &Gauge) -> Self {
         gauge.increment(1.0);
-        Self { _permit: permit, gauge: gauge.clone() }
+        Self { _permit: permit, _room: room, gauge: gauge.clone() }
     }
 }
 

@@ -32,7 +32,8 @@ pub fn document() -> utoipa::openapi::OpenApi {
             (`urn:orderflow:problem:no-such-resource`) and a method that a path does not know `405` \
             (`urn:orderflow:problem:method-not-allowed`, with `Allow`). A head that is no request of \
             HTTP/1.1 answers `400` (`unreadable-head`), one that is too large `431` \
-            (`head-too-large`), one that does not come within 5 s `408` (`request-timeout`). \
+            (`head-too-large`), one that does not come within 5 s `408` (`request-timeout`); the first request of \
+            a connection too many is answered `503` (`too-many-connections`). \
             `retry` says whether to send the same request again.\n\n\
             No whole number here is above 9007199254740991 (2^53 - 1): also a reader of JSON that \
             knows only doubles keeps it.",

@@ -13,6 +13,7 @@ use kafka_client::KafkaSettings;
 use krafka::{KrafkaError, Record};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::body::Taken;
 use crate::cluster::Cluster;
 use crate::connection::Connection;
 use crate::gather::{Report, UnderWay, Waiting};
@@ -93,7 +94,8 @@ impl Publisher {
     }
 
     /// Publishes the event and waits until it is replicated. The event is dropped before the wait,
-    /// so that the records on their way take no more memory than they may.
+    /// and what it was made of gives its room to the record, so that those on their way take no more
+    /// memory than they may.
     ///
     /// # Errors
     /// At once when it cannot be sent; [`PublishError::Unknown`] when it was sent and the report
@@ -103,8 +105,9 @@ impl Publisher {
         encoder: &Encoder,
         event: Event,
         traceparent: &str,
+        room: Taken,
     ) -> Result<RecordPosition, PublishError> {
-        let outcome = self.deliver(encoder, event, traceparent).await;
+        let outcome = self.deliver(encoder, event, traceparent, room).await;
         match &outcome {
             Ok(_) => self.metrics.delivered.increment(1),
             Err(PublishError::QueueFull) => self.metrics.queue_full.increment(1),
@@ -120,11 +123,12 @@ impl Publisher {
         encoder: &Encoder,
         event: Event,
         traceparent: &str,
+        room: Taken,
     ) -> Result<RecordPosition, PublishError> {
         let Ok(permit) = Arc::clone(&self.permits).try_acquire_owned() else {
             return Err(PublishError::QueueFull);
         };
-        let under_way = UnderWay::new(permit, &self.metrics.in_flight);
+        let under_way = UnderWay::new(permit, room, &self.metrics.in_flight);
         if !self.connection.is_up() {
             return Err(PublishError::Unavailable);
         }
@@ -205,15 +209,15 @@ impl Publisher {
         }
     }
 
-    /// Waits until every record has its delivery report: those too whose client went away.
-    ///
-    /// # Errors
-    /// When records had none within `within`.
     /// Waits until nothing can be published any more: the thread for it has ended, by a defect of ours.
     pub(crate) async fn ended(&self) {
         self.waiting.closed().await;
     }
 
+    /// Waits until every record has its delivery report: those too whose client went away.
+    ///
+    /// # Errors
+    /// When records had none within `within`.
     pub(crate) async fn close(&self, within: Duration) -> anyhow::Result<()> {
         let all = self.permits.acquire_many(self.in_flight_max);
         let _ = tokio::time::timeout(within, all).await;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use actix_web::web::{Data, ServiceConfig};
 use anyhow::{Context, anyhow};
 use chassis::Process;
-use http_chassis::{Serving, listen};
+use http_chassis::{Queue, Serving, listen};
 use schema_registry::Registry;
 use secrecy::ExposeSecret;
 
@@ -40,7 +40,15 @@ impl Server {
     /// # Errors
     /// When an address is taken or a setting is refused.
     pub fn start(process: Process, settings: Settings) -> anyhow::Result<Self> {
-        let Settings { kafka, schemas, http, publish, body_bytes_max, query_api_url } = settings;
+        let Settings {
+            kafka,
+            schemas,
+            http,
+            publish,
+            body_bytes_max,
+            queue_delay_max,
+            query_api_url,
+        } = settings;
         let registry = Registry::new(schemas.registry_url.expose_secret(), &schemas.cache_dir)?;
         let registry = Arc::new(registry);
         let dependency = process.health.dependency("kafka");
@@ -50,7 +58,7 @@ impl Server {
             publisher: Arc::clone(&publisher),
             catalogue: Catalogue::default(),
             schemas: Schemas::default(),
-            room: Room::of(body_bytes_max),
+            room: Room::of(body_bytes_max, Queue::new(queue_delay_max)),
             query_api_url: query_api_url.unwrap_or_default().into(),
         };
         let data = Data::new(api.clone());

@@ -23,9 +23,12 @@ pub struct Settings {
     pub http: HttpSettings,
     /// How records are published.
     pub publish: PublishSettings,
-    /// `HTTP_BODY_BYTES_MAX` (default 67108864): bytes of bodies that are being read, of all
-    /// requests together; one more is refused at once.
+    /// `HTTP_BODY_BYTES_MAX` (default 16777216): bytes of bodies that are being read or are on their
+    /// way to Kafka, of all requests together; one more is refused at once.
     pub body_bytes_max: usize,
+    /// `HTTP_QUEUE_MS` (default 50): how long requests may wait until a worker comes to them. Where the
+    /// wait stays longer, as many are refused at once as do not fit.
+    pub queue_delay_max: Duration,
     /// `QUERY_API_URL` (default: none): before the path of a `Location`, because orders are read
     /// at another origin.
     pub query_api_url: Option<String>,
@@ -42,8 +45,8 @@ pub struct SchemaSettings {
 
 const HTTP: HttpDefaults = HttpDefaults {
     port: 8080,
-    // All workers together should have more than `IN_FLIGHT_MAX`, else nobody hears `queue-full`.
-    connections_max: 16_384,
+    // Each takes about 15 KiB. More than `IN_FLIGHT_MAX`, else nobody hears `queue-full`.
+    connections_max: 2_048,
     // Longer than the slowest request.
     shutdown_s: 25,
 };
@@ -51,7 +54,7 @@ const HTTP: HttpDefaults = HttpDefaults {
 /// How records are published.
 #[derive(Debug, Clone)]
 pub struct PublishSettings {
-    /// `IN_FLIGHT_MAX` (default 10000): records on their way; one more is refused at once.
+    /// `IN_FLIGHT_MAX` (default 1000): records on their way; one more is refused at once.
     pub in_flight_max: usize,
     /// `ACK_TIMEOUT_MS` (default 10000): without a delivery report for so long, the outcome is
     /// unknown.
@@ -75,7 +78,8 @@ impl Settings {
             },
             http: HttpSettings::from_env(&HTTP)?,
             publish: PublishSettings::from_env()?,
-            body_bytes_max: settings::within("HTTP_BODY_BYTES_MAX", 64 << 20, BODY_BYTES)?,
+            body_bytes_max: settings::within("HTTP_BODY_BYTES_MAX", 16 << 20, BODY_BYTES)?,
+            queue_delay_max: Duration::from_millis(settings::at_least_one("HTTP_QUEUE_MS", 50)?),
             query_api_url: settings::optional("QUERY_API_URL").map(origin).transpose()?,
         };
         outlasts(settings.http.shutdown, settings.publish.ack_timeout)?;
@@ -106,7 +110,7 @@ fn origin(url: String) -> Result<String, SettingsError> {
 impl PublishSettings {
     fn from_env() -> Result<Self, SettingsError> {
         Ok(Self {
-            in_flight_max: settings::at_least_one("IN_FLIGHT_MAX", 10_000)?,
+            in_flight_max: settings::at_least_one("IN_FLIGHT_MAX", 1_000)?,
             ack_timeout: Duration::from_millis(settings::at_least_one("ACK_TIMEOUT_MS", 10_000)?),
         })
     }

@@ -55,15 +55,19 @@ async fn placed(
 ) -> Result<HttpResponse, Problem> {
     let key = idempotency_key(request)?;
     let body = body::read(request, payload, &api.room).await?;
-    let refused = |problem| match (&key, customer_of(&body)) {
+    let asked = OrderRequest::parse(&body).map_err(|problem| match (&key, customer_of(&body)) {
         (Some(key), Some(customer)) => of_new_only(problem, api, OrderId::for_key(&customer, key)),
         _ => problem,
-    };
-    let asked = OrderRequest::parse(&body).map_err(refused)?;
+    })?;
     let order_id = order_id(&asked, key.as_ref());
+    let refused = |problem| match key.is_some() {
+        true => of_new_only(problem, api, order_id),
+        false => problem,
+    };
     let encoder = api.encoder().map_err(refused)?;
     let order = priced(api, asked, order_id).map_err(refused)?;
-    let published = api.publisher.publish(encoder, order.into(), &trace::of(request)).await;
+    let (room, traceparent) = (body.into_room(), trace::of(request));
+    let published = api.publisher.publish(encoder, order.into(), &traceparent, room).await;
     let position = match published {
         Ok(position) => position,
         Err(PublishError::Unknown) => return Err(unknown(api, order_id, key.is_some())),
@@ -155,7 +159,7 @@ async fn cancelled(
         requested_at: chassis::clock::now().into(),
         reason: asked.reason,
     });
-    let published = api.publisher.publish(encoder, event, &trace::of(request)).await;
+    let published = api.publisher.publish(encoder, event, &trace::of(request), None).await;
     let advice = (Retry::Later, "repeat it: it is the same cancellation");
     let position = published.map_err(|error| problems::unpublished(&error, advice))?;
     let answer = accepted_order(order_id.to_string(), position);

@@ -148,7 +148,9 @@ async fn publish(
     advice: Advice,
 ) -> Result<HttpResponse, Problem> {
     let sku = event.key().to_owned();
-    let published = api.publisher.publish(api.encoder()?, event, &trace::of(request)).await;
+    // What these become is small, whatever their bodies were.
+    let traceparent = trace::of(request);
+    let published = api.publisher.publish(api.encoder()?, event, &traceparent, None).await;
     let position = published.map_err(|error| problems::unpublished(&error, advice))?;
     Ok(accepted(accepted_product(sku, position), None))
 }

@@ -121,6 +121,7 @@ impl World {
             },
             publish: PublishSettings { in_flight_max: 1000, ack_timeout: Duration::from_secs(10) },
             body_bytes_max: 1 << 20,
+            queue_delay_max: Duration::from_secs(60),
             query_api_url: None,
         };
         Self { cluster, settings, registry, _cache: cache }
@@ -128,7 +129,6 @@ impl World {
 
     /// A service that is being started.
     pub(crate) fn start(&self) -> Service {
-        let recorder = PrometheusBuilder::new().build_recorder();
         self.start_with(|recorder| recorder)
     }
 
@@ -137,6 +137,7 @@ impl World {
         &self,
         make: impl FnOnce(PrometheusRecorder) -> R,
     ) -> Service {
+        let recorder = PrometheusBuilder::new().build_recorder();
         let process = Process {
             name: "producer-api",
             shutdown: CancellationToken::new(),

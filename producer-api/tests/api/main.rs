@@ -12,5 +12,6 @@ mod front;
 mod harness;
 mod orders;
 mod outages;
+mod overload;
 mod refused_retries;
 mod requests;
