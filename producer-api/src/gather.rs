@@ -63,7 +63,7 @@ pub(crate) enum Ended {
     Broken(KrafkaError),
 }
 
-type Delivery<'a> = Pin<Box<dyn Future<Output = Option<KrafkaError>> + 'a>>;
+type Delivery<'a> = Pin<Box<dyn Future<Output = Option<KrafkaError>> + Send + 'a>>;
 
 /// Hands records to the producer, wave by wave, until it is [`Ended`] and every record has its report.
 pub(crate) async fn gather(
@@ -89,7 +89,7 @@ pub(crate) async fn gather(
                     ended = Some(Ended::Closed);
                 }
                 next_wave = Instant::now() + WAVE;
-                let broken = start(producer, &mut taken, &under_way).await;
+                let broken = start(producer, &mut taken, &mut under_way).await;
                 ended = broken.map(Ended::Broken).or(ended);
             }
             () = tokio::time::sleep_until(next_wave), if !is_free && ended.is_none() => {}
@@ -103,9 +103,9 @@ pub(crate) async fn gather(
 async fn start<'a>(
     producer: &'a Producer,
     taken: &mut Vec<Waiting>,
-    under_way: &FuturesUnordered<Delivery<'a>>,
+    under_way: &mut FuturesUnordered<Delivery<'a>>,
 ) -> Option<KrafkaError> {
-    let wave = poll_fn(|context| {
+    let wave = poll_fn(move |context| {
         let mut broken = None;
         for waiting in taken.drain(..) {
             let mut delivery: Delivery<'_> = Box::pin(deliver(producer, waiting));

@@ -40,8 +40,12 @@ impl PublishThread {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let run = move || {
             let down = DownAtTheEnd(Arc::clone(&self.connection));
-            runtime.block_on(self.run(waiting));
+            // A task, because each time that a runtime's first future is woken costs two system calls.
+            let ended = runtime.block_on(runtime.spawn(self.run(waiting)));
             drop(down);
+            if let Err(error) = ended {
+                tracing::error!(%error, "the thread that publishes has ended");
+            }
         };
         std::thread::Builder::new().name("publish".into()).spawn(run)?;
         Ok(sender)
