@@ -26,7 +26,7 @@ pub struct Settings {
     /// `HTTP_BODY_BYTES_MAX` (default 16777216): bytes of bodies that are being read or are on their
     /// way to Kafka, of all requests together; one more is refused at once.
     pub body_bytes_max: usize,
-    /// `HTTP_QUEUE_MS` (default 50): how long requests may wait until a worker comes to them. Where the
+    /// `HTTP_QUEUE_MS` (default 250): how long requests may wait until a worker comes to them. Where the
     /// wait stays longer, as many are refused at once as do not fit.
     pub queue_delay_max: Duration,
     /// `QUERY_API_URL` (default: none): before the path of a `Location`, because orders are read
@@ -79,7 +79,7 @@ impl Settings {
             http: HttpSettings::from_env(&HTTP)?,
             publish: PublishSettings::from_env()?,
             body_bytes_max: settings::within("HTTP_BODY_BYTES_MAX", 16 << 20, BODY_BYTES)?,
-            queue_delay_max: Duration::from_millis(settings::at_least_one("HTTP_QUEUE_MS", 50)?),
+            queue_delay_max: Duration::from_millis(settings::at_least_one("HTTP_QUEUE_MS", 250)?),
             query_api_url: settings::optional("QUERY_API_URL").map(origin).transpose()?,
         };
         outlasts(settings.http.shutdown, settings.publish.ack_timeout)?;
