@@ -14,7 +14,7 @@ use crate::pool::Purpose;
 /// A connection that is of use answers within this time, also on a busy machine.
 const LOOK: Duration = Duration::from_secs(1);
 /// One that came back this recently needs no look: a busy pool pays nothing before a conversation.
-const FRESH: Duration = Duration::from_millis(500);
+pub(super) const FRESH: Duration = Duration::from_millis(500);
 
 /// What a pool knows of its connections.
 struct Verdict {

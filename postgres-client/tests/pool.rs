@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use postgres_client::{Purpose, guarded, within};
+use postgres_client::{Pinned, Purpose, guarded, within};
 use relay::{Ending, Relay};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Executor, PgPool};
+use waiting::eventually;
 
 /// Everything goes on by itself within this time; a busy machine needs less.
 const GOES_ON_WITHIN: Duration = Duration::from_secs(10);
@@ -145,4 +146,52 @@ async fn a_connection_in_a_failed_transaction_is_closed(
     for _ in 0..2 * CONNECTIONS {
         assert_eq!(ask(&pool).await.unwrap(), 1);
     }
+}
+
+/// A conversation; with which of the server's processes.
+async fn talk(pinned: &mut Pinned) -> Result<i32, sqlx::Error> {
+    let mut lent = pinned.lend().await?;
+    let pid = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut *lent).await?;
+    pinned.keep(lent);
+    Ok(pid)
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_kept_connection_stays_with_its_owner(_: PgPoolOptions, options: PgConnectOptions) {
+    let (pool, _relay) = pool_over_a_relay(options).await;
+    let mut pinned = Pinned::new(pool.clone());
+    let first = talk(&mut pinned).await.unwrap();
+    for _ in 0..20 {
+        assert_eq!(talk(&mut pinned).await.unwrap(), first);
+        assert_eq!(pool.num_idle(), CONNECTIONS as usize - 1, "the pool has nothing to look at");
+    }
+    drop(pinned.lend().await.unwrap());
+    eventually("it is back", async || pool.num_idle() == CONNECTIONS as usize).await;
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_kept_connection_that_lay_idle_is_looked_at_before_it_is_lent(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (pool, relay) = pool_over_a_relay(options).await;
+    let mut pinned = Pinned::new(pool);
+    talk(&mut pinned).await.unwrap();
+    relay.silence();
+    // Longer than a connection counts as fresh.
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    let talk = within(Duration::from_millis(2500), talk(&mut pinned)).await;
+    talk.expect("nobody meets a silent connection");
+}
+
+#[sqlx::test(migrations = false)]
+async fn the_last_connection_of_a_pool_is_kept_from_nobody(
+    _: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let one = guarded(PgPoolOptions::new(), Purpose::Writes).max_connections(1);
+    let pool = one.connect_lazy_with(options);
+    let mut pinned = Pinned::new(pool.clone());
+    talk(&mut pinned).await.unwrap();
+    assert_eq!(ask(&pool).await.unwrap(), 1);
 }

@@ -118,10 +118,10 @@ impl Fate {
 }
 
 /// Whether a mail is due.
-pub(crate) async fn any_due(pool: &PgPool) -> Result<bool, StoreError> {
+pub(crate) async fn any_due(conn: &mut PgConnection) -> Result<bool, StoreError> {
     let due =
         "SELECT EXISTS (SELECT FROM mails WHERE state = 'queued' AND next_attempt_at <= now())";
-    Ok(within(CONVERSATION, sqlx::query_scalar(due).fetch_one(pool)).await?)
+    Ok(sqlx::query_scalar(due).fetch_one(conn).await?)
 }
 
 /// Which mails are claimed, and for how long.

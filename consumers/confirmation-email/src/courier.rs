@@ -4,8 +4,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use postgres_client::{CONVERSATION, within};
+use postgres_client::{CONVERSATION, Pinned, within};
 use runtime::StoreError;
+use sqlx::Connection as _;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,7 @@ pub enum Progress {
 /// Sends mails over one connection, which it keeps.
 pub struct Courier {
     post: Arc<Post>,
+    ledger: Pinned,
     connection: Option<Connection>,
     last_mail: Instant,
     /// What became of mails and is not written yet: not to be lost while we live.
@@ -54,7 +56,8 @@ impl Courier {
     pub fn new(post: Arc<Post>, shutdown: CancellationToken) -> Self {
         let last_mail = Instant::now();
         let (unsettled, late) = (Vec::new(), JoinSet::new());
-        Self { post, connection: None, last_mail, unsettled, late, shutdown }
+        let ledger = Pinned::new(post.pool.clone());
+        Self { post, ledger, connection: None, last_mail, unsettled, late, shutdown }
     }
 
     /// Claims a few due mails, sends them one after the other and writes what became of them.
@@ -73,10 +76,7 @@ impl Courier {
         self.post.correct().await?;
         // To ask is cheaper than to claim nothing; with something to settle it comes to the same.
         // While the server is away nothing is claimed; a probe goes out with or without mails.
-        if self.unsettled.is_empty()
-            && self.post.is_open()
-            && !claim::any_due(&self.post.pool).await?
-        {
+        if self.unsettled.is_empty() && self.post.is_open() && !self.any_due().await? {
             self.rest().await;
             return Ok(Progress::Empty);
         }
@@ -103,12 +103,20 @@ impl Courier {
         self.settle().await
     }
 
+    async fn any_due(&mut self) -> Result<bool, StoreError> {
+        let mut conn = self.ledger.lend().await?;
+        let any_due = within(CONVERSATION, claim::any_due(&mut conn)).await?;
+        self.ledger.keep(conn);
+        Ok(any_due)
+    }
+
     async fn send_batch(&mut self) -> Result<Progress, StoreError> {
         let terms = self.post.terms();
         let begin_before = Instant::now() + terms.lease - self.post.settings.mail_max();
         // One commit settles the last batch and claims the next: it is what costs time here.
+        let mut conn = self.ledger.lend().await?;
         let claiming = async {
-            let mut transaction = self.post.pool.begin().await?;
+            let mut transaction = conn.begin().await?;
             claim::settle(&mut transaction, &self.unsettled).await?;
             let mails = claim::claim(&mut transaction, terms).await?;
             Ok::<_, StoreError>((transaction, mails))
@@ -121,6 +129,7 @@ impl Courier {
             self.give_back(&mails);
             return Err(error.into());
         }
+        self.ledger.keep(conn);
         self.unsettled.clear();
         if claimed == terms.count {
             self.post.more.notify_one();
@@ -196,10 +205,9 @@ impl Courier {
 
     async fn settle(&mut self) -> Result<(), StoreError> {
         if !self.unsettled.is_empty() {
-            let settling = async {
-                claim::settle(&mut *self.post.pool.acquire().await?, &self.unsettled).await
-            };
-            within(CONVERSATION, settling).await?;
+            let mut conn = self.ledger.lend().await?;
+            within(CONVERSATION, claim::settle(&mut conn, &self.unsettled)).await?;
+            self.ledger.keep(conn);
             self.unsettled.clear();
         }
         Ok(())

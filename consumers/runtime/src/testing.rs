@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use events_schema::envelope::Envelope;
 use events_schema::wire::Encoder;
 use events_schema::{Event, Timestamp};
-use postgres_client::{Plans, session};
+use postgres_client::{Pinned, Plans, session};
 use sqlx::PgPool;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -155,10 +155,11 @@ pub(crate) async fn apply_records<P: Projection>(
         owned.take(key, start);
     }
     let moves = owned.moves(records);
-    let context = ApplyContext { pool, names: &names, encoder: &encoder, source: "/test" };
     let mut breakers = PartitionBreakers::new(usize::MAX);
     let limits = ParkedLimits { per_subject: u32::MAX, total: u32::MAX };
-    let applied = apply_batch::<P>(&context, &moves, limits, &mut breakers, records).await;
+    let context = ApplyContext { names: &names, encoder: &encoder, source: "/test", limits };
+    let mut connection = Pinned::new(pool.clone());
+    let applied = apply_batch::<P>(&mut connection, &context, &moves, &mut breakers, records).await;
     applied.map_err(|failed| failed.why)
 }
 

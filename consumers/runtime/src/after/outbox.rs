@@ -9,7 +9,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
 use rdkafka::types::RDKafkaErrorCode;
 use serde_json::Value;
-use sqlx::PgPool;
+use sqlx::PgConnection;
 
 use crate::broker_watch::BrokerWatch;
 use crate::error::StoreError;
@@ -32,7 +32,7 @@ pub(crate) struct Row {
 
 /// The oldest rows of each of these partitions, in order.
 pub(crate) async fn waiting(
-    pool: &PgPool,
+    conn: &mut PgConnection,
     names: &TopicNames,
     partitions: &[TopicPartition],
 ) -> Result<BTreeMap<TopicPartition, Vec<Row>>, StoreError> {
@@ -49,7 +49,7 @@ pub(crate) async fn waiting(
     .bind(&topics)
     .bind(&numbers)
     .bind(ROWS_MAX);
-    let rows: Vec<Row> = within(CONVERSATION, oldest.fetch_all(pool)).await?;
+    let rows: Vec<Row> = within(CONVERSATION, oldest.fetch_all(conn)).await?;
     let mut by_partition = BTreeMap::<TopicPartition, Vec<Row>>::new();
     for row in rows {
         let Some(topic) = names.topic(&row.topic) else { continue };
@@ -59,9 +59,9 @@ pub(crate) async fn waiting(
 }
 
 /// Removes what is published.
-pub(crate) async fn remove(pool: &PgPool, ids: &[i64]) -> Result<(), StoreError> {
+pub(crate) async fn remove(conn: &mut PgConnection, ids: &[i64]) -> Result<(), StoreError> {
     let published = sqlx::query("DELETE FROM outbox WHERE id = ANY($1)").bind(ids);
-    Ok(within(CONVERSATION, published.execute(pool)).await.map(drop)?)
+    Ok(within(CONVERSATION, published.execute(conn)).await.map(drop)?)
 }
 
 /// What became of the rows of one partition.

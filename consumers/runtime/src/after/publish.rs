@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chassis::health::{Dependency, Heartbeat};
+use postgres_client::Pinned;
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, Producer};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::after::outbox::{self, Delivery};
+use crate::after::outbox::{self, Delivery, Row};
 use crate::backoff::Backoff;
 use crate::broker_watch::BrokerWatch;
 use crate::error::StoreError;
@@ -51,6 +52,7 @@ struct Publisher {
     shared: Arc<Shared>,
     handover: Arc<Handover>,
     producer: FutureProducer<BrokerWatch>,
+    connection: Pinned,
     heartbeat: Heartbeat,
     backoff: Backoff,
     under_way: JoinSet<Delivery>,
@@ -73,6 +75,7 @@ impl Publisher {
     fn new(shared: Arc<Shared>, handover: Arc<Handover>) -> anyhow::Result<Self> {
         Ok(Self {
             producer: producer(&shared)?,
+            connection: Pinned::new(shared.pool.clone()),
             heartbeat: shared.process.health.heartbeat("publisher", STUCK),
             backoff: Backoff::default(),
             under_way: JoinSet::new(),
@@ -130,7 +133,7 @@ impl Publisher {
         self.say(&idle);
         let idle = self.idle();
         let under_way = self.under_way.len();
-        let waiting = outbox::waiting(&self.shared.pool, &self.shared.names, &idle).await;
+        let waiting = self.waiting(&idle).await;
         self.busy.extend(waiting.iter().flat_map(BTreeMap::keys));
         self.say(&[]);
         for (key, mut rows) in waiting? {
@@ -176,11 +179,23 @@ impl Publisher {
         held.into_iter().filter(|key| !self.busy.contains(key) && !waits(key)).collect()
     }
 
+    async fn waiting(
+        &mut self,
+        partitions: &[TopicPartition],
+    ) -> Result<BTreeMap<TopicPartition, Vec<Row>>, StoreError> {
+        let mut conn = self.connection.lend().await?;
+        let waiting = outbox::waiting(&mut conn, &self.shared.names, partitions).await?;
+        self.connection.keep(conn);
+        Ok(waiting)
+    }
+
     async fn remove_delivered(&mut self) -> Result<usize, StoreError> {
         if self.delivered.is_empty() {
             return Ok(0);
         }
-        outbox::remove(&self.shared.pool, &self.delivered).await?;
+        let mut conn = self.connection.lend().await?;
+        outbox::remove(&mut conn, &self.delivered).await?;
+        self.connection.keep(conn);
         let count = std::mem::take(&mut self.delivered).len();
         self.say(&[]);
         self.shared.metrics.published.increment(count as u64);

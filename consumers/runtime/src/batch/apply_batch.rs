@@ -4,6 +4,7 @@
 use std::io::ErrorKind;
 use std::time::Duration;
 
+use postgres_client::Pinned;
 use sqlx::{Connection, PgConnection};
 
 use crate::batch::apply_context::ApplyContext;
@@ -17,7 +18,6 @@ use crate::ownership::stop::Stop;
 use crate::partition::TopicPartition;
 use crate::projection::Projection;
 use crate::record::Record;
-use crate::settings::ParkedLimits;
 
 /// A batch of which is not known that it was applied.
 #[derive(Debug)]
@@ -54,23 +54,23 @@ pub(crate) const OVERTAKEN_MAX: usize = 1000;
 /// Applies records and moves their partitions by these moves, in one transaction. After a failure
 /// nothing of it is in the database, unless it is `in_doubt`.
 pub(crate) async fn apply_batch<P: Projection>(
+    connection: &mut Pinned,
     context: &ApplyContext<'_>,
     moves: &[PositionMove],
-    limits: ParkedLimits,
     breakers: &mut PartitionBreakers,
     records: &[Record],
 ) -> Result<Outcomes, NotApplied> {
     let deciding = Deciding::new(records);
-    let mut attempt = Attempt { context, moves, limits, breakers, deciding, in_doubt: None };
+    let mut attempt = Attempt { connection, context, moves, breakers, deciding, in_doubt: None };
     let applied = attempt.until_decided::<P>().await;
     applied.map_err(|why| NotApplied { why, in_doubt: attempt.in_doubt })
 }
 
 /// One batch on its way.
 struct Attempt<'a> {
+    connection: &'a mut Pinned,
     context: &'a ApplyContext<'a>,
     moves: &'a [PositionMove],
-    limits: ParkedLimits,
     /// Of the batch's partitions.
     breakers: &'a mut PartitionBreakers,
     deciding: Deciding<'a>,
@@ -84,10 +84,13 @@ impl Attempt<'_> {
     async fn until_decided<P: Projection>(&mut self) -> Result<Outcomes, ApplyError> {
         let mut overtaken = 0;
         loop {
-            let mut conn = self.context.pool.acquire().await?;
+            let mut conn = self.connection.lend().await?;
             match tokio::time::timeout(ANSWER, self.transaction::<P>(&mut conn)).await {
-                Ok(Ok(Some(outcomes))) => return Ok(outcomes),
-                Ok(Ok(None)) => {}
+                Ok(Ok(Some(outcomes))) => {
+                    self.connection.keep(conn);
+                    return Ok(outcomes);
+                }
+                Ok(Ok(None)) => self.connection.keep(conn),
                 Ok(Err(ApplyError::Store(StoreError::Overtaken))) if overtaken < OVERTAKEN_MAX => {
                     overtaken += 1;
                 }
@@ -127,7 +130,7 @@ impl Attempt<'_> {
         let closed = self.breakers.closed();
         positions::close_breakers(&mut transaction, names, &closed).await?;
         Parking::save(&mut transaction, names, records, reasons).await?;
-        let full = self.limits.exceeded(&mut transaction, names, records, reasons).await?;
+        let full = self.context.limits.exceeded(&mut transaction, names, records, reasons).await?;
         if !full.is_empty() {
             transaction.rollback().await?;
             return Err(ApplyError::Stop(full));

@@ -16,6 +16,7 @@ use crate::batch::apply_context::ApplyContext;
 use crate::batch::follow_ups::save;
 use crate::partition::{Offset, Partition, Source, TopicPartition};
 use crate::projection::FollowUp;
+use crate::settings::ParkedLimits;
 use crate::testing::record;
 use crate::testing::shelf::{Shelf, received, shelf};
 use crate::topic_names::TopicNames;
@@ -33,7 +34,8 @@ async fn a_follow_up_belongs_to_the_trace_of_its_cause(
     record.envelope.traceparent = Some("00-trace".to_owned());
     let names = TopicNames::unprefixed();
     let encoder = Encoder::new([(EventType::StockReceived, 1)]);
-    let context = ApplyContext { pool: &pool, names: &names, encoder: &encoder, source: "/shelf" };
+    let limits = ParkedLimits { per_subject: 1, total: 1 };
+    let context = ApplyContext { names: &names, encoder: &encoder, source: "/shelf", limits };
     let follow_up = FollowUp { cause, event: received(2, "milk", 1) };
     let mut conn = pool.acquire().await.unwrap();
     save(&mut conn, &context, &[record], &[follow_up]).await.unwrap();

@@ -37,10 +37,11 @@ impl<P: Projection> Worker<P> {
         }
         let began = Instant::now();
         let shared = &self.workers.shared;
-        let (context, limits) = (ApplyContext::from(&**shared), shared.settings.parked);
+        let context = ApplyContext::from(&**shared);
         let records = self.pending.next();
         let moves = self.assignments.owned().moves(records);
-        let applied = apply_batch::<P>(&context, &moves, limits, &mut self.breakers, records).await;
+        let (connection, breakers) = (&mut self.connection, &mut self.breakers);
+        let applied = apply_batch::<P>(connection, &context, &moves, breakers, records).await;
         match applied {
             Ok(outcomes) => {
                 self.measure(began.elapsed());

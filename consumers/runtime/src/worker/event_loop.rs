@@ -6,6 +6,7 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use chassis::health::Heartbeat;
+use postgres_client::Pinned;
 use tokio::sync::mpsc;
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
@@ -40,6 +41,8 @@ pub(crate) struct Worker<P: Projection> {
     pub workers: Arc<Workers<P>>,
     pub index: usize,
     pub poller: PollerSide,
+    /// What batches are applied over.
+    pub connection: Pinned,
     pub assignments: Assignments,
     pub pending: Pending,
     pub breakers: PartitionBreakers,

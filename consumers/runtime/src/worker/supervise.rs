@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use postgres_client::Pinned;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use tokio::sync::mpsc;
@@ -180,6 +181,7 @@ fn set_up<P: Projection>(
             progress: poller.lag.progress(),
             thread: None,
         },
+        connection: Pinned::new(shared.pool.clone()),
         assignments: Assignments::new(settings.breaker_probe),
         pending: Pending::default(),
         breakers: PartitionBreakers::new(settings.breaker_rejections),

@@ -4,6 +4,7 @@ mod stops;
 
 use events_schema::Topic;
 use events_schema::wire::Encoder;
+use postgres_client::Pinned;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
@@ -78,10 +79,10 @@ impl Setting {
         moves: &[PositionMove],
         records: &[Record],
     ) -> Result<Outcomes, ApplyError> {
-        let (pool, names, encoder) = (&self.pool, &self.names, &self.encoder);
-        let context = ApplyContext { pool, names, encoder, source: "/shelf" };
-        let (limits, breakers) = (self.limits, &mut self.breakers);
-        let applied = apply_batch::<Shelf>(&context, moves, limits, breakers, records).await;
+        let (names, encoder, limits) = (&self.names, &self.encoder, self.limits);
+        let context = ApplyContext { names, encoder, source: "/shelf", limits };
+        let (connection, breakers) = (&mut Pinned::new(self.pool.clone()), &mut self.breakers);
+        let applied = apply_batch::<Shelf>(connection, &context, moves, breakers, records).await;
         applied.map_err(|failed| failed.why)
     }
 
