@@ -32,6 +32,8 @@ pub(crate) struct Conversation {
     received: Vec<u8>,
     /// How long the server may take for one answer, or to take up what we say.
     within: Duration,
+    /// The server takes several commands at once, and answers each (RFC 2920).
+    takes_groups: bool,
     ended: bool,
 }
 
@@ -50,7 +52,7 @@ pub(crate) enum Silence {
 
 impl Conversation {
     fn new(wire: Box<dyn Wire>, within: Duration) -> Self {
-        Self { wire, received: Vec::new(), within, ended: false }
+        Self { wire, received: Vec::new(), within, takes_groups: false, ended: false }
     }
 
     /// Whether it is good for nothing more: a deadline was missed or the connection broke.
@@ -58,7 +60,12 @@ impl Conversation {
         self.ended
     }
 
-    /// Says a line and hears the answer, unless there is one before.
+    /// Whether the server takes several commands at once, and answers each.
+    pub(crate) fn takes_groups(&self) -> bool {
+        self.takes_groups
+    }
+
+    /// Says a line, or several, and hears the first answer, unless there is one before.
     pub(crate) async fn ask(&mut self, line: &str) -> Result<Answer, Silence> {
         if let Some(said) = self.unasked().await {
             return said;

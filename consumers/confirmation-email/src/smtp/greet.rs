@@ -48,6 +48,7 @@ pub(crate) async fn open(
     if let Some(login) = &server.login {
         log_in(&mut conversation, &offers, login).await?;
     }
+    conversation.takes_groups = offers.iter().any(|offer| offer == "PIPELINING");
     Ok(conversation)
 }
 

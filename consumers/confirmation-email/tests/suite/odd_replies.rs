@@ -8,7 +8,7 @@ use confirmation_email::settings::MailSettings;
 use events_schema::Locale;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use crate::smtp_server::{Act, At, SmtpServer};
+use crate::smtp_server::{ALONE, Act, At, GROUPS, SmtpServer};
 use crate::world::{World, confirmed, named, order, placed, settings, until_empty};
 
 /// What becomes of a mail where the server says this in this place.
@@ -39,7 +39,9 @@ async fn a_mail_that_was_clearly_taken_is_sent(pool: PgPoolOptions, options: PgC
         (At::Content, b"550-no\r\n250 taken after all\r\n"),
         (At::Rcpt, b"550-no\r\n250 yes\r\n"),
     ];
-    for (n, (at, bytes)) in (1..).zip(odd) {
+    let twice = [GROUPS, ALONE].into_iter().flat_map(|offers| odd.map(|odd| (offers, odd)));
+    for (n, (offers, (at, bytes))) in (1..).zip(twice) {
+        server.offer([offers; 2]);
         let act = if at == At::Content { Act::KeepAndBytes(bytes) } else { Act::Bytes(bytes) };
         server.once(at, "", act);
         assert_eq!(outcome(&world, n).await, ("sent".to_owned(), None), "{at:?} {bytes:?}");
@@ -65,7 +67,9 @@ async fn a_mail_that_was_clearly_refused_is_refused(
         (At::Content, b"250-taken\r\n553 and yet not\r\n", "bounced", "553"),
         (At::Rcpt, b"250-yes\r\n556 no\r\n", "bounced", "556"),
     ];
-    for (n, (at, bytes, state, cause)) in (1..).zip(odd) {
+    let twice = [GROUPS, ALONE].into_iter().flat_map(|offers| odd.map(|odd| (offers, odd)));
+    for (n, (offers, (at, bytes, state, cause))) in (1..).zip(twice) {
+        server.offer([offers; 2]);
         server.once(at, "", Act::Bytes(bytes));
         let expected = (state.to_owned(), Some(cause.to_owned()));
         assert_eq!(outcome(&world, 2 * n).await, expected, "{at:?} {bytes:?}");
@@ -226,4 +230,51 @@ async fn a_server_that_offers_nothing_gets_seven_bits_a_line_at_a_time(
     assert!(mail.content.lines().all(|line| line.len() <= 998), "a line is too long (RFC 5322)");
     let said: Vec<_> = server.said().into_iter().map(|said| said.line).collect();
     assert!(said.contains(&"MAIL FROM:<orders@orderflow.example>".to_owned()), "{said:?}");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_server_that_takes_groups_is_told_the_envelope_at_once(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    server.offer([ALONE; 2]);
+    assert_eq!(outcome(&world, 1).await.0, "sent");
+    assert_eq!(server.ahead(), 0);
+    server.offer([GROUPS; 2]);
+    assert_eq!(outcome(&world, 2).await.0, "sent");
+    assert_eq!(server.ahead(), 2, "RCPT and DATA");
+}
+
+/// RFC 2920, 3.1: it should refuse `DATA` where it took no recipient. One that does not gets no mail.
+#[sqlx::test(migrations = false)]
+async fn a_server_that_waits_for_a_mail_that_it_refused_gets_none(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    server.once(At::Rcpt, "", Act::Reply("550 5.1.1 no such user"));
+    server.once(At::Data, "", Act::Reply("354 go on all the same"));
+    world.deliver((1..=2).flat_map(|n| [placed(n), confirmed(n)])).await;
+    until_empty(&mut world.courier()).await;
+    assert_eq!(world.cause(1).await, ("bounced".to_owned(), Some("5.1.1".to_owned())));
+    assert_eq!(world.cause(2).await.0, "sent");
+    assert_eq!(server.mails().len(), 1);
+    assert_eq!(server.connections(), 2, "the next goes over another connection");
+}
+
+#[sqlx::test(migrations = false)]
+async fn a_recipient_that_is_refused_in_a_group_costs_its_mail_alone(
+    pool: PgPoolOptions,
+    options: PgConnectOptions,
+) {
+    let (world, server) = World::with_server(pool, options).await;
+    server.once(At::Rcpt, "", Act::Reply("550 5.1.1 no such user"));
+    world.deliver((1..=2).flat_map(|n| [placed(n), confirmed(n)])).await;
+    until_empty(&mut world.courier()).await;
+    assert_eq!(
+        (world.cause(1).await.0.as_str(), world.cause(2).await.0.as_str()),
+        ("bounced", "sent")
+    );
+    assert_eq!(server.connections(), 1);
 }

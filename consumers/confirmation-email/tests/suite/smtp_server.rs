@@ -79,6 +79,8 @@ struct State {
     /// How it answers EHLO, before encryption and behind it.
     offers: [&'static str; 2],
     said: Vec<Said>,
+    /// So many commands came before the one before them was answered.
+    ahead: usize,
     /// Acted out once each, in order, where place and recipient fit.
     script: Vec<(At, &'static str, Act)>,
     /// Acted out always.
@@ -88,6 +90,10 @@ struct State {
     /// It has fallen silent somewhere.
     hangs: bool,
 }
+
+/// It takes several commands at once, as most servers do, or one after the other.
+pub(crate) const GROUPS: &str = "250-here\r\n250-8BITMIME\r\n250 PIPELINING";
+pub(crate) const ALONE: &str = "250-here\r\n250 8BITMIME";
 
 pub(crate) struct SmtpServer {
     pub(crate) address: SocketAddr,
@@ -101,7 +107,7 @@ impl SmtpServer {
     }
 
     pub(crate) async fn start_at(address: SocketAddr) -> Self {
-        let offers = ["250-here\r\n250 8BITMIME"; 2];
+        let offers = [GROUPS; 2];
         Self::start_as(address, State { offers, ..State::default() }).await
     }
 
@@ -153,6 +159,10 @@ impl SmtpServer {
         self.state.lock().unwrap().said.clone()
     }
 
+    pub(crate) fn ahead(&self) -> usize {
+        self.state.lock().unwrap().ahead
+    }
+
     pub(crate) fn is_hanging(&self) -> bool {
         self.state.lock().unwrap().hangs
     }
@@ -196,7 +206,7 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
     if encrypted {
         lines = encrypt(state, lines).await?;
     }
-    let mut recipient = String::new();
+    let (mut recipient, mut is_taken) = (String::new(), true);
     let mut next = (At::Greeting, "220 ready");
     loop {
         let said = match act(state, next.0, &recipient) {
@@ -212,12 +222,17 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         if next.0 == At::Quit {
             return Ok(());
         }
+        if next.0 == At::Rcpt {
+            is_taken = last_line(&said).starts_with(b"2");
+        }
         if next.0 == At::StartTls && said.starts_with(b"2") {
             lines = encrypt(state, lines).await?;
             encrypted = true;
         }
         if next.0 == At::Data && said.starts_with(b"3") {
-            let content = content(&mut lines).await?;
+            let Some(content) = content(&mut lines).await? else {
+                return Ok(());
+            };
             let to = std::mem::take(&mut recipient);
             let (answer, goes_on) = take(state, &mut lines, Mail { to, content }).await;
             lines.write_all(&answer).await?;
@@ -240,7 +255,8 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
                 recipient = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                 (At::Rcpt, "250 OK")
             }
-            "DATA" => (At::Data, "354 go on"),
+            "DATA" if is_taken => (At::Data, "354 go on"),
+            "DATA" => (At::Data, "554 5.5.1 no valid recipients"),
             "RSET" => (At::Rset, "250 OK"),
             "QUIT" => (At::Quit, "221 bye"),
             _ => (At::Elsewhere, "250 OK"),
@@ -258,7 +274,9 @@ async fn hear(
         return Ok(None);
     }
     let said = Said { line: line.trim_end().to_owned(), encrypted };
-    state.lock().unwrap().said.push(said);
+    let mut state = state.lock().unwrap();
+    state.said.push(said);
+    state.ahead += usize::from(!lines.buffer().is_empty());
     Ok(Some(line))
 }
 
@@ -306,6 +324,11 @@ async fn take(state: &Mutex<State>, lines: &mut Lines, mail: Mail) -> (Vec<u8>, 
     }
 }
 
+/// Which has the last word of an answer.
+fn last_line(said: &[u8]) -> &[u8] {
+    said.trim_ascii_end().rsplit(|byte| *byte == b'\n').next().unwrap_or_default()
+}
+
 async fn repeat(lines: &mut Lines, bytes: &[u8]) -> std::io::Result<()> {
     loop {
         lines.write_all(bytes).await?;
@@ -319,12 +342,16 @@ fn line_of(reply: &str) -> Vec<u8> {
     }
 }
 
-async fn content(lines: &mut Lines) -> std::io::Result<String> {
+/// All of it, or nothing where the connection ends before the dot: that is no mail.
+async fn content(lines: &mut Lines) -> std::io::Result<Option<String>> {
     let mut content = String::new();
     loop {
         let mut line = String::new();
-        if lines.read_line(&mut line).await? == 0 || line == ".\r\n" {
-            return Ok(content);
+        if lines.read_line(&mut line).await? == 0 {
+            return Ok(None);
+        }
+        if line == ".\r\n" {
+            return Ok(Some(content));
         }
         content.push_str(line.strip_prefix('.').unwrap_or(&line));
     }
