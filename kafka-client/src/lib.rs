@@ -2,6 +2,7 @@
 #![deny(missing_docs)]
 
 mod brokers;
+mod fetched;
 mod log_reader;
 mod misfit;
 mod outlook;
@@ -11,6 +12,7 @@ mod topic_ids;
 mod watermarks;
 
 pub use brokers::any_broker_up;
+pub use fetched::FetchedRecord;
 pub use log_reader::{LogError, LogReader, Span, Step};
 pub use misfit::{LogState, PositionMisfit};
 pub use record_headers::{RecordHeader, record_headers};

@@ -7,9 +7,9 @@ use std::time::Duration;
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
-use rdkafka::message::BorrowedMessage;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
+use crate::fetched::{FetchQueue, FetchedRecord};
 use crate::outlook::{Outlook, outlook};
 use crate::watermarks::watermarks;
 
@@ -41,7 +41,7 @@ pub enum LogError {
 /// What came next.
 pub enum Step<'a> {
     /// A record.
-    Record(BorrowedMessage<'a>),
+    Record(FetchedRecord<'a>),
     /// Everything of this partition was fetched, as far as it went then. What stands between the last
     /// record and the end is no record: the marker of a transaction, or what was aborted.
     AtEnd(i32),
@@ -51,8 +51,13 @@ pub enum Step<'a> {
 
 /// A client that reads one topic at a time.
 pub struct LogReader {
+    /// Of the consumer, before which it is dropped.
+    queue: Option<FetchQueue>,
     consumer: BaseConsumer,
 }
+
+/// Most records of a batch, and about as many bytes: what whoever passes batches on holds of each.
+const BATCH: (usize, usize) = (1024, 512 << 10);
 
 impl LogReader {
     /// A reader with the options of [`KafkaSettings::reader`](crate::KafkaSettings::reader).
@@ -60,7 +65,8 @@ impl LogReader {
     /// # Errors
     /// When librdkafka refuses an option.
     pub fn new(config: &ClientConfig) -> KafkaResult<Self> {
-        Ok(Self { consumer: config.create()? })
+        let consumer = config.create()?;
+        Ok(Self { queue: FetchQueue::of(&consumer), consumer })
     }
 
     /// The client itself, for questions to the brokers.
@@ -147,17 +153,24 @@ impl LogReader {
     pub fn next(&self, wait: Duration) -> Result<Step<'_>, LogError> {
         match self.consumer.poll(wait) {
             None => Ok(Step::Nothing),
-            Some(Ok(record)) => Ok(Step::Record(record)),
-            Some(Err(KafkaError::PartitionEOF(partition))) => Ok(Step::AtEnd(partition)),
-            Some(Err(error)) => match outlook(&error) {
-                Outlook::Recovers => {
-                    tracing::debug!(%error, "a reader of the log");
-                    Ok(Step::Nothing)
-                }
-                Outlook::Lost => Err(LogError::Vanished),
-                Outlook::Ends => Err(error.into()),
-            },
+            Some(came) => step(came.map(FetchedRecord::polled)),
         }
+    }
+
+    /// What is there, in order, and at least what comes first within `wait`. An error is what the client
+    /// does not get over by itself.
+    pub fn next_batch(&self, wait: Duration) -> Vec<Result<Step<'_>, LogError>> {
+        // What is no matter of one partition comes by this way alone.
+        let first = self.next(wait);
+        if matches!(first, Ok(Step::Nothing) | Err(_)) {
+            return vec![first];
+        }
+        let mut batch = Vec::with_capacity(BATCH.0 + 1);
+        batch.push(first);
+        if let Some(queue) = &self.queue {
+            queue.take(BATCH, |came| batch.push(step(came)));
+        }
+        batch
     }
 
     /// Reads no more of this partition.
@@ -176,5 +189,20 @@ impl LogReader {
     /// When the client refuses.
     pub fn end(&self) -> KafkaResult<()> {
         self.consumer.unassign()
+    }
+}
+
+fn step(came: KafkaResult<FetchedRecord<'_>>) -> Result<Step<'_>, LogError> {
+    match came {
+        Ok(record) => Ok(Step::Record(record)),
+        Err(KafkaError::PartitionEOF(partition)) => Ok(Step::AtEnd(partition)),
+        Err(error) => match outlook(&error) {
+            Outlook::Recovers => {
+                tracing::debug!(%error, "a reader of the log");
+                Ok(Step::Nothing)
+            }
+            Outlook::Lost => Err(LogError::Vanished),
+            Outlook::Ends => Err(error.into()),
+        },
     }
 }

@@ -12,12 +12,17 @@ use rdkafka_sys as sys;
 pub type RecordHeader<'a> = (Cow<'a, str>, Option<&'a [u8]>);
 
 /// The headers, in order; none where there are none, or where their bytes make no sense.
-#[expect(unsafe_code, reason = "the C client's calls")]
 pub fn record_headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<RecordHeader<'a>> {
+    headers_of(message.ptr())
+}
+
+/// As [`record_headers`]; they live as long as the message, to which the callers bind them.
+#[expect(unsafe_code, reason = "the C client's calls")]
+pub(crate) fn headers_of<'a>(message: *const sys::rd_kafka_message_t) -> Vec<RecordHeader<'a>> {
     let no_error = sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
     let mut headers = ptr::null_mut();
     // SAFETY: the message is alive, and keeps what it hands out.
-    if unsafe { sys::rd_kafka_message_headers(message.ptr(), &mut headers) } != no_error {
+    if unsafe { sys::rd_kafka_message_headers(message, &mut headers) } != no_error {
         return vec![];
     }
     // SAFETY: `headers` came from the message and is not null after a success.

@@ -5,9 +5,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use kafka_client::{KafkaSettings, LogError, Step, TopicIdError, topic_ids};
-use rdkafka::Message;
-use rdkafka::message::BorrowedMessage;
+use kafka_client::{FetchedRecord, KafkaSettings, LogError, Step, TopicIdError, topic_ids};
 
 use crate::exit::Gap;
 
@@ -17,6 +15,9 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(15);
 /// A reader that hears nothing for this long has lost its brokers.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(100);
+
+/// Where each partition ends that is not read to its end yet.
+type Open = HashMap<i32, i64>;
 
 /// Reads one topic at a time.
 pub(crate) struct LogReader {
@@ -85,39 +86,55 @@ impl LogReader {
         &self,
         topic: &str,
         spans: &[Span],
-        mut each: impl FnMut(&BorrowedMessage<'_>) -> anyhow::Result<ControlFlow<()>>,
+        mut each: impl FnMut(&FetchedRecord<'_>) -> anyhow::Result<ControlFlow<()>>,
+    ) -> anyhow::Result<()> {
+        self.read_batches(topic, spans, |batch| {
+            for record in &batch {
+                if each(record)?.is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    /// As [`Self::read`], as many at a time as have come: they may be read on another thread.
+    pub(crate) fn read_batches<'a>(
+        &'a self,
+        topic: &str,
+        spans: &[Span],
+        mut each: impl FnMut(Vec<FetchedRecord<'a>>) -> anyhow::Result<ControlFlow<()>>,
     ) -> anyhow::Result<()> {
         let name = self.name(topic);
         let filled = spans.iter().filter(|span| span.start < span.end);
         let filled: Vec<Span> = filled.copied().collect();
-        let mut open: HashMap<i32, i64> = filled.iter().map(|s| (s.partition, s.end)).collect();
+        let mut open: Open = filled.iter().map(|span| (span.partition, span.end)).collect();
         self.reader.begin(&name, &filled)?;
         let mut heard = Instant::now();
         while !open.is_empty() {
-            match self.reader.next(POLL).map_err(|error| told(error, &name))? {
-                Step::Nothing if heard.elapsed() > SILENCE_MAX => {
-                    return self.explain_silence(&name, &open);
+            let came = Came::of(self.reader.next_batch(POLL), &open);
+            if !came.records.is_empty() {
+                if each(came.records)?.is_break() {
+                    break;
                 }
-                Step::Nothing => {}
-                Step::Record(record) => {
-                    let Some(end) = open.get(&record.partition()).copied() else { continue };
-                    if record.offset() < end && each(&record)?.is_break() {
-                        break;
-                    }
-                    // Only now: whoever takes the records may have been blocked for long.
-                    heard = Instant::now();
-                    if record.offset() + 1 >= end {
-                        self.close(&name, record.partition(), &mut open)?;
-                    }
-                }
-                // Where a transaction is open this is no end, and the next one comes when it is over.
-                Step::AtEnd(partition) => {
-                    let end = open.get(&partition).copied().unwrap_or_default();
-                    if self.readable(&name, partition)? >= end {
-                        self.close(&name, partition, &mut open)?;
-                    }
+                // Only now: whoever takes the records may have been blocked for long.
+                heard = Instant::now();
+            } else if came.at_end.is_empty() && heard.elapsed() > SILENCE_MAX {
+                return self.explain_silence(&name, &open);
+            }
+            for partition in came.read {
+                self.close(&name, partition, &mut open)?;
+            }
+            // Where a transaction is open this is no end, and the next one comes when it is over.
+            for partition in came.at_end {
+                let end = open.get(&partition).copied();
+                if let Some(end) = end
+                    && self.readable(&name, partition)? >= end
+                {
+                    self.close(&name, partition, &mut open)?;
                 }
             }
+            came.failed.map_or(Ok(()), |error| Err(told(error, &name)))?;
         }
         Ok(self.reader.end()?)
     }
@@ -130,7 +147,7 @@ impl LogReader {
         Ok(extents.first().map_or(0, |extent| extent.end))
     }
 
-    fn explain_silence(&self, name: &str, open: &HashMap<i32, i64>) -> anyhow::Result<()> {
+    fn explain_silence(&self, name: &str, open: &Open) -> anyhow::Result<()> {
         for (partition, end) in open {
             let readable = self.readable(name, *partition)?;
             if readable < *end {
@@ -144,14 +161,51 @@ impl LogReader {
         bail!("{name} sends nothing any more")
     }
 
-    fn close(
-        &self,
-        name: &str,
-        partition: i32,
-        open: &mut HashMap<i32, i64>,
-    ) -> anyhow::Result<()> {
+    fn close(&self, name: &str, partition: i32, open: &mut Open) -> anyhow::Result<()> {
         open.remove(&partition);
         self.reader.close(name, partition).context("could not stop reading a partition")
+    }
+}
+
+/// What came in one batch, of the partitions that are not read to their ends yet.
+#[derive(Default)]
+struct Came<'a> {
+    records: Vec<FetchedRecord<'a>>,
+    /// Of which partitions the last record is among them.
+    read: Vec<i32>,
+    /// Of which everything was fetched, as far as they went then.
+    at_end: Vec<i32>,
+    /// What came behind all that.
+    failed: Option<LogError>,
+}
+
+impl<'a> Came<'a> {
+    fn of(batch: Vec<Result<Step<'a>, LogError>>, open: &Open) -> Self {
+        let mut came = Self::default();
+        came.records.reserve(batch.len());
+        for step in batch {
+            match step {
+                Ok(Step::Record(record)) => came.take(record, open),
+                Ok(Step::AtEnd(partition)) => came.at_end.push(partition),
+                Ok(Step::Nothing) => {}
+                Err(error) => {
+                    came.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        came
+    }
+
+    fn take(&mut self, record: FetchedRecord<'a>, open: &Open) {
+        let (partition, offset) = (record.partition(), record.offset());
+        let Some(end) = open.get(&partition).copied() else { return };
+        if offset < end {
+            self.records.push(record);
+        }
+        if offset + 1 >= end && !self.read.contains(&partition) {
+            self.read.push(partition);
+        }
     }
 }
 

@@ -2,25 +2,31 @@
 
 mod filter;
 mod line;
+mod printer;
+mod render;
 mod start;
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::ops::ControlFlow;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 
 use chrono::{DateTime, Utc};
-use events_schema::reading::{Invalid, LogRecord};
 use events_schema::wire::SchemaId;
-use events_schema::{CustomerId, Event, EventType, OrderId, Topic};
+use events_schema::{CustomerId, EventType, OrderId};
+use kafka_client::FetchedRecord;
 use schema_registry::RegistryError;
 
-use crate::decoding::{self, Decoding, written_at};
+use crate::decoding::{self, Decoding};
 use crate::exit::Outcome;
 use crate::log::{LogReader, Span};
-use crate::output::written;
 use crate::schemas;
 
-use filter::{Filter, Record};
+use filter::Filter;
 use line::Style;
+use printer::Printer;
+use render::{Lines, Renderer};
 use start::{FromOffset, Start};
 
 /// What to replay.
@@ -80,12 +86,9 @@ fn event_type(text: &str) -> Result<EventType, String> {
 
 /// Replays to standard output.
 pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
-    let decoding = Decoding::new(decoding::asking(schemas::registry()?));
+    let ask = decoding::asking(schemas::registry()?);
     let reader = LogReader::from_env()?;
-    tokio::task::block_in_place(|| {
-        let out = BufWriter::with_capacity(1 << 18, std::io::stdout().lock());
-        Replay::new(&args, decoding, out).run(&reader)
-    })?;
+    tokio::task::block_in_place(|| Replay::new(&args, ask, std::io::stdout()).run(&reader))?;
     Ok(Outcome::Fine)
 }
 
@@ -95,17 +98,28 @@ fn first_millis(time: DateTime<Utc>) -> i64 {
     millis + i64::from(!time.timestamp_subsec_nanos().is_multiple_of(1_000_000))
 }
 
+/// Most threads that render: more would wait for the one that reads.
+const RENDERERS_MAX: usize = 4;
+
 struct Replay<'a, A, W> {
     args: &'a Args,
     filter: Filter,
     style: Style,
-    decoding: Decoding<A>,
-    out: W,
-    left: u64,
+    ask: A,
+    printer: Printer<W>,
+    /// How many batches were read.
+    batches: u64,
 }
 
-impl<'a, A: Fn(SchemaId) -> Result<String, RegistryError>, W: Write> Replay<'a, A, W> {
-    fn new(args: &'a Args, decoding: Decoding<A>, out: W) -> Self {
+/// A batch on its way to whoever renders it, with its number.
+type Numbered<'a> = (u64, Vec<FetchedRecord<'a>>);
+
+impl<'a, A, W> Replay<'a, A, W>
+where
+    A: Fn(SchemaId) -> Result<String, RegistryError> + Sync,
+    W: Write + Send,
+{
+    fn new(args: &'a Args, ask: A, out: W) -> Self {
         let filter = Filter {
             types: args.event_type.clone(),
             customer: args.customer.clone(),
@@ -113,7 +127,8 @@ impl<'a, A: Fn(SchemaId) -> Result<String, RegistryError>, W: Write> Replay<'a, 
             not_before: args.from_time.map(first_millis),
         };
         let style = Style { headers: args.headers, personal_data: args.with_personal_data };
-        Self { args, filter, style, decoding, out, left: args.limit.unwrap_or(u64::MAX) }
+        let printer = Printer::new(out, args.limit.unwrap_or(u64::MAX));
+        Self { args, filter, style, ask, printer, batches: 0 }
     }
 
     /// What is wrong with any topic is said before anything is printed.
@@ -122,11 +137,11 @@ impl<'a, A: Fn(SchemaId) -> Result<String, RegistryError>, W: Write> Replay<'a, 
         let spans: anyhow::Result<Vec<_>> =
             topics.iter().map(|topic| self.spans(reader, topic)).collect();
         for (topic, spans) in topics.into_iter().zip(spans?) {
-            if self.left > 0 {
+            if !self.printer.has_ended() {
                 self.topic(reader, topic, &spans)?;
             }
         }
-        written(self.out.flush())
+        self.printer.end()
     }
 
     fn spans(&self, reader: &LogReader, topic: &str) -> anyhow::Result<Vec<Span>> {
@@ -139,36 +154,57 @@ impl<'a, A: Fn(SchemaId) -> Result<String, RegistryError>, W: Write> Replay<'a, 
         Ok(start::spans(topic, &extents, &start)?)
     }
 
+    /// Reads on this thread and renders on others, of which each has one batch in hand and one that
+    /// waits: where they are slow, no more is read.
     fn topic(&mut self, reader: &LogReader, topic: &str, spans: &[Span]) -> anyhow::Result<()> {
-        reader.read(topic, spans, |message| {
-            let Some(record) = self.filter.take(message) else {
-                return Ok(ControlFlow::Continue(()));
-            };
-            let event = self.event(topic, &record)?;
-            if !self.filter.passes(&record, event.as_ref().ok()) {
-                return Ok(ControlFlow::Continue(()));
+        let renderers = thread::available_parallelism().map_or(1, |cores| cores.get());
+        let renderers = renderers.min(RENDERERS_MAX);
+        let (sender, receiver) = mpsc::sync_channel(renderers);
+        let (receiver, first) = (Mutex::new(receiver), self.batches);
+        let mut read = 0;
+        thread::scope(|threads| {
+            for _ in 0..renderers {
+                threads.spawn(|| self.render(topic, &receiver));
             }
-            written(self.style.write(&mut self.out, topic, &record, event.as_ref()))?;
-            self.left -= 1;
-            Ok(if self.left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
-        })
+            // Its end is that of the renderers.
+            let sender = sender;
+            reader.read_batches(topic, spans, |batch| {
+                let is_taken = sender.send((first + read, batch)).is_ok();
+                read += 1;
+                Ok(match is_taken && !self.printer.has_ended() {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                })
+            })
+        })?;
+        self.batches += read;
+        Ok(())
     }
 
-    /// The event that the record is for whoever reads its topic; a topic of copies has no rule.
-    fn event(
-        &mut self,
-        topic: &str,
-        record: &Record<'_>,
-    ) -> Result<Result<Event, String>, RegistryError> {
-        let Some(topic) = Topic::from_name(topic) else {
-            let decoded = record.value.map(|value| self.decoding.value(value)).transpose()?;
-            let decoded = decoded.ok_or_else(|| Invalid::NoValue.to_string());
-            return Ok(decoded.and_then(|event| event.map_err(|why| why.to_string())));
-        };
-        let (key, value, envelope) = (record.key, record.value, &record.envelope);
-        let recorded_at = written_at(record.millis);
-        let record = LogRecord { topic, key, value, envelope, recorded_at };
-        Ok(self.decoding.read(&record)?.event.map_err(|why| why.to_string()))
+    fn render(&self, topic: &str, batches: &Mutex<Receiver<Numbered<'_>>>) {
+        let _waited_for = WaitedFor(&self.printer);
+        let (filter, style, decoding) = (&self.filter, self.style, Decoding::new(&self.ask));
+        let mut renderer = Renderer { topic, filter, style, decoding };
+        let mut lines = Lines::default();
+        let next = || batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        while let Ok((number, batch)) = next() {
+            if !self.printer.has_ended() {
+                renderer.render(&batch, &mut lines);
+                drop(batch);
+                self.printer.print(number, &mut lines);
+            }
+        }
+    }
+}
+
+/// A thread that the others wait for: not for ever, where it panics.
+struct WaitedFor<'a, W: Write>(&'a Printer<W>);
+
+impl<W: Write> Drop for WaitedFor<'_, W> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.0.give_up();
+        }
     }
 }
 

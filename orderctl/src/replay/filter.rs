@@ -2,9 +2,7 @@
 
 use events_schema::envelope::Envelope;
 use events_schema::{CustomerId, Event, EventType, OrderId};
-use kafka_client::{RecordHeader, record_headers};
-use rdkafka::Message;
-use rdkafka::message::BorrowedMessage;
+use kafka_client::{FetchedRecord, RecordHeader};
 
 /// What must hold; an empty filter passes everything.
 #[derive(Debug, Default)]
@@ -29,25 +27,25 @@ pub(super) struct Record<'a> {
 
 impl Filter {
     /// The record, unless its key or headers already say that it is not wanted.
-    pub(super) fn take<'a>(&self, message: &'a BorrowedMessage<'_>) -> Option<Record<'a>> {
-        let key = message.key();
+    pub(super) fn take<'a>(&self, fetched: &'a FetchedRecord<'_>) -> Option<Record<'a>> {
+        let key = fetched.key();
         let customer = self.customer.as_ref().map(|customer| customer.as_str().as_bytes());
         if customer.is_some() && customer != key {
             return None;
         }
-        let millis = message.timestamp().to_millis();
+        let millis = fetched.millis();
         if self.not_before.is_some_and(|first| millis.is_none_or(|millis| millis < first)) {
             return None;
         }
-        let headers = record_headers(message);
+        let headers = fetched.headers();
         let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
         let passes = self.envelope_passes(&envelope);
         passes.then(|| Record {
-            partition: message.partition(),
-            offset: message.offset(),
+            partition: fetched.partition(),
+            offset: fetched.offset(),
             millis,
             key,
-            value: message.payload(),
+            value: fetched.value(),
             headers,
             envelope,
         })

@@ -64,7 +64,7 @@ impl Log {
         let args = Line::try_parse_from(words).unwrap().args;
         let settings = KafkaSettings::at(self.cluster.bootstrap_servers(), "");
         let mut out = Vec::new();
-        Replay::new(&args, Decoding::new(schema), &mut out).run(&LogReader::new(settings)?)?;
+        Replay::new(&args, schema, &mut out).run(&LogReader::new(settings)?)?;
         let lines = String::from_utf8(out).unwrap();
         Ok(lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
     }

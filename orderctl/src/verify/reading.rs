@@ -9,9 +9,7 @@ use events_schema::reading::{Invalid, Read};
 use events_schema::topics::Retention;
 use events_schema::wire::SchemaId;
 use events_schema::{Event, RecordPosition, Topic};
-use kafka_client::record_headers;
-use rdkafka::Message;
-use rdkafka::message::BorrowedMessage;
+use kafka_client::FetchedRecord;
 use schema_registry::RegistryError;
 
 use super::ledger::Ledger;
@@ -135,7 +133,7 @@ impl Reading<'_> {
     fn take<A: Fn(SchemaId) -> Result<String, RegistryError>>(
         &mut self,
         place: RecordPosition,
-        message: &BorrowedMessage<'_>,
+        message: &FetchedRecord<'_>,
         is_parked: bool,
         decoding: &mut Decoding<A>,
     ) -> anyhow::Result<()> {
@@ -183,17 +181,17 @@ type Understood = (Option<String>, Result<Event, Unreadable>);
 
 fn understand<A: Fn(SchemaId) -> Result<String, RegistryError>>(
     place: RecordPosition,
-    message: &BorrowedMessage<'_>,
+    message: &FetchedRecord<'_>,
     decoding: &mut Decoding<A>,
 ) -> Result<Understood, RegistryError> {
-    let headers = record_headers(message);
+    let headers = message.headers();
     let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
     let record = events_schema::reading::LogRecord {
         topic: place.topic,
         key: message.key(),
-        value: message.payload(),
+        value: message.value(),
         envelope: &envelope,
-        recorded_at: written_at(message.timestamp().to_millis()),
+        recorded_at: written_at(message.millis()),
     };
     let Read { event, subject } = decoding.read(&record)?;
     let unreadable =
@@ -202,16 +200,16 @@ fn understand<A: Fn(SchemaId) -> Result<String, RegistryError>>(
 }
 
 fn record(
-    message: &BorrowedMessage<'_>,
+    message: &FetchedRecord<'_>,
     subject: Option<String>,
     event: Option<&Event>,
 ) -> LogRecord {
-    let (key, payload) = (message.key(), message.payload());
+    let (key, payload) = (message.key(), message.value());
     let (key, payload) = (key.map(<[u8]>::to_vec), payload.map(<[u8]>::to_vec));
     LogRecord { key, payload, subject, event: event.cloned() }
 }
 
-fn place(topic: Topic, message: &BorrowedMessage<'_>) -> RecordPosition {
+fn place(topic: Topic, message: &FetchedRecord<'_>) -> RecordPosition {
     RecordPosition { topic, partition: message.partition(), offset: message.offset() }
 }
 

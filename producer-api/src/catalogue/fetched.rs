@@ -3,9 +3,7 @@
 use events_schema::envelope::Envelope;
 use events_schema::reading::LogRecord;
 use events_schema::{Timestamp, Topic};
-use kafka_client::record_headers;
-use rdkafka::Message;
-use rdkafka::message::BorrowedMessage;
+use kafka_client::FetchedRecord;
 
 /// A record that may have to wait.
 #[derive(Debug)]
@@ -19,14 +17,14 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    pub(super) fn copy(message: &BorrowedMessage<'_>) -> Self {
-        let headers = record_headers(message);
+    pub(super) fn copy(record: &FetchedRecord<'_>) -> Self {
+        let headers = record.headers();
         Self {
-            partition: message.partition(),
-            offset: message.offset(),
-            millis: message.timestamp().to_millis().unwrap_or_default(),
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().map(<[u8]>::to_vec),
+            partition: record.partition(),
+            offset: record.offset(),
+            millis: record.millis().unwrap_or_default(),
+            key: record.key().map(<[u8]>::to_vec),
+            value: record.value().map(<[u8]>::to_vec),
             envelope: Envelope::read(headers.iter().map(|(name, v)| (name.as_ref(), *v))),
         }
     }

@@ -12,7 +12,7 @@ use events_schema::Topic;
 use events_schema::reading::Invalid;
 use events_schema::wire::{Decoder, SchemaId};
 use kafka_client::{KafkaSettings, LogError, LogReader, Span, Step};
-use rdkafka::{ClientConfig, Message};
+use rdkafka::ClientConfig;
 use schema_registry::{Registry, RegistryError};
 use tokio::runtime::Handle;
 
@@ -276,9 +276,9 @@ impl Reading {
         }
         match self.reader.next(POLL)? {
             Step::Nothing => Ok(None),
-            Step::Record(message) => {
-                self.at_end.remove(&message.partition());
-                Ok(Some(Fetched::copy(&message)))
+            Step::Record(record) => {
+                self.at_end.remove(&record.partition());
+                Ok(Some(Fetched::copy(&record)))
             }
             Step::AtEnd(partition) => {
                 self.at_end.insert(partition);
