@@ -85,7 +85,8 @@ impl Envelope {
 fn text_of(value: &[u8]) -> Option<&str> {
     let fits = (1..=HEADER_BYTES_MAX).contains(&value.len());
     let text = std::str::from_utf8(value).ok().filter(|_| fits)?;
-    let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
+    // Looks at every byte, also behind one that decides it: so it looks at many at once.
+    let is_plain = value.iter().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~'));
     (is_plain || !text.contains(char::is_control)).then_some(text)
 }
 

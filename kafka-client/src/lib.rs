@@ -3,6 +3,7 @@
 
 mod brokers;
 mod fetched;
+mod fetching;
 mod log_reader;
 mod misfit;
 mod outlook;

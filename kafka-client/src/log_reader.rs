@@ -2,6 +2,7 @@
 //! what a record means, its caller knows.
 
 use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rdkafka::client::Client;
@@ -9,7 +10,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
-use crate::fetched::{FetchQueue, FetchedRecord};
+use crate::fetched::FetchedRecord;
+use crate::fetching::{FetchQueue, FetchedTopic};
 use crate::outlook::{Outlook, outlook};
 use crate::watermarks::watermarks;
 
@@ -51,8 +53,10 @@ pub enum Step<'a> {
 
 /// A client that reads one topic at a time.
 pub struct LogReader {
-    /// Of the consumer, before which it is dropped.
-    queue: Option<FetchQueue>,
+    // In the order in which they must be dropped.
+    /// What is being read.
+    topic: Mutex<Option<FetchedTopic>>,
+    queue: FetchQueue,
     consumer: BaseConsumer,
 }
 
@@ -65,8 +69,8 @@ impl LogReader {
     /// # Errors
     /// When librdkafka refuses an option.
     pub fn new(config: &ClientConfig) -> KafkaResult<Self> {
-        let consumer = config.create()?;
-        Ok(Self { queue: FetchQueue::of(&consumer), consumer })
+        let consumer: BaseConsumer = config.create()?;
+        Ok(Self { topic: Mutex::default(), queue: FetchQueue::new(consumer.client())?, consumer })
     }
 
     /// The client itself, for questions to the brokers.
@@ -137,13 +141,14 @@ impl LogReader {
     /// # Errors
     /// When the client refuses.
     pub fn begin(&self, topic: &str, spans: &[Span]) -> KafkaResult<()> {
-        let mut assigned = TopicPartitionList::with_capacity(spans.len());
+        // What was read before ends first: the client knows a topic once.
+        self.end();
+        let mut begun = FetchedTopic::new(self.consumer.client(), topic)?;
         for span in spans {
-            assigned.add_partition_offset(topic, span.partition, Offset::Offset(span.start))?;
+            begun.start(span.partition, span.start, &self.queue)?;
         }
-        self.consumer.assign(&assigned)?;
-        // What an earlier reading paused at its end stays paused, also where it is assigned anew.
-        self.consumer.resume(&assigned)
+        *self.topic() = Some(begun);
+        Ok(())
     }
 
     /// What comes next, within `wait`.
@@ -151,44 +156,41 @@ impl LogReader {
     /// # Errors
     /// What the client does not get over by itself.
     pub fn next(&self, wait: Duration) -> Result<Step<'_>, LogError> {
-        match self.consumer.poll(wait) {
-            None => Ok(Step::Nothing),
-            Some(came) => step(came.map(FetchedRecord::polled)),
-        }
+        self.take(wait, (1, 1)).pop().unwrap_or(Ok(Step::Nothing))
     }
 
-    /// What is there, in order, and at least what comes first within `wait`. An error is what the client
-    /// does not get over by itself.
+    /// What is there, in order, or comes first within `wait`; empty where nothing does. An error is what
+    /// the client does not get over by itself.
     pub fn next_batch(&self, wait: Duration) -> Vec<Result<Step<'_>, LogError>> {
-        // What is no matter of one partition comes by this way alone.
-        let first = self.next(wait);
-        if matches!(first, Ok(Step::Nothing) | Err(_)) {
-            return vec![first];
+        self.take(wait, BATCH)
+    }
+
+    fn take(&self, wait: Duration, most: (usize, usize)) -> Vec<Result<Step<'_>, LogError>> {
+        // What is no matter of one partition, such as a login that is refused, comes by a way of its own.
+        if let Some(Err(error)) = self.consumer.poll(Duration::ZERO)
+            && let Err(error) = step(Err(error))
+        {
+            return vec![Err(error)];
         }
-        let mut batch = Vec::with_capacity(BATCH.0 + 1);
-        batch.push(first);
-        if let Some(queue) = &self.queue {
-            queue.take(BATCH, |came| batch.push(step(came)));
-        }
-        batch
+        let mut steps = Vec::with_capacity(most.0);
+        self.queue.take(wait, most, |came| steps.push(step(came)));
+        steps
     }
 
     /// Reads no more of this partition.
-    ///
-    /// # Errors
-    /// When the client refuses.
-    pub fn close(&self, topic: &str, partition: i32) -> KafkaResult<()> {
-        let mut closed = TopicPartitionList::new();
-        closed.add_partition(topic, partition);
-        self.consumer.pause(&closed)
+    pub fn close(&self, partition: i32) {
+        if let Some(topic) = self.topic().as_mut() {
+            topic.stop(partition);
+        }
     }
 
     /// Reads no more at all, until it begins again.
-    ///
-    /// # Errors
-    /// When the client refuses.
-    pub fn end(&self) -> KafkaResult<()> {
-        self.consumer.unassign()
+    pub fn end(&self) {
+        *self.topic() = None;
+    }
+
+    fn topic(&self) -> MutexGuard<'_, Option<FetchedTopic>> {
+        self.topic.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

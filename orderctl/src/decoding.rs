@@ -1,5 +1,8 @@
 //! From a record's value to an event, asking for schemas as they turn up. Reads no log.
 
+use std::path::PathBuf;
+use std::sync::OnceLock;
+
 use events_schema::reading::{Invalid, LogRecord, Read};
 use events_schema::wire::{DecodeError, Decoder, SchemaId};
 use events_schema::{Event, Timestamp};
@@ -21,6 +24,33 @@ pub(crate) fn written_at(millis: Option<i64>) -> Timestamp {
 pub(crate) fn asking(registry: Registry) -> impl Fn(SchemaId) -> Result<String, RegistryError> {
     let runtime = Handle::current();
     move |id| runtime.block_on(registry.schema(id))
+}
+
+/// A registry that is made when it is asked first, by whichever thread that is.
+pub(crate) struct Later {
+    url: String,
+    cache: PathBuf,
+    made: OnceLock<Result<Registry, RegistryError>>,
+}
+
+impl Later {
+    pub(crate) fn new((url, cache): (String, PathBuf)) -> Self {
+        Self { url, cache, made: OnceLock::new() }
+    }
+
+    /// Makes it, unless it is there.
+    pub(crate) fn get(&self) -> Result<&Registry, &RegistryError> {
+        self.made.get_or_init(|| Registry::new(&self.url, &self.cache)).as_ref()
+    }
+
+    /// As [`asking`].
+    pub(crate) fn asking(&self) -> impl Fn(SchemaId) -> Result<String, RegistryError> {
+        let runtime = Handle::current();
+        move |id| match self.get() {
+            Ok(registry) => runtime.block_on(registry.schema(id)),
+            Err(error) => Err(error.clone()),
+        }
+    }
 }
 
 impl<A: Fn(SchemaId) -> Result<String, RegistryError>> Decoding<A> {

@@ -123,7 +123,7 @@ impl LogReader {
                 return self.explain_silence(&name, &open);
             }
             for partition in came.read {
-                self.close(&name, partition, &mut open)?;
+                self.close(partition, &mut open);
             }
             // Where a transaction is open this is no end, and the next one comes when it is over.
             for partition in came.at_end {
@@ -131,12 +131,13 @@ impl LogReader {
                 if let Some(end) = end
                     && self.readable(&name, partition)? >= end
                 {
-                    self.close(&name, partition, &mut open)?;
+                    self.close(partition, &mut open);
                 }
             }
             came.failed.map_or(Ok(()), |error| Err(told(error, &name)))?;
         }
-        Ok(self.reader.end()?)
+        self.reader.end();
+        Ok(())
     }
 
     /// How far it may be read: up to the first record of an open transaction.
@@ -161,9 +162,9 @@ impl LogReader {
         bail!("{name} sends nothing any more")
     }
 
-    fn close(&self, name: &str, partition: i32, open: &mut Open) -> anyhow::Result<()> {
+    fn close(&self, partition: i32, open: &mut Open) {
         open.remove(&partition);
-        self.reader.close(name, partition).context("could not stop reading a partition")
+        self.reader.close(partition);
     }
 }
 

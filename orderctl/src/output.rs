@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use serde::Serialize;
 use serde_json::Serializer;
-use serde_json::ser::Formatter;
+use serde_json::ser::{CompactFormatter, Formatter};
 
 use crate::exit::ReaderGone;
 
@@ -29,14 +29,14 @@ struct WholeNumbers;
 impl Formatter for WholeNumbers {
     fn write_i64<W: ?Sized + Write>(&mut self, out: &mut W, value: i64) -> io::Result<()> {
         match value.unsigned_abs() <= WHOLE_MAX {
-            true => write!(out, "{value}"),
+            true => CompactFormatter.write_i64(out, value),
             false => write!(out, "\"{value}\""),
         }
     }
 
     fn write_u64<W: ?Sized + Write>(&mut self, out: &mut W, value: u64) -> io::Result<()> {
         match value <= WHOLE_MAX {
-            true => write!(out, "{value}"),
+            true => CompactFormatter.write_u64(out, value),
             false => write!(out, "\"{value}\""),
         }
     }

@@ -86,9 +86,16 @@ fn event_type(text: &str) -> Result<EventType, String> {
 
 /// Replays to standard output.
 pub(crate) async fn run(args: Args) -> anyhow::Result<Outcome> {
-    let ask = decoding::asking(schemas::registry()?);
+    let registry = schemas::registry_settings()?;
     let reader = LogReader::from_env()?;
-    tokio::task::block_in_place(|| Replay::new(&args, ask, std::io::stdout()).run(&reader))?;
+    tokio::task::block_in_place(|| {
+        let registry = decoding::Later::new(registry);
+        // It reads every certificate that it may trust, which takes as long as the brokers' first answers.
+        thread::scope(|threads| {
+            threads.spawn(|| registry.get());
+            Replay::new(&args, registry.asking(), std::io::stdout()).run(&reader)
+        })
+    })?;
     Ok(Outcome::Fine)
 }
 

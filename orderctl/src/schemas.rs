@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use chassis::settings;
+use chassis::settings::{self, SettingsError};
 use clap::Subcommand;
 use events_schema::{EventType, meaning};
 use schema_registry::{Registry, RegistryError, Version};
@@ -32,8 +32,14 @@ impl Command {
 
 /// The registry of SCHEMA_REGISTRY_URL with the cache of SCHEMA_CACHE_DIR.
 pub(crate) fn registry() -> anyhow::Result<Registry> {
+    let (url, cache) = registry_settings()?;
+    Ok(Registry::new(&url, &cache)?)
+}
+
+/// Its address and the folder of its cache, for whoever makes it later.
+pub(crate) fn registry_settings() -> Result<(String, PathBuf), SettingsError> {
     let cache = PathBuf::from(settings::required("SCHEMA_CACHE_DIR")?);
-    Ok(Registry::new(&settings::required("SCHEMA_REGISTRY_URL")?, &cache)?)
+    Ok((settings::required("SCHEMA_REGISTRY_URL")?, cache))
 }
 
 async fn register(registry: &Registry) -> anyhow::Result<Outcome> {

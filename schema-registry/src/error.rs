@@ -1,7 +1,7 @@
 //! Why the registry gave no answer, sorted by what a caller can do.
 
 /// Why the registry gave no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum RegistryError {
     /// It is away or does not answer in time: try again later.
     #[error("the schema registry at {url} is not available: {cause}")]
