@@ -89,8 +89,8 @@ impl LogReader {
         mut each: impl FnMut(&FetchedRecord<'_>) -> anyhow::Result<ControlFlow<()>>,
     ) -> anyhow::Result<()> {
         self.read_batches(topic, spans, |batch| {
-            for record in &batch {
-                if each(record)?.is_break() {
+            for record in batch {
+                if each(&record)?.is_break() {
                     return Ok(ControlFlow::Break(()));
                 }
             }

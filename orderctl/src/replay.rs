@@ -196,8 +196,7 @@ where
         let next = || batches.lock().unwrap_or_else(PoisonError::into_inner).recv();
         while let Ok((number, batch)) = next() {
             if !self.printer.has_ended() {
-                renderer.render(&batch, &mut lines);
-                drop(batch);
+                renderer.render(batch, &mut lines);
                 self.printer.print(number, &mut lines);
             }
         }

@@ -156,3 +156,23 @@ fn a_topic_that_is_not_there_is_a_gap_and_not_an_empty_answer() {
     let error = LogReader::new(settings).unwrap().extents("orders").unwrap_err();
     assert_eq!(error.to_string(), "there is no topic other-orders");
 }
+
+/// Rendered by several threads, of which each takes a batch.
+#[test]
+fn a_log_of_many_batches_is_printed_in_order_and_up_to_the_limit() {
+    const RECORDS: i64 = 5_000;
+    let log = Log::new();
+    for _ in 0..RECORDS {
+        let record = BaseRecord::<str, [u8]>::to("orders").payload(b"garbage").partition(0);
+        log.producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    log.producer.flush(Duration::from_secs(5)).unwrap();
+    log.append(1, placed(1));
+    let offsets = |args: &str| {
+        let places = places(&log.replay(args).unwrap());
+        let of_first = places.into_iter().filter(|(partition, _)| *partition == 0);
+        of_first.map(|(_, offset)| offset).collect::<Vec<_>>()
+    };
+    assert_eq!(offsets(""), (0..RECORDS).collect::<Vec<_>>());
+    assert_eq!(offsets("--partition 0 --limit 3000"), (0..3_000).collect::<Vec<_>>());
+}

@@ -112,7 +112,7 @@ mod tests {
         std::thread::scope(|threads| {
             let printer = &printer;
             // The last batch asks first.
-            for (number, mut batch) in (0..).zip(batches).rev() {
+            for (number, mut batch) in (0..).zip(batches).collect::<Vec<_>>().into_iter().rev() {
                 threads.spawn(move || printer.print(number, &mut batch));
             }
         });

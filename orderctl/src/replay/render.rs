@@ -28,11 +28,13 @@ pub(super) struct Renderer<'a, A> {
 }
 
 impl<A: Fn(SchemaId) -> Result<String, RegistryError>> Renderer<'_, A> {
-    /// Puts the batch's lines in the place of what `lines` held.
-    pub(super) fn render(&mut self, batch: &[FetchedRecord<'_>], lines: &mut Lines) {
+    /// Puts the batch's lines in the place of what `lines` held. Each record goes before the next one is
+    /// looked at: the memory that the client reads its headers into is then still near.
+    pub(super) fn render(&mut self, batch: Vec<FetchedRecord<'_>>, lines: &mut Lines) {
         lines.text.clear();
         lines.count = 0;
-        lines.failed = batch.iter().try_for_each(|record| self.append(record, lines)).err();
+        let mut records = batch.into_iter();
+        lines.failed = records.try_for_each(|record| self.append(&record, lines)).err();
     }
 
     fn append(&mut self, record: &FetchedRecord<'_>, lines: &mut Lines) -> anyhow::Result<()> {
