@@ -69,6 +69,10 @@ impl LogReader {
     /// # Errors
     /// When librdkafka refuses an option.
     pub fn new(config: &ClientConfig) -> KafkaResult<Self> {
+        let mut config = config.clone();
+        // Partitions that are fetched by name need none, and a client of a group looks only every 100 ms
+        // whether it is closed.
+        config.remove("group.id");
         let consumer: BaseConsumer = config.create()?;
         Ok(Self { topic: Mutex::default(), queue: FetchQueue::new(consumer.client())?, consumer })
     }

@@ -148,6 +148,8 @@ impl KafkaSettings {
     pub fn reader(&self, client_id: &str) -> ClientConfig {
         let mut config = self.plain(client_id);
         config
+            // To assign partitions, librdkafka wants a group even where none is joined.
+            .set("group.id", format!("{client_id}-reader"))
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             // A reader that is lost stops; it never skips.
