@@ -54,22 +54,27 @@ def _kafka(at: Deployment) -> dict[str, float]:
     topic, program = log.name("orders"), str(at.binaries / "rdkafka_performance")
     produce = [program, "-P", "-b", at.brokers, "-t", topic, "-q", "-s", str(BYTES), "-c", str(RECORDS), "-a", "-1"]
     produce += ["-X", "enable.idempotence=true", "-X", "linger.ms=2"]
-    rates = {"produce": _rate(produce, "produced"), "consume": consumed(at, topic, RECORDS)}
+    rates = {"produce": said_rate(run(produce), "produced")}
+    rates["consume"] = said_rate(run(consume(at, topic, RECORDS)), "consumed")
     log.delete()
     return rates
 
 
-def consumed(at: Deployment, topic: str, records: int) -> float:
-    """How many records a second librdkafka's own tool reads, by its own account."""
-    consume = [str(at.binaries / "rdkafka_performance"), "-G", f"ceiling-{time.time_ns()}", "-b", at.brokers, "-t", topic, "-q"]
-    return _rate([*consume, "-c", str(records), "-X", "auto.offset.reset=earliest"], "consumed")
+def consume(at: Deployment, topic: str, records: int) -> list[str]:
+    """What librdkafka's own tool is started with to read a topic."""
+    read = [str(at.binaries / "rdkafka_performance"), "-G", f"ceiling-{time.time_ns()}", "-b", at.brokers, "-t", topic, "-q"]
+    return [*read, "-c", str(records), "-X", "auto.offset.reset=earliest"]
 
 
-def _rate(command: list[str], word: str) -> float:
-    """From the last line that says how many messages a second it was."""
+def run(command: list[str]) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
-    said = [line for line in (done.stdout + done.stderr).splitlines() if word in line]
-    found = re.search(r"([\d.]+) msgs/s", said[-1]) if said else None
+    return done.stdout + done.stderr
+
+
+def said_rate(said: str, word: str) -> float:
+    """By its own account, which begins with the first message: the last line that says how many a second it was."""
+    lines = [line for line in said.splitlines() if word in line]
+    found = re.search(r"([\d.]+) msgs/s", lines[-1]) if lines else None
     if not found:
         raise Failed(f"rdkafka_performance does not say how many messages were {word}")
     return float(found[1])

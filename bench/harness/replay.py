@@ -33,8 +33,8 @@ def measure(at: Deployment, plan: Plan, out: Results, say: Callable[[str], None]
     readers = _readers(at, log, plan.records)
     for number, order in enumerate(schedule.rounds(list(readers), plan.rounds, plan.seed)):
         for name in order:
-            rate = readers[name]()
-            out.add("replay", reader=name, round=number, records=plan.records, rate=rate)
+            rate, own = readers[name]()
+            out.add("replay", reader=name, round=number, records=plan.records, rate=rate, own=own)
             say(f"replay: round {number + 1}, {name}: {rate:.0f} records/s")
     log.delete()
 
@@ -49,11 +49,15 @@ def _records(at: Deployment, plan: Plan):
         left -= len(some)
 
 
-def _readers(at: Deployment, log: Log, records: int) -> dict[str, Callable[[], float]]:
+# Records a second from the start of the program to its end, and by its own clock where it has one.
+Rates = tuple[float, float | None]
+
+
+def _readers(at: Deployment, log: Log, records: int) -> dict[str, Callable[[], Rates]]:
     topic = log.name("orders")
     ours = [str(at.binaries / "orderctl"), "replay", "orders"]
     # What is skipped by its header is read and not decoded.
-    found: dict[str, Callable[[], float]] = {
+    found: dict[str, Callable[[], Rates]] = {
         "ours, to nowhere": lambda: _timed(at, log, [*ours, "--type", "OrderCancelled"], records),
         "ours, decoded": lambda: _timed(at, log, ours, records),
     }
@@ -61,15 +65,22 @@ def _readers(at: Deployment, log: Log, records: int) -> dict[str, Callable[[], f
         kcat = ["kcat", "-C", "-b", at.brokers, "-t", topic, "-o", "beginning", "-e", "-q"]
         found["kcat, not decoded"] = lambda: _timed(at, log, kcat, records)
     if (at.binaries / "rdkafka_performance").exists():
-        found["rdkafka_performance"] = lambda: ceilings.consumed(at, topic, records)
+        found["rdkafka_performance"] = lambda: _rdkafka_performance(at, topic, records)
     return found
 
 
-def _timed(at: Deployment, log: Log, command: list[str], records: int) -> float:
+def _rdkafka_performance(at: Deployment, topic: str, records: int) -> Rates:
+    command = ceilings.consume(at, topic, records)
+    started = time.monotonic()
+    said = ceilings.run(command)
+    return records / (time.monotonic() - started), ceilings.said_rate(said, "consumed")
+
+
+def _timed(at: Deployment, log: Log, command: list[str], records: int) -> Rates:
     """From the start of the program to its end."""
     started = time.monotonic()
     told = at.told(log.prefix)
     done = subprocess.run(command, env=told, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=WITHIN, check=False)
     if done.returncode != 0:
         raise Failed(f"{command[0]} ended with {done.returncode}: {done.stderr.decode(errors='replace').strip()[-300:]}")
-    return records / (time.monotonic() - started)
+    return records / (time.monotonic() - started), None
