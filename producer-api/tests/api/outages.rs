@@ -182,6 +182,7 @@ struct Panicking(PrometheusRecorder);
 struct Panic;
 
 impl CounterFn for Panic {
+    #[expect(clippy::panic, reason = "it is what the test is about")]
     fn increment(&self, _: u64) {
         panic!("this test wants it");
     }

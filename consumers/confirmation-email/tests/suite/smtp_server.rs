@@ -222,9 +222,7 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         if next.0 == At::Quit {
             return Ok(());
         }
-        if next.0 == At::Rcpt {
-            is_taken = last_line(&said).starts_with(b"2");
-        }
+        is_taken &= next.0 != At::Rcpt || last_line(&said).starts_with(b"2");
         if next.0 == At::StartTls && said.starts_with(b"2") {
             lines = encrypt(state, lines).await?;
             encrypted = true;
@@ -244,14 +242,12 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             return Ok(());
         };
         next = match line.split_whitespace().next().unwrap_or_default() {
-            "EHLO" => {
-                let [before, behind] = state.lock().unwrap().offers;
-                (At::Ehlo, if encrypted { behind } else { before })
-            }
+            "EHLO" => (At::Ehlo, offers(state, encrypted)),
             "STARTTLS" => (At::StartTls, "220 go on"),
             "AUTH" => (At::Auth, login::answer(&line, &mut lines).await?),
             "MAIL" => (At::Mail, "250 OK"),
             "RCPT" => {
+                is_taken = true;
                 recipient = line.split(['<', '>']).nth(1).unwrap_or_default().to_owned();
                 (At::Rcpt, "250 OK")
             }
@@ -262,6 +258,11 @@ async fn talk(stream: TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
             _ => (At::Elsewhere, "250 OK"),
         };
     }
+}
+
+fn offers(state: &Mutex<State>, encrypted: bool) -> &'static str {
+    let [before, behind] = state.lock().unwrap().offers;
+    if encrypted { behind } else { before }
 }
 
 async fn hear(
