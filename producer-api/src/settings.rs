@@ -45,8 +45,9 @@ pub struct SchemaSettings {
 
 const HTTP: HttpDefaults = HttpDefaults {
     port: 8080,
-    // Each takes about 15 KiB. More than `IN_FLIGHT_MAX`, else nobody hears `queue-full`.
-    connections_max: 2_048,
+    // Ten thousand that say nothing keep nobody out. More than `IN_FLIGHT_MAX`, else nobody hears
+    // `queue-full`.
+    connections_max: 16_384,
     // Longer than the slowest request.
     shutdown_s: 25,
 };

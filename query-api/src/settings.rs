@@ -24,7 +24,7 @@ pub struct Settings {
 }
 
 // More than 10,000 idle connections fit, also into one worker: they keep nobody out.
-const HTTP: HttpDefaults = HttpDefaults { port: 8081, connections_max: 4_096, shutdown_s: 20 };
+const HTTP: HttpDefaults = HttpDefaults { port: 8081, connections_max: 16_384, shutdown_s: 20 };
 /// The schema that is read: inventory's.
 const SCHEMA: &str = "inventory";
 
