@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
+use krafka::error::ErrorCode;
 use krafka::producer::{Producer, RecordMetadata};
 use krafka::{KrafkaError, Record};
 use metrics::Gauge;
@@ -64,6 +65,14 @@ pub(crate) enum Ended {
 }
 
 type Delivery<'a> = Pin<Box<dyn Future<Output = Option<KrafkaError>> + Send + 'a>>;
+
+/// Whether the producer only refuses from now on, so that another must take its place. The client's own
+/// answer leaves out two after which it does.
+fn is_broken(error: &KrafkaError) -> bool {
+    use ErrorCode::{InvalidProducerIdMapping, UnsupportedVersion};
+    let ends = |code: &ErrorCode| matches!(code, InvalidProducerIdMapping | UnsupportedVersion);
+    error.is_fatal() || matches!(error, KrafkaError::Broker { code, .. } if ends(code))
+}
 
 /// Hands records to the producer, wave by wave, until it is [`Ended`] and every record has its report.
 pub(crate) async fn gather(
@@ -124,8 +133,29 @@ async fn deliver(producer: &Producer, waiting: Waiting) -> Option<KrafkaError> {
     let Waiting { record, report, under_way } = waiting;
     let outcome = producer.send(record).await;
     drop(under_way);
-    let broken = outcome.as_ref().err().filter(|error| error.is_fatal()).cloned();
+    let broken = outcome.as_ref().err().filter(|error| is_broken(error)).cloned();
     // Whoever asked may have gone away.
     let _ = report.send(outcome);
     broken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_producer_that_only_refuses_is_broken_and_no_other() {
+        use ErrorCode as Code;
+        let of_broker = |code| KrafkaError::broker(code, "no");
+        for code in [Code::ProducerFenced, Code::UnsupportedVersion, Code::InvalidProducerIdMapping]
+        {
+            assert!(is_broken(&of_broker(code)), "{code:?}");
+        }
+        assert!(is_broken(&KrafkaError::closed("gone")));
+        for code in [Code::MessageTooLarge, Code::TopicAuthorizationFailed, Code::NotEnoughReplicas]
+        {
+            assert!(!is_broken(&of_broker(code)), "{code:?}");
+        }
+        assert!(!is_broken(&KrafkaError::delivery_timeout(true, "late")));
+    }
 }
