@@ -66,11 +66,13 @@ const HEADER_BYTES_MAX: usize = 256;
 
 impl Envelope {
     /// Reads the headers that matter; of a name that stands twice the first one counts.
-    pub fn read<'a>(headers: impl IntoIterator<Item = (&'a str, Option<&'a [u8]>)>) -> Self {
+    pub fn read<'a, N: AsRef<str>>(
+        headers: impl IntoIterator<Item = (N, Option<&'a [u8]>)>,
+    ) -> Self {
         let mut envelope = Self::default();
         for (name, value) in headers {
             let text = || value.and_then(text_of);
-            match name {
+            match name.as_ref() {
                 ID => envelope.event_id = envelope.event_id.or_else(|| text()?.parse().ok()),
                 TYPE => first(&mut envelope.event_type, text),
                 SUBJECT => first(&mut envelope.subject, text),

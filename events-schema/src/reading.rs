@@ -105,6 +105,14 @@ impl<'a> LogRecord<'a> {
         Read { event, subject: subject.filter(|_| keeps_order) }
     }
 
+    /// As [`Self::read`], for whoever asks for no subject.
+    ///
+    /// # Errors
+    /// Why the record is no event of its topic.
+    pub fn event(&self, decoder: &Decoder) -> Result<Event, Invalid> {
+        self.decode(decoder).and_then(|event| self.checked(event))
+    }
+
     fn decode(&self, decoder: &Decoder) -> Result<Event, Invalid> {
         let Some(value) = self.value else { return self.tombstone() };
         match self.envelope.event_type.as_deref() {

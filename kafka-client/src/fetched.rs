@@ -66,7 +66,7 @@ impl<'a> FetchedRecord<'a> {
     }
 
     /// Its headers, in order.
-    pub fn headers(&self) -> Vec<RecordHeader<'_>> {
+    pub fn headers(&self) -> impl Iterator<Item = RecordHeader<'_>> {
         headers_of(self.0.as_ptr())
     }
 

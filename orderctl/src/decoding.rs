@@ -71,6 +71,21 @@ impl<A: Fn(SchemaId) -> Result<String, RegistryError>> Decoding<A> {
         }
     }
 
+    /// As [`Self::read`], for whoever asks for no subject.
+    pub(crate) fn event(
+        &mut self,
+        record: &LogRecord<'_>,
+    ) -> Result<Result<Event, Invalid>, RegistryError> {
+        let event = record.event(&self.decoder);
+        match event.as_ref().err().and_then(Invalid::needs) {
+            None => Ok(event),
+            Some(id) => {
+                self.learn(id)?;
+                Ok(record.event(&self.decoder))
+            }
+        }
+    }
+
     /// The event of a value that stands in no topic of ours, or why it is none.
     pub(crate) fn value(
         &mut self,

@@ -2,7 +2,7 @@
 
 use events_schema::envelope::Envelope;
 use events_schema::{CustomerId, Event, EventType, OrderId};
-use kafka_client::{FetchedRecord, RecordHeader};
+use kafka_client::FetchedRecord;
 
 /// What must hold; an empty filter passes everything.
 #[derive(Debug, Default)]
@@ -21,13 +21,14 @@ pub(super) struct Record<'a> {
     pub(super) millis: Option<i64>,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
-    pub(super) headers: Vec<RecordHeader<'a>>,
+    /// For its headers.
+    pub(super) fetched: &'a FetchedRecord<'a>,
     pub(super) envelope: Envelope,
 }
 
 impl Filter {
     /// The record, unless its key or headers already say that it is not wanted.
-    pub(super) fn take<'a>(&self, fetched: &'a FetchedRecord<'_>) -> Option<Record<'a>> {
+    pub(super) fn take<'a>(&self, fetched: &'a FetchedRecord<'a>) -> Option<Record<'a>> {
         let key = fetched.key();
         let customer = self.customer.as_ref().map(|customer| customer.as_str().as_bytes());
         if customer.is_some() && customer != key {
@@ -37,8 +38,7 @@ impl Filter {
         if self.not_before.is_some_and(|first| millis.is_none_or(|millis| millis < first)) {
             return None;
         }
-        let headers = fetched.headers();
-        let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
+        let envelope = Envelope::read(fetched.headers());
         let passes = self.envelope_passes(&envelope);
         passes.then(|| Record {
             partition: fetched.partition(),
@@ -46,7 +46,7 @@ impl Filter {
             millis,
             key,
             value: fetched.value(),
-            headers,
+            fetched,
             envelope,
         })
     }

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use chrono::{DateTime, SecondsFormat};
-use events_schema::{Event, EventId};
+use events_schema::{Event, EventId, OrderId};
 use kafka_client::RecordHeader;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -32,11 +32,25 @@ struct Line<'a> {
     #[serde(rename = "type")]
     event_type: Option<&'a str>,
     event_id: Option<EventId>,
-    subject: Option<Cow<'a, str>>,
+    subject: Option<Subject<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<HeaderMap<'a>>,
     #[serde(flatten)]
     content: Content<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Subject<'a> {
+    Order(OrderId),
+    Text(&'a str),
+}
+
+impl<'a> Subject<'a> {
+    /// What [`Event::subject`] says, in no memory of its own: an order, or what the key names.
+    fn of(event: &'a Event) -> Self {
+        event.order_id().map_or(Self::Text(event.key()), Self::Order)
+    }
 }
 
 enum Content<'a> {
@@ -69,13 +83,13 @@ impl Style {
             Ok(event) => (
                 Some(event.event_type().name()),
                 Some(event.event_id()),
-                Some(Cow::Owned(event.subject())),
+                Some(Subject::of(event)),
                 Content::Event(event, self),
             ),
             Err(cause) => (
                 said.event_type.as_deref(),
                 said.event_id,
-                said.subject.as_deref().map(Cow::Borrowed),
+                said.subject.as_deref().map(Subject::Text),
                 Content::Undecodable { cause, value: self.bytes(record.value) },
             ),
         };
@@ -88,9 +102,10 @@ impl Style {
             event_type,
             event_id,
             subject,
-            headers: Some(record.headers.as_slice())
-                .filter(|all| self.headers && !all.is_empty())
-                .map(HeaderMap),
+            headers: self
+                .headers
+                .then(|| HeaderMap(record.fetched.headers().collect()))
+                .filter(|all| !all.0.is_empty()),
             content,
         }
     }
@@ -126,11 +141,27 @@ impl Serialize for Content<'_> {
     }
 }
 
-struct HeaderMap<'a>(&'a [RecordHeader<'a>]);
+struct HeaderMap<'a>(Vec<RecordHeader<'a>>);
 
 impl Serialize for HeaderMap<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let text = |value: Option<&'_ [u8]>| value.map(|v| String::from_utf8_lossy(v).into_owned());
         serializer.collect_map(self.0.iter().map(|(name, value)| (name, text(*value))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{confirmed, placed, product};
+
+    #[test]
+    fn a_subject_is_the_events_own() {
+        let events: [Event; 3] =
+            [placed(1).into(), confirmed(2).into(), product("tea", "Tea").into()];
+        for event in events {
+            let shown = serde_json::to_value(Subject::of(&event)).unwrap();
+            assert_eq!(shown, event.subject().as_str());
+        }
     }
 }

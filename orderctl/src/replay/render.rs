@@ -57,6 +57,6 @@ impl<A: Fn(SchemaId) -> Result<String, RegistryError>> Renderer<'_, A> {
         let (key, value, envelope) = (record.key, record.value, &record.envelope);
         let recorded_at = written_at(record.millis);
         let record = LogRecord { topic, key, value, envelope, recorded_at };
-        Ok(self.decoding.read(&record)?.event.map_err(|why| why.to_string()))
+        Ok(self.decoding.event(&record)?.map_err(|why| why.to_string()))
     }
 }

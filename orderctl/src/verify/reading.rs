@@ -184,8 +184,7 @@ fn understand<A: Fn(SchemaId) -> Result<String, RegistryError>>(
     message: &FetchedRecord<'_>,
     decoding: &mut Decoding<A>,
 ) -> Result<Understood, RegistryError> {
-    let headers = message.headers();
-    let envelope = Envelope::read(headers.iter().map(|(name, value)| (name.as_ref(), *value)));
+    let envelope = Envelope::read(message.headers());
     let record = events_schema::reading::LogRecord {
         topic: place.topic,
         key: message.key(),

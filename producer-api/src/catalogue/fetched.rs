@@ -18,14 +18,13 @@ pub(super) struct Fetched {
 
 impl Fetched {
     pub(super) fn copy(record: &FetchedRecord<'_>) -> Self {
-        let headers = record.headers();
         Self {
             partition: record.partition(),
             offset: record.offset(),
             millis: record.millis().unwrap_or_default(),
             key: record.key().map(<[u8]>::to_vec),
             value: record.value().map(<[u8]>::to_vec),
-            envelope: Envelope::read(headers.iter().map(|(name, v)| (name.as_ref(), *v))),
+            envelope: Envelope::read(record.headers()),
         }
     }
 
