@@ -61,14 +61,8 @@ impl<A: Fn(SchemaId) -> Result<String, RegistryError>> Decoding<A> {
     /// What the record is, by the rule of its topic. An error is not the record's: the registry is
     /// away.
     pub(crate) fn read(&mut self, record: &LogRecord<'_>) -> Result<Read, RegistryError> {
-        let read = record.read(&self.decoder);
-        match read.event.as_ref().err().and_then(Invalid::needs) {
-            None => Ok(read),
-            Some(id) => {
-                self.learn(id)?;
-                Ok(record.read(&self.decoder))
-            }
-        }
+        let needs = |read: &Read| read.event.as_ref().err().and_then(Invalid::needs);
+        self.taught(|decoder| record.read(decoder), needs)
     }
 
     /// As [`Self::read`], for whoever asks for no subject.
@@ -76,14 +70,8 @@ impl<A: Fn(SchemaId) -> Result<String, RegistryError>> Decoding<A> {
         &mut self,
         record: &LogRecord<'_>,
     ) -> Result<Result<Event, Invalid>, RegistryError> {
-        let event = record.event(&self.decoder);
-        match event.as_ref().err().and_then(Invalid::needs) {
-            None => Ok(event),
-            Some(id) => {
-                self.learn(id)?;
-                Ok(record.event(&self.decoder))
-            }
-        }
+        let needs = |event: &Result<_, Invalid>| event.as_ref().err().and_then(Invalid::needs);
+        self.taught(|decoder| record.event(decoder), needs)
     }
 
     /// The event of a value that stands in no topic of ours, or why it is none.
@@ -91,13 +79,23 @@ impl<A: Fn(SchemaId) -> Result<String, RegistryError>> Decoding<A> {
         &mut self,
         value: &[u8],
     ) -> Result<Result<Event, DecodeError>, RegistryError> {
-        match self.decoder.decode(value) {
-            Err(DecodeError::UnknownSchema(id)) => {
-                self.learn(id)?;
-                Ok(self.decoder.decode(value))
-            }
-            decoded => Ok(decoded),
-        }
+        let needs = |decoded: &Result<_, DecodeError>| match decoded {
+            Err(DecodeError::UnknownSchema(id)) => Some(*id),
+            _ => None,
+        };
+        self.taught(|decoder| decoder.decode(value), needs)
+    }
+
+    /// What comes of it, once more where it needed a schema that was not known.
+    fn taught<T>(
+        &mut self,
+        decode: impl Fn(&Decoder) -> T,
+        needs: impl Fn(&T) -> Option<SchemaId>,
+    ) -> Result<T, RegistryError> {
+        let decoded = decode(&self.decoder);
+        let Some(id) = needs(&decoded) else { return Ok(decoded) };
+        self.learn(id)?;
+        Ok(decode(&self.decoder))
     }
 
     fn learn(&mut self, id: SchemaId) -> Result<(), RegistryError> {
