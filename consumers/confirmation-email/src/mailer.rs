@@ -39,8 +39,6 @@ impl Delivery {
     }
 }
 
-/// What a server is told before the content.
-const ENVELOPE: [Stage; 3] = [Stage::Mail, Stage::Rcpt, Stage::Data];
 /// How long a farewell may take: nobody waits for it.
 const QUIT_WITHIN: Duration = Duration::from_secs(1);
 /// Names move and servers retire: nothing is bound to one for longer.
@@ -76,49 +74,30 @@ impl Connection {
     pub(crate) async fn send(&mut self, letter: &Letter) -> Delivery {
         self.used = true;
         let recipient = letter.to.as_ref();
-        let mail = format!("MAIL FROM:<{}>", letter.from);
-        let rcpt = format!("RCPT TO:<{}>", letter.to);
-        let ended = match self.smtp.takes_groups() {
-            true => self.ask_at_once(&format!("{mail}\r\n{rcpt}\r\nDATA"), recipient).await,
-            false => self.ask_in_turn(&[&mail, &rcpt, "DATA"], recipient).await,
-        };
-        match ended {
-            Some(delivery) => {
+        let commands = [
+            (Stage::Mail, format!("MAIL FROM:<{}>", letter.from)),
+            (Stage::Rcpt, format!("RCPT TO:<{}>", letter.to)),
+            (Stage::Data, "DATA".to_owned()),
+        ];
+        // One wait instead of three, where the server lets us (RFC 2920).
+        let at_once = self.smtp.takes_groups();
+        let group = commands.each_ref().map(|(_, command)| command.as_str()).join("\r\n");
+        for (left, (stage, command)) in (0..commands.len()).rev().zip(&commands) {
+            let answer = match (at_once, stage) {
+                (false, _) => self.smtp.ask(command).await,
+                (true, Stage::Mail) => self.smtp.ask(&group).await,
+                (true, _) => self.smtp.hear(self.reply_within).await,
+            };
+            let delivery = self.judge(*stage, answer, recipient);
+            if delivery.verdict != Verdict::Proceed {
+                if at_once {
+                    self.hear_the_rest(left).await;
+                }
                 self.reset().await;
-                delivery
-            }
-            None => self.hand_over(letter, recipient).await,
-        }
-    }
-
-    /// Says to whom the mail goes, command by command; how that ended, unless the content may follow.
-    async fn ask_in_turn(&mut self, commands: &[&str; 3], recipient: &str) -> Option<Delivery> {
-        for (stage, command) in ENVELOPE.into_iter().zip(commands) {
-            let answer = self.smtp.ask(command).await;
-            let delivery = self.judge(stage, answer, recipient);
-            if delivery.verdict != Verdict::Proceed {
-                return Some(delivery);
+                return delivery;
             }
         }
-        None
-    }
-
-    /// As [`Self::ask_in_turn`], with one wait instead of three (RFC 2920).
-    async fn ask_at_once(&mut self, commands: &str, recipient: &str) -> Option<Delivery> {
-        let mut answer = self.smtp.ask(commands).await;
-        let mut stages = ENVELOPE.into_iter();
-        while let Some(stage) = stages.next() {
-            let delivery = self.judge(stage, answer, recipient);
-            if delivery.verdict != Verdict::Proceed {
-                self.hear_the_rest(stages.count()).await;
-                return Some(delivery);
-            }
-            if stage == Stage::Data {
-                break;
-            }
-            answer = self.smtp.hear(self.reply_within).await;
-        }
-        None
+        self.hand_over(letter, recipient).await
     }
 
     /// The answers to commands that were said together with one that was refused. A server that waits
