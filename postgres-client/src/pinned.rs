@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 
+use crate::pool::within;
 use crate::verdict::FRESH;
 
 /// A pool looks at the age of its connections when they come back, so none stays away for longer.
@@ -26,6 +27,24 @@ impl Pinned {
     /// None yet: the first conversation asks `pool` for one.
     pub fn new(pool: PgPool) -> Self {
         Self { pool, kept: None }
+    }
+
+    /// One conversation over it, which ends after `limit`; the connection is kept where it ended well.
+    ///
+    /// # Errors
+    /// Those of [`within`], and of [`Self::lend`].
+    pub async fn within<T, E: From<sqlx::Error>>(
+        &mut self,
+        limit: Duration,
+        conversation: impl AsyncFnOnce(&mut PgConnection) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let answered = async {
+            let mut lent = self.lend().await?;
+            let answer = conversation(&mut lent).await?;
+            self.keep(lent);
+            Ok(answer)
+        };
+        within(limit, answered).await
     }
 
     /// For a conversation. A connection that was not kept for long is given back to the pool, which

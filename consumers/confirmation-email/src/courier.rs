@@ -104,10 +104,7 @@ impl Courier {
     }
 
     async fn any_due(&mut self) -> Result<bool, StoreError> {
-        let mut conn = self.ledger.lend().await?;
-        let any_due = within(CONVERSATION, claim::any_due(&mut conn)).await?;
-        self.ledger.keep(conn);
-        Ok(any_due)
+        self.ledger.within(CONVERSATION, async |conn| claim::any_due(conn).await).await
     }
 
     async fn send_batch(&mut self) -> Result<Progress, StoreError> {
@@ -205,9 +202,8 @@ impl Courier {
 
     async fn settle(&mut self) -> Result<(), StoreError> {
         if !self.unsettled.is_empty() {
-            let mut conn = self.ledger.lend().await?;
-            within(CONVERSATION, claim::settle(&mut conn, &self.unsettled)).await?;
-            self.ledger.keep(conn);
+            let settling = async |conn: &mut _| claim::settle(conn, &self.unsettled).await;
+            self.ledger.within(CONVERSATION, settling).await?;
             self.unsettled.clear();
         }
         Ok(())

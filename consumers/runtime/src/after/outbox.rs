@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use postgres_client::{CONVERSATION, within};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord};
@@ -49,7 +48,7 @@ pub(crate) async fn waiting(
     .bind(&topics)
     .bind(&numbers)
     .bind(ROWS_MAX);
-    let rows: Vec<Row> = within(CONVERSATION, oldest.fetch_all(conn)).await?;
+    let rows: Vec<Row> = oldest.fetch_all(conn).await?;
     let mut by_partition = BTreeMap::<TopicPartition, Vec<Row>>::new();
     for row in rows {
         let Some(topic) = names.topic(&row.topic) else { continue };
@@ -61,7 +60,7 @@ pub(crate) async fn waiting(
 /// Removes what is published.
 pub(crate) async fn remove(conn: &mut PgConnection, ids: &[i64]) -> Result<(), StoreError> {
     let published = sqlx::query("DELETE FROM outbox WHERE id = ANY($1)").bind(ids);
-    Ok(within(CONVERSATION, published.execute(conn)).await.map(drop)?)
+    Ok(published.execute(conn).await.map(drop)?)
 }
 
 /// What became of the rows of one partition.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use chassis::health::{Dependency, Heartbeat};
-use postgres_client::Pinned;
+use postgres_client::{CONVERSATION, Pinned};
 use rdkafka::error::KafkaError;
 use rdkafka::producer::{FutureProducer, Producer};
 use tokio::task::JoinSet;
@@ -183,19 +183,17 @@ impl Publisher {
         &mut self,
         partitions: &[TopicPartition],
     ) -> Result<BTreeMap<TopicPartition, Vec<Row>>, StoreError> {
-        let mut conn = self.connection.lend().await?;
-        let waiting = outbox::waiting(&mut conn, &self.shared.names, partitions).await?;
-        self.connection.keep(conn);
-        Ok(waiting)
+        let names = &self.shared.names;
+        let waiting = async |conn: &mut _| outbox::waiting(conn, names, partitions).await;
+        self.connection.within(CONVERSATION, waiting).await
     }
 
     async fn remove_delivered(&mut self) -> Result<usize, StoreError> {
         if self.delivered.is_empty() {
             return Ok(0);
         }
-        let mut conn = self.connection.lend().await?;
-        outbox::remove(&mut conn, &self.delivered).await?;
-        self.connection.keep(conn);
+        let remove = async |conn: &mut _| outbox::remove(conn, &self.delivered).await;
+        self.connection.within(CONVERSATION, remove).await?;
         let count = std::mem::take(&mut self.delivered).len();
         self.say(&[]);
         self.shared.metrics.published.increment(count as u64);
